@@ -1,0 +1,136 @@
+//! Access tokens by client credentials, and the public keys that verify them and the webhooks' tokens.
+
+mod grant;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::header::{AUTHORIZATION, CACHE_CONTROL};
+use http::{HeaderMap, HeaderValue};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tenday_api::{ApiError, Claims, LIFETIME, issue};
+use tenday_model::signature::EcSigningKey;
+use tenday_store::{Aws, Client, Clients, Clock, Environment, KeyPurpose, Keyring, SigningKeys, StoreError};
+
+use grant::{Grant, Refusal};
+
+struct Auth {
+    clients: Clients,
+    keyring: Keyring,
+    signing_keys: SigningKeys,
+    issuer: String,
+    clock: Clock,
+    key: tokio::sync::Mutex<Option<(Timestamp, Arc<EcSigningKey>)>>,
+}
+
+/// How long a sandbox goes on with a signing key before it looks for a newer one.
+const KEY_KEPT: SignedDuration = SignedDuration::from_mins(5);
+
+/// Runs the function.
+///
+/// # Errors
+/// When the environment is incomplete or Lambda's runtime API fails.
+pub async fn run() -> Result<(), lambda_http::Error> {
+    let mut environment = Environment::new();
+    let aws = Aws::from_environment(&mut environment);
+    let table = environment.text("SETTINGS_TABLE");
+    let auth = Auth {
+        clients: Clients::new(&aws, table.clone()),
+        keyring: Keyring::new(&aws, table.clone(), environment.text("KEYRING_KEY")),
+        signing_keys: SigningKeys::new(&aws, table),
+        issuer: environment.text("TOKEN_ISSUER"),
+        clock: Clock::from_environment(),
+        key: tokio::sync::Mutex::default(),
+    };
+    environment.finish()?;
+    if let Err(error) = auth.signer().await {
+        tracing::warn!(error = %error, "the signing key could not be read ahead");
+    }
+    let router = Router::new()
+        .route("/auth/token", post(token))
+        .route("/.well-known/jwks.json", get(keys))
+        .with_state(Arc::new(auth));
+    tenday_api::serve(router).await
+}
+
+impl Auth {
+    /// The key that signs tokens now. The first sandbox of a deployment makes the keyring and both signing keys.
+    async fn signer(&self) -> Result<Arc<EcSigningKey>, StoreError> {
+        let now = self.clock.now();
+        let mut kept = self.key.lock().await;
+        if let Some((_, key)) = kept.as_ref().filter(|(at, _)| now.duration_since(*at) < KEY_KEPT) {
+            return Ok(Arc::clone(key));
+        }
+        let purpose = KeyPurpose::AccessTokens;
+        let key = match self.signing_keys.signer(purpose, &self.keyring, now).await? {
+            Some(key) => key,
+            None => {
+                self.keyring.create().await?;
+                self.signing_keys.create(KeyPurpose::Webhooks, &self.keyring, now).await?;
+                self.signing_keys.create(purpose, &self.keyring, now).await?;
+                let made = self.signing_keys.signer(purpose, &self.keyring, now).await?;
+                made.ok_or_else(|| StoreError::Contended { what: "the signing keys" })?
+            }
+        };
+        let key = Arc::new(key);
+        *kept = Some((now, Arc::clone(&key)));
+        Ok(key)
+    }
+}
+
+/// RFC 6749, section 5.1.
+#[derive(Debug, Serialize)]
+struct TokenResponse {
+    access_token: String,
+    token_type: &'static str,
+    /// Seconds.
+    expires_in: i64,
+    scope: String,
+}
+
+async fn token(State(auth): State<Arc<Auth>>, headers: HeaderMap, body: String) -> Response {
+    let mut response = match grant_token(&auth, &headers, &body).await {
+        Ok(response) => axum::Json(response).into_response(),
+        Err(refusal) => refusal.into_response(),
+    };
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn grant_token(auth: &Auth, headers: &HeaderMap, body: &str) -> Result<TokenResponse, Refusal> {
+    let grant = Grant::read(headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()), body)?;
+    // An unknown client and a wrong secret are one answer, so that clients cannot be guessed.
+    let client = match grant.client.parse() {
+        Ok(id) => auth.clients.get(&id).await.map_err(ApiError::from)?,
+        Err(_) => None,
+    };
+    let client = client.filter(|client: &Client| client.has_secret(&grant.secret)).ok_or(Refusal::InvalidClient)?;
+    let scope = grant.scope(&client.scopes)?;
+    let key = auth.signer().await.map_err(ApiError::from)?;
+    let now = auth.clock.now().as_second();
+    let claims = Claims {
+        iss: auth.issuer.clone(),
+        sub: client.id,
+        developer_id: client.developer,
+        scope: scope.clone(),
+        iat: now,
+        exp: now + LIFETIME,
+    };
+    let access_token = issue(&key, &claims).map_err(|error| {
+        tracing::error!(error = %error, "a token could not be signed");
+        Refusal::Api(StoreError::Contended { what: "the signing keys" }.into())
+    })?;
+    Ok(TokenResponse { access_token, token_type: "Bearer", expires_in: LIFETIME, scope })
+}
+
+async fn keys(State(auth): State<Arc<Auth>>) -> Result<impl IntoResponse, ApiError> {
+    let keys = auth.signing_keys.public(auth.clock.now()).await?;
+    let keys: Vec<Value> = keys.into_iter().map(|key| key.jwk).collect();
+    // Receivers may keep the keys for a while; one they do not know makes them ask again.
+    Ok(([(CACHE_CONTROL, "public, max-age=300")], axum::Json(json!({ "keys": keys }))))
+}

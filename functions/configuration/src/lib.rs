@@ -1,0 +1,191 @@
+//! A developer's configuration (seed S2), and whatever no other route takes.
+
+mod bodies;
+
+use std::sync::Arc;
+
+use axum::extract::{FromRef, Path, State};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::StatusCode;
+use serde_json::{Value, json};
+use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
+use tenday_api::{Api, ApiError, Body, Developer, ErrorCode};
+use tenday_model::address::{AddressPolicy, Allowlist};
+use tenday_model::configuration::Configuration;
+use tenday_model::ids::{ConfigurationId, DeveloperId, RequestId};
+use tenday_store::{Aws, Changed, DeveloperSettings, Environment, Restored, Settings, random};
+
+use bodies::{Change, Create};
+
+struct Functions {
+    api: Api,
+    settings: Settings,
+    policy: AddressPolicy,
+}
+
+#[derive(Clone)]
+struct Shared(Arc<Functions>);
+
+impl FromRef<Shared> for Api {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.0.api.clone()
+    }
+}
+
+/// Runs the function.
+///
+/// # Errors
+/// When the environment is incomplete or Lambda's runtime API fails.
+pub async fn run() -> Result<(), lambda_http::Error> {
+    let mut environment = Environment::new();
+    let aws = Aws::from_environment(&mut environment);
+    let functions = Functions {
+        api: Api::from_environment(&mut environment, &aws),
+        settings: Settings::new(&aws, environment.text("SETTINGS_TABLE")),
+        policy: if environment.is_local() { AddressPolicy::Local } else { AddressPolicy::Deployed },
+    };
+    environment.finish()?;
+    functions.api.warm().await;
+    let router = Router::new()
+        .route("/configuration", get(view).post(create).patch(change).delete(delete))
+        .route("/configuration/restore/{requestId}", post(restore))
+        .with_state(Shared(Arc::new(functions)));
+    tenday_api::serve(router).await
+}
+
+async fn view(
+    State(Shared(functions)): State<Shared>,
+    developer: Developer<ConfigurationRead>,
+) -> Result<Json<Value>, ApiError> {
+    let settings = functions.read(&developer.id).await?.ok_or_else(not_found)?;
+    Ok(Json(answer(&settings)))
+}
+
+async fn create(
+    State(Shared(functions)): State<Shared>,
+    developer: Developer<ConfigurationWrite>,
+    body: Body<Create>,
+) -> Result<impl IntoResponse, ApiError> {
+    let now = functions.api.now();
+    let id = ConfigurationId::new(now, random()?);
+    let configuration = body.value.configuration(id, now, functions.policy)?;
+    if !functions.settings.create(&developer.id, &configuration).await? {
+        return Err(ApiError::new(
+            ErrorCode::ConfigurationExists,
+            "You have a configuration already. PATCH /configuration changes it.",
+        ));
+    }
+    let settings = DeveloperSettings { configuration, webhooks: Vec::new(), generation: 0 };
+    Ok((StatusCode::CREATED, Json(answer(&settings))))
+}
+
+async fn change(
+    State(Shared(functions)): State<Shared>,
+    developer: Developer<ConfigurationWrite>,
+    body: Body<Change>,
+) -> Result<Json<Value>, ApiError> {
+    body.value.check_not_empty()?;
+    // Somebody else may change it between reading and writing; then the change is made to theirs.
+    for _ in 0..5 {
+        let mut settings = functions.read(&developer.id).await?.ok_or_else(not_found)?;
+        settings.configuration = body.value.apply(settings.configuration, functions.policy)?;
+        match functions.settings.change(&developer.id, &settings.configuration).await? {
+            Changed::Done => {
+                functions.disable_unknown(&developer.id, &settings).await?;
+                return Ok(Json(answer(&settings)));
+            }
+            Changed::Meanwhile => {}
+            Changed::AllowlistInUse => {
+                return Err(ApiError::new(
+                    ErrorCode::AllowlistInUse,
+                    "The last address cannot be removed while there are webhooks. Add another first, or delete them.",
+                ));
+            }
+        }
+    }
+    Err(ApiError::new(ErrorCode::ConfigurationChanged, "The configuration keeps changing. Try again.").retry_after(1))
+}
+
+async fn delete(
+    State(Shared(functions)): State<Shared>,
+    developer: Developer<ConfigurationWrite>,
+) -> Result<Json<Value>, ApiError> {
+    for _ in 0..5 {
+        let settings = functions.read(&developer.id).await?.ok_or_else(not_found)?;
+        let now = functions.api.now();
+        let request = RequestId::new(now, random()?);
+        if functions.settings.delete(&developer.id, &settings.configuration, request, now).await? {
+            return Ok(Json(json!({ "requestId": request })));
+        }
+    }
+    Err(ApiError::new(ErrorCode::ConfigurationChanged, "The configuration keeps changing. Try again.").retry_after(1))
+}
+
+async fn restore(
+    State(Shared(functions)): State<Shared>,
+    developer: Developer<ConfigurationWrite>,
+    Path(request): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let gone = || {
+        ApiError::new(
+            ErrorCode::DeletionNotFound,
+            "There is no such deletion, its ten days are over, or it was undone already.",
+        )
+    };
+    let request: RequestId = request.parse().map_err(|_| gone())?;
+    match functions.settings.restore(&developer.id, request, functions.api.now()).await? {
+        Restored::Done(configuration) => {
+            Ok(Json(answer(&DeveloperSettings { configuration, webhooks: Vec::new(), generation: 0 })))
+        }
+        Restored::NotFound => Err(gone()),
+        Restored::Refused => Err(ApiError::new(
+            ErrorCode::ConfigurationExists,
+            "You have another configuration by now. DELETE /configuration makes room for the old one.",
+        )),
+    }
+}
+
+impl Functions {
+    async fn read(&self, developer: &DeveloperId) -> Result<Option<DeveloperSettings>, ApiError> {
+        Ok(self.settings.read(developer, self.api.now()).await?)
+    }
+
+    /// A webhook for an event that the configuration's type does not have would wait for ever: it is disabled, and says
+    /// why.
+    async fn disable_unknown(&self, developer: &DeveloperId, settings: &DeveloperSettings) -> Result<(), ApiError> {
+        use tenday_model::render::is_subscribable;
+        use tenday_model::webhook::{Disabled, DisabledReason};
+        let integration = settings.configuration.integration;
+        for webhook in &settings.webhooks {
+            let name = webhook.webhook.event_name.as_deref();
+            if name.is_some_and(|name| !is_subscribable(integration, name)) {
+                let disabled = Disabled { reason: DisabledReason::EventNameUnknown, since: self.api.now() };
+                self.settings.disable(developer, webhook.webhook.id, disabled).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn not_found() -> ApiError {
+    ApiError::new(ErrorCode::ConfigurationNotFound, "You have no configuration. POST /configuration makes one.")
+}
+
+fn answer(settings: &DeveloperSettings) -> Value {
+    let Configuration { id, integration, date_format, name, allowlist, retry_schedule, .. } = &settings.configuration;
+    let webhook_ids: Vec<_> = settings.webhooks.iter().map(|stored| stored.webhook.id).collect();
+    let mut configuration = json!({
+        "id": id,
+        "webhookIds": webhook_ids,
+        "dateFormat": date_format,
+        "type": integration,
+        "name": name,
+        "ipAllowlist": Allowlist::iter(allowlist).collect::<Vec<_>>(),
+    });
+    if let Some(schedule) = retry_schedule {
+        configuration["retrySchedule"] = json!(schedule);
+    }
+    json!({ "configuration": configuration })
+}

@@ -1,0 +1,208 @@
+//! One attempt, from the stored webhook to the receiver's answer: the same for an automatic attempt and for one by
+//! hand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::{SignedDuration, Timestamp};
+use tenday_model::address::AddressPolicy;
+use tenday_model::callback_url::{CallbackUrl, UrlRules};
+use tenday_model::configuration::Configuration;
+use tenday_model::event::Attempt;
+use tenday_model::ids::{DeveloperId, EventId};
+use tenday_model::outcome::Outcome;
+use tenday_model::render::Inexpressible;
+use tenday_model::request::{CannotCompose, Composed, Composition, compose};
+use tenday_model::signature::{EcSigningKey, Secret};
+use tenday_model::update::{Content, parse_content};
+use tenday_sender::{OutboundRequest, Sender, SenderFault, SenderSettings};
+use tenday_store::{
+    Aws, Clock, Environment, KeyPurpose, Keyring, MessageContent, Sealed, SigningKeys, StoreError, StoredWebhook,
+};
+use tokio::sync::Mutex;
+
+/// How long a sandbox goes on with a signing key before it looks for a newer one.
+const KEY_KEPT: SignedDuration = SignedDuration::from_mins(5);
+
+/// Makes attempts.
+pub struct Attempts {
+    keyring: Keyring,
+    signing_keys: SigningKeys,
+    key: Mutex<Option<(Timestamp, Arc<EcSigningKey>)>>,
+    sender: Sender,
+    clock: Clock,
+    local: bool,
+    own_host: Option<String>,
+    timeout: Duration,
+}
+
+/// What an attempt is made at.
+pub struct Target<'a> {
+    pub developer: &'a DeveloperId,
+    pub configuration: &'a Configuration,
+    pub webhook: &'a StoredWebhook,
+    pub event: EventId,
+    pub content: &'a MessageContent,
+    /// How many attempts were made before, by hand or not.
+    pub before: usize,
+    /// By hand.
+    pub manual: bool,
+}
+
+/// An attempt that was made.
+#[derive(Debug, Clone)]
+pub struct Made {
+    pub attempt: Attempt,
+    pub outcome: Outcome,
+    /// The name that the developer's type gives the event.
+    pub event_name: &'static str,
+}
+
+/// Why no attempt was made. None of these is the receiver's fault.
+#[derive(Debug, thiserror::Error)]
+pub enum AttemptFault {
+    /// The developer's type has no shape for the update any more.
+    #[error(transparent)]
+    Inexpressible(Inexpressible),
+    #[error("the stored update does not read: {0}")]
+    Content(String),
+    #[error("there is no key to sign webhooks with")]
+    NoKey,
+    #[error("the request could not be composed: {0}")]
+    Compose(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Sender(#[from] SenderFault),
+}
+
+impl Attempts {
+    pub fn from_environment(environment: &mut Environment, aws: &Aws, clock: Clock) -> Self {
+        let settings_table = environment.text("SETTINGS_TABLE");
+        let local = environment.is_local();
+        let own_host = environment.optional("PUBLIC_HOST");
+        let timeout = environment.seconds("ATTEMPT_TIMEOUT_SECONDS");
+        let policy = if local { AddressPolicy::Local } else { AddressPolicy::Deployed };
+        let mut settings = SenderSettings::new(policy, own_host.clone());
+        settings.timeout = timeout;
+        Self {
+            keyring: Keyring::new(aws, settings_table.clone(), environment.text("KEYRING_KEY")),
+            signing_keys: SigningKeys::new(aws, settings_table),
+            key: Mutex::default(),
+            sender: Sender::new(settings),
+            clock,
+            local,
+            own_host,
+            timeout,
+        }
+    }
+
+    /// The longest that one attempt may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Reads the signing key ahead of the first attempt. A failure is left for that attempt to meet.
+    pub async fn warm(&self) {
+        if let Err(error) = self.key().await {
+            tracing::info!(error = %error, "the signing key could not be read ahead");
+        }
+    }
+
+    /// Makes one attempt.
+    ///
+    /// # Errors
+    /// Only for faults of ours: whatever the receiver does is an outcome.
+    pub async fn make(&self, target: &Target<'_>) -> Result<Made, AttemptFault> {
+        let now = self.clock.now();
+        let content = content_of(target.content)?;
+        let secrets = self.secrets(target, now).await?;
+        let key = self.key().await?;
+        let composed = compose(&Composition {
+            integration: target.configuration.integration,
+            date_format: target.configuration.date_format,
+            content: &content,
+            event: target.event,
+            occurred_at: target.content.occurred_at,
+            now,
+            attempt: target.before + 1,
+            secrets: &secrets,
+            key: &key,
+        })
+        .map_err(|error| match error {
+            CannotCompose::Inexpressible(error) => AttemptFault::Inexpressible(error),
+            CannotCompose::Key(error) => AttemptFault::Compose(error.to_string()),
+        })?;
+        let event_name = composed.event_name;
+        let (outcome, milliseconds, answer) = self.send(target, composed).await?;
+        let attempt = Attempt {
+            at: now,
+            milliseconds,
+            class: outcome.class(),
+            status: outcome.status(),
+            answer,
+            manual: target.manual,
+        };
+        Ok(Made { attempt, outcome, event_name })
+    }
+
+    async fn send(&self, target: &Target<'_>, composed: Composed) -> Result<(Outcome, u32, String), AttemptFault> {
+        let rules = UrlRules { local: self.local, own_host: self.own_host.as_deref() };
+        // Judged again at every attempt: what was allowed when it was stored may not be any more.
+        let url = match CallbackUrl::parse(&target.webhook.webhook.callback_url, &rules) {
+            Ok(url) => url,
+            Err(problem) => return Ok((Outcome::Blocked(problem.blocked()), 0, problem.to_string())),
+        };
+        let mut headers = HeaderMap::with_capacity(composed.headers.len());
+        for (name, value) in composed.headers {
+            let value = HeaderValue::try_from(value).map_err(|error| AttemptFault::Compose(error.to_string()))?;
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        let request = OutboundRequest {
+            url: &url,
+            allowlist: &target.configuration.allowlist,
+            headers,
+            body: composed.body.into(),
+        };
+        let attempted = self.sender.send(request).await?;
+        let milliseconds = u32::try_from(attempted.duration.as_millis()).unwrap_or(u32::MAX);
+        Ok((attempted.outcome, milliseconds, attempted.answer))
+    }
+
+    /// The secrets that sign now: the current one, and those that a rotation has not retired yet.
+    async fn secrets(&self, target: &Target<'_>, now: Timestamp) -> Result<Vec<Secret>, AttemptFault> {
+        let stored = target.webhook;
+        let old = stored.old_secrets.iter().filter(|old| old.until > now).map(|old| &old.secret);
+        let mut secrets = Vec::with_capacity(1);
+        for sealed in std::iter::once(&stored.secret).chain(old) {
+            secrets.push(self.secret(target, sealed).await?);
+        }
+        Ok(secrets)
+    }
+
+    async fn secret(&self, target: &Target<'_>, sealed: &Sealed) -> Result<Secret, AttemptFault> {
+        let context = StoredWebhook::secret_context(target.developer, target.event.webhook);
+        let opened = self.keyring.open(&context, sealed).await?;
+        let text = std::str::from_utf8(&opened).unwrap_or_default();
+        Secret::parse(text).map_err(|error| AttemptFault::Compose(error.to_string()))
+    }
+
+    async fn key(&self) -> Result<Arc<EcSigningKey>, AttemptFault> {
+        let now = self.clock.now();
+        let mut kept = self.key.lock().await;
+        if let Some((at, key)) = kept.as_ref().filter(|(at, _)| now.duration_since(*at) < KEY_KEPT) {
+            tracing::trace!(since = %at, "signing key kept");
+            return Ok(Arc::clone(key));
+        }
+        let key = self.signing_keys.signer(KeyPurpose::Webhooks, &self.keyring, now).await?;
+        let key = Arc::new(key.ok_or(AttemptFault::NoKey)?);
+        *kept = Some((now, Arc::clone(&key)));
+        Ok(key)
+    }
+}
+
+fn content_of(content: &MessageContent) -> Result<Content, AttemptFault> {
+    parse_content(&content.event_name, content.data.as_deref(), content.raw.as_deref())
+        .map_err(|problems| AttemptFault::Content(problems.iter().map(|p| p.message.as_str()).collect::<Vec<_>>().join("; ")))
+}

@@ -1,0 +1,38 @@
+//! The shape of an SQS batch, as Lambda hands it over and takes the answer back.
+
+use serde::{Deserialize, Serialize};
+
+/// A batch of messages. Fields that are not needed are not read.
+#[derive(Debug, Clone, Deserialize)]
+pub struct SqsEvent {
+    #[serde(rename = "Records")]
+    pub records: Vec<Record>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    pub message_id: String,
+    pub body: String,
+}
+
+/// Which messages go back to their queue. An empty list means that all are done with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchResponse {
+    pub batch_item_failures: Vec<BatchItemFailure>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchItemFailure {
+    pub item_identifier: String,
+}
+
+impl BatchResponse {
+    /// Lambda takes an id that is not of the batch for a failure of the whole batch: give only ids that came in it.
+    pub fn failures(ids: impl IntoIterator<Item = String>) -> Self {
+        let failures = ids.into_iter().map(|item_identifier| BatchItemFailure { item_identifier });
+        Self { batch_item_failures: failures.collect() }
+    }
+}

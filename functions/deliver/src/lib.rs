@@ -1,0 +1,12 @@
+//! Makes attempts: takes delivery messages off both queues, sends them, and records what came of it.
+//!
+//! A receiver's failure is data here. Only what went wrong on our own side goes back to the queue as a batch item
+//! failure, so that the dead-letter queues measure our own health.
+
+mod attempts;
+mod batch;
+mod handler;
+
+pub use attempts::{AttemptFault, Attempts, Made, Target};
+pub use batch::{BatchResponse, Record, SqsEvent};
+pub use handler::Deliver;

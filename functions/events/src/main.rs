@@ -1,0 +1,5 @@
+//! The events function.
+
+fn main() -> Result<(), lambda_http::Error> {
+    tenday_api::start(events::run())
+}

@@ -1,0 +1,123 @@
+//! What the platform publishes: one update, or up to a hundred.
+
+use aws_lc_rs::digest::{Context, SHA256};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tenday_model::error::ValidationError;
+use tenday_model::ids::DeveloperId;
+
+/// The largest `data` or `raw` of one update, in bytes.
+pub(crate) const MAX_DATA: usize = 64 * 1024;
+/// The most updates in one request.
+pub(crate) const MAX_UPDATES: usize = 100;
+
+/// The body of `POST /updates`: the fields of one update, or `updates`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Published {
+    developer_id: Option<DeveloperId>,
+    event_name: Option<String>,
+    data: Option<Box<RawValue>>,
+    raw: Option<Box<RawValue>>,
+    occurred_at: Option<Timestamp>,
+    id: Option<String>,
+    updates: Option<Vec<Update>>,
+}
+
+/// One update.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Update {
+    pub(crate) developer_id: DeveloperId,
+    pub(crate) event_name: String,
+    pub(crate) data: Option<Box<RawValue>>,
+    pub(crate) raw: Option<Box<RawValue>>,
+    pub(crate) occurred_at: Option<Timestamp>,
+    /// The platform's own name for this update: publishing it again changes nothing.
+    pub(crate) id: Option<String>,
+}
+
+/// One update, or a list of them, which is answered as a list.
+#[derive(Debug)]
+pub(crate) enum Request {
+    One(Update),
+    Many(Vec<Update>),
+}
+
+impl Published {
+    pub(crate) fn request(self) -> Result<Request, Vec<ValidationError>> {
+        let invalid = |field: &str, kind, message: &str| ValidationError::new(&["body", field], kind, message);
+        let Some(updates) = self.updates else {
+            return match (self.developer_id, self.event_name) {
+                (Some(developer_id), Some(event_name)) => Ok(Request::One(Update {
+                    developer_id,
+                    event_name,
+                    data: self.data,
+                    raw: self.raw,
+                    occurred_at: self.occurred_at,
+                    id: self.id,
+                })),
+                (developer, name) => {
+                    let mut errors = Vec::new();
+                    if developer.is_none() {
+                        errors.push(invalid("developerId", "missing", "this field is required"));
+                    }
+                    if name.is_none() {
+                        errors.push(invalid("eventName", "missing", "this field is required"));
+                    }
+                    Err(errors)
+                }
+            };
+        };
+        let alone = self.developer_id.is_none()
+            && self.event_name.is_none()
+            && self.data.is_none()
+            && self.raw.is_none()
+            && self.occurred_at.is_none()
+            && self.id.is_none();
+        if !alone {
+            return Err(vec![invalid("updates", "conflict", "give either updates, or the fields of one update")]);
+        }
+        if !(1..=MAX_UPDATES).contains(&updates.len()) {
+            return Err(vec![invalid("updates", "value", "give 1 to 100 updates")]);
+        }
+        Ok(Request::Many(updates))
+    }
+}
+
+impl Update {
+    /// What one update's bounds say of it.
+    pub(crate) fn problems(&self) -> Vec<ValidationError> {
+        let mut problems = Vec::new();
+        for (field, value) in [("data", &self.data), ("raw", &self.raw)] {
+            if value.as_ref().is_some_and(|value| value.get().len() > MAX_DATA) {
+                let message = format!("must be at most {MAX_DATA} bytes of JSON");
+                problems.push(ValidationError::new(&[field], "too_long", message));
+            }
+        }
+        if self.id.as_ref().is_some_and(|id| !(1..=200).contains(&id.chars().count())) {
+            problems.push(ValidationError::new(&["id"], "value", "must be 1 to 200 characters"));
+        }
+        problems
+    }
+
+    /// Tells a repetition from another update under the same key.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        let raw = |value: &Option<Box<RawValue>>| value.as_ref().map_or("", |value| value.get()).to_owned();
+        let occurred = self.occurred_at.map(|at| at.to_string()).unwrap_or_default();
+        digest(&[self.developer_id.as_str(), &self.event_name, &raw(&self.data), &raw(&self.raw), &occurred])
+    }
+}
+
+/// SHA-256 over texts, each with its length, so that no two lists of texts give the same bytes.
+pub(crate) fn digest(texts: &[&str]) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    for text in texts {
+        context.update(&(text.len() as u64).to_be_bytes());
+        context.update(text.as_bytes());
+    }
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(context.finish().as_ref());
+    bytes
+}

@@ -1,0 +1,311 @@
+//! A developer's webhooks (seed S1).
+
+mod bodies;
+mod view;
+
+use std::sync::Arc;
+
+use axum::extract::{FromRef, Path, Query, State};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::StatusCode;
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
+use tenday_api::{Api, ApiError, Body, Developer, ErrorCode};
+use tenday_model::configuration::MAX_WEBHOOKS;
+use tenday_model::error::ValidationError;
+use tenday_model::ids::{DeveloperId, RequestId, WebhookId};
+use tenday_model::signature::Secret;
+use tenday_model::webhook::Webhook;
+use tenday_store::{
+    Aws, DeveloperSettings, Environment, Events, Keyring, OldSecret, Restored, Settings, StoredWebhook, random,
+};
+
+use bodies::{Change, Create, Rotate};
+
+struct Functions {
+    api: Api,
+    settings: Settings,
+    events: Events,
+    keyring: Keyring,
+    local: bool,
+    own_host: Option<String>,
+}
+
+#[derive(Clone)]
+struct Shared(Arc<Functions>);
+
+impl FromRef<Shared> for Api {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.0.api.clone()
+    }
+}
+
+/// Runs the function.
+///
+/// # Errors
+/// When the environment is incomplete or Lambda's runtime API fails.
+pub async fn run() -> Result<(), lambda_http::Error> {
+    let mut environment = Environment::new();
+    let aws = Aws::from_environment(&mut environment);
+    let settings_table = environment.text("SETTINGS_TABLE");
+    let functions = Functions {
+        api: Api::from_environment(&mut environment, &aws),
+        settings: Settings::new(&aws, settings_table.clone()),
+        events: Events::new(&aws, settings_table.clone(), environment.text("EVENTS_TABLE")),
+        keyring: Keyring::new(&aws, settings_table, environment.text("KEYRING_KEY")),
+        local: environment.is_local(),
+        own_host: environment.optional("PUBLIC_HOST"),
+    };
+    environment.finish()?;
+    functions.api.warm().await;
+    let router = Router::new()
+        .route("/configuration/webhooks", get(list).post(create))
+        .route("/configuration/webhooks/{webhookId}", get(view_one).patch(change).delete(delete))
+        .route("/configuration/webhooks/restore/{requestId}", post(restore))
+        .route("/configuration/webhooks/{webhookId}/secret", get(secret))
+        .route("/configuration/webhooks/{webhookId}/secret/rotate", post(rotate))
+        .with_state(Shared(Arc::new(functions)));
+    tenday_api::serve(router).await
+}
+
+async fn create(
+    State(Shared(functions)): State<Shared>,
+    developer: Developer<ConfigurationWrite>,
+    body: Body<Create>,
+) -> Result<impl IntoResponse, ApiError> {
+    let now = functions.api.now();
+    let Some(settings) = functions.settings.read(&developer.id, now).await? else {
+        return Err(ApiError::new(
+            ErrorCode::ConfigurationRequired,
+            "A webhook needs a configuration. POST /configuration makes one.",
+        ));
+    };
+    let webhook = body.value.webhook(
+        WebhookId::new(now, random()?),
+        now,
+        settings.configuration.integration,
+        functions.local,
+        functions.own_host.as_deref(),
+    )?;
+    refuse_if_full(&settings)?;
+    let secret = Secret::from_random(random()?);
+    let sealed = functions.seal(&developer.id, webhook.id, &secret).await?;
+    let stored = StoredWebhook { webhook, secret: sealed, old_secrets: Vec::new(), generation: settings.generation };
+    if !functions.settings.create_webhook(&developer.id, &stored).await? {
+        // Somebody was quicker since the settings were read: say what stands in the way now.
+        let settings = functions.settings.read(&developer.id, now).await?;
+        settings.as_ref().map_or(Ok(()), refuse_if_full)?;
+        return Err(ApiError::new(ErrorCode::ConfigurationChanged, "The configuration has just changed. Try again."));
+    }
+    let mut answer = view::created(&stored.webhook);
+    answer["webhook"]["secret"] = json!(secret.reveal().as_str());
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListQuery {
+    display_all: Option<String>,
+}
+
+async fn list(
+    State(Shared(functions)): State<Shared>,
+    developer: Developer<ConfigurationRead>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Value>, ApiError> {
+    let display_all = match query.display_all.as_deref() {
+        None | Some("true") => true,
+        Some("false") => false,
+        Some(_) => {
+            return Err(ApiError::new(
+                ErrorCode::MalformedRequest,
+                "The query parameter `displayAll` must be true or false.",
+            ));
+        }
+    };
+    let settings = functions.read(&developer.id).await?;
+    let now = functions.api.now();
+    let health = functions.events.health(&developer.id, now).await?;
+    let dropped = functions.events.dropped(&developer.id, None, view::RETRIEVALS_COUNTED, None, now).await?;
+    Ok(Json(view::list(&settings, &health, &dropped, display_all)))
+}
+
+async fn view_one(
+    State(Shared(functions)): State<Shared>,
+    developer: Developer<ConfigurationRead>,
+    Path(webhook): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let (settings, stored) = functions.find(&developer.id, &webhook).await?;
+    let now = functions.api.now();
+    let id = stored.webhook.id;
+    let health = functions.events.health(&developer.id, now).await?;
+    let counted = view::RETRIEVALS_COUNTED;
+    let dropped = functions.events.dropped(&developer.id, Some(id), counted, None, now).await?;
+    let health = health.get(&id).cloned().unwrap_or_default();
+    let format = settings.configuration.date_format;
+    Ok(Json(json!({ "webhook": view::webhook(&stored.webhook, &health, &dropped, format) })))
+}
+
+async fn change(
+    State(Shared(functions)): State<Shared>,
+    developer: Developer<ConfigurationWrite>,
+    Path(webhook): Path<String>,
+    body: Body<Change>,
+) -> Result<Json<Value>, ApiError> {
+    let (settings, stored) = functions.find(&developer.id, &webhook).await?;
+    let now = functions.api.now();
+    let integration = settings.configuration.integration;
+    let changes =
+        body.value.changes(&stored.webhook, integration, now, functions.local, functions.own_host.as_deref())?;
+    if changes.disabled == Some(None) {
+        // A fresh start: its receiver's old failures would disable it again at the first new one.
+        functions.events.forget_health(&developer.id, stored.webhook.id).await?;
+    }
+    if !functions.settings.change_webhook(&developer.id, &stored, &changes).await? {
+        return Err(not_found());
+    }
+    let Webhook { id, event_name, callback_url, .. } = &stored.webhook;
+    let callback_url = changes.callback_url.as_ref().unwrap_or(callback_url);
+    Ok(Json(json!({ "webhook": { "eventName": event_name, "id": id, "callbackURL": callback_url } })))
+}
+
+async fn delete(
+    State(Shared(functions)): State<Shared>,
+    developer: Developer<ConfigurationWrite>,
+    Path(webhook): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let (_, stored) = functions.find(&developer.id, &webhook).await?;
+    let now = functions.api.now();
+    let request = RequestId::new(now, random()?);
+    if functions.settings.delete_webhook(&developer.id, &stored, request, now).await? {
+        Ok(Json(json!({ "requestId": request })))
+    } else {
+        Err(not_found())
+    }
+}
+
+async fn restore(
+    State(Shared(functions)): State<Shared>,
+    developer: Developer<ConfigurationWrite>,
+    Path(request): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let gone = || {
+        ApiError::new(
+            ErrorCode::DeletionNotFound,
+            "There is no such deletion, its ten days are over, it was undone already, or the configuration that the \
+             webhook belonged to was deleted after it.",
+        )
+    };
+    let request: RequestId = request.parse().map_err(|_| gone())?;
+    match functions.settings.restore_webhook(&developer.id, request, functions.api.now()).await? {
+        Restored::Done(id) => view_one_of(&functions, &developer.id, id).await,
+        Restored::NotFound => Err(gone()),
+        Restored::Refused => {
+            let settings = functions.settings.read(&developer.id, functions.api.now()).await?.ok_or_else(gone)?;
+            refuse_if_full(&settings)?;
+            Err(gone())
+        }
+    }
+}
+
+async fn view_one_of(functions: &Functions, developer: &DeveloperId, id: WebhookId) -> Result<Json<Value>, ApiError> {
+    let (settings, stored) = functions.find(developer, &id.to_string()).await?;
+    let now = functions.api.now();
+    let health = functions.events.health(developer, now).await?;
+    let dropped = functions.events.dropped(developer, Some(id), view::RETRIEVALS_COUNTED, None, now).await?;
+    let health = health.get(&id).cloned().unwrap_or_default();
+    let format = settings.configuration.date_format;
+    Ok(Json(json!({ "webhook": view::webhook(&stored.webhook, &health, &dropped, format) })))
+}
+
+async fn secret(
+    State(Shared(functions)): State<Shared>,
+    // Who may read the secret may forge deliveries: it takes the scope that may also replace it.
+    developer: Developer<ConfigurationWrite>,
+    Path(webhook): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let (_, stored) = functions.find(&developer.id, &webhook).await?;
+    let context = StoredWebhook::secret_context(&developer.id, stored.webhook.id);
+    let opened = functions.keyring.open(&context, &stored.secret).await?;
+    Ok(Json(json!({ "secret": String::from_utf8_lossy(&opened) })))
+}
+
+async fn rotate(
+    State(Shared(functions)): State<Shared>,
+    developer: Developer<ConfigurationWrite>,
+    Path(webhook): Path<String>,
+    body: Option<Body<Rotate>>,
+) -> Result<Json<Value>, ApiError> {
+    let overlap = body.map_or(Ok(Rotate::DEFAULT_OVERLAP), |body| body.value.overlap())?;
+    let (settings, stored) = functions.find(&developer.id, &webhook).await?;
+    let now = functions.api.now();
+    let until = now.checked_add(SignedDuration::from_secs(overlap)).unwrap_or(Timestamp::MAX);
+    let secret = Secret::from_random(random()?);
+    let sealed = functions.seal(&developer.id, stored.webhook.id, &secret).await?;
+    let mut old = vec![OldSecret { secret: stored.secret.clone(), until }];
+    old.extend(stored.old_secrets.iter().filter(|old| old.until > now).cloned());
+    old.truncate(MAX_OLD_SECRETS);
+    if !functions.settings.rotate(&developer.id, &stored, &sealed, &old).await? {
+        return Err(ApiError::new(ErrorCode::ConfigurationChanged, "The secret was rotated meanwhile. Try again."));
+    }
+    let until = settings.configuration.date_format.json(until);
+    Ok(Json(json!({ "secret": secret.reveal().as_str(), "oldSecretsSignUntil": until })))
+}
+
+/// How many replaced secrets sign beside the current one at most; a header per secret has to stay readable.
+const MAX_OLD_SECRETS: usize = 5;
+
+impl Functions {
+    async fn read(&self, developer: &DeveloperId) -> Result<DeveloperSettings, ApiError> {
+        let settings = self.settings.read(developer, self.api.now()).await?;
+        settings.ok_or_else(|| {
+            ApiError::new(ErrorCode::ConfigurationNotFound, "You have no configuration. POST /configuration makes one.")
+        })
+    }
+
+    async fn find(&self, developer: &DeveloperId, id: &str) -> Result<(DeveloperSettings, StoredWebhook), ApiError> {
+        let id: WebhookId = id.parse().map_err(|_| not_found())?;
+        let settings = self.settings.read(developer, self.api.now()).await?.ok_or_else(not_found)?;
+        let stored = settings.webhooks.iter().find(|stored| stored.webhook.id == id).cloned().ok_or_else(not_found)?;
+        Ok((settings, stored))
+    }
+
+    async fn seal(
+        &self,
+        developer: &DeveloperId,
+        webhook: WebhookId,
+        secret: &Secret,
+    ) -> Result<tenday_store::Sealed, ApiError> {
+        let context = StoredWebhook::secret_context(developer, webhook);
+        Ok(self.keyring.seal(&context, secret.reveal().as_bytes()).await?)
+    }
+}
+
+fn refuse_if_full(settings: &DeveloperSettings) -> Result<(), ApiError> {
+    if settings.configuration.allowlist.is_empty() {
+        return Err(ApiError::new(
+            ErrorCode::AllowlistRequired,
+            "A webhook needs at least one address in the configuration's ipAllowlist. PATCH /configuration adds one.",
+        ));
+    }
+    if settings.webhooks.len() >= MAX_WEBHOOKS {
+        return Err(ApiError::new(
+            ErrorCode::WebhookLimitReached,
+            format!("A configuration has at most {MAX_WEBHOOKS} webhooks. Delete one first."),
+        ));
+    }
+    Ok(())
+}
+
+fn not_found() -> ApiError {
+    ApiError::new(ErrorCode::WebhookNotFound, "You have no such webhook.")
+}
+
+/// One thing wrong in a body.
+fn invalid(field: &str, kind: &'static str, message: impl Into<String>) -> ValidationError {
+    ValidationError::new(&["body", field], kind, message)
+}

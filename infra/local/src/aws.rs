@@ -1,0 +1,220 @@
+//! The one AWS endpoint: DynamoDB, SQS, KMS and EventBridge Scheduler behind one address, as the SDK finds them with
+//! `AWS_ENDPOINT_URL`. Each call is counted for whoever signed it.
+//!
+//! What AWS does that this does not: it verifies signatures and asks the caller's role, throttles, and keeps accounts
+//! and regions apart. Here everybody may do everything, at any speed, in one account and one region.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{
+    calls::{self, EXTERNAL, Ledger},
+    dynamodb::DynamoDb,
+    error::AwsError,
+    kms::Kms,
+    pool::Sandboxes,
+    sandbox::ACCESS_KEY_PREFIX,
+    scheduler::Scheduler,
+    serve::{self, Answer, BodyError, Dropped},
+    sqs::Sqs,
+};
+
+/// DynamoDB's limit, the largest of the four.
+const BODY_LIMIT: usize = 16 * 1024 * 1024;
+
+pub(crate) struct Aws {
+    pub(crate) dynamodb: DynamoDb,
+    pub(crate) sqs: Sqs,
+    pub(crate) kms: Kms,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) sandboxes: Arc<Sandboxes>,
+    /// By function: the call after which its sandbox is killed.
+    armed: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Aws {
+    pub(crate) fn new(
+        dynamodb: DynamoDb,
+        sqs: Sqs,
+        kms: Kms,
+        scheduler: Scheduler,
+        sandboxes: Arc<Sandboxes>,
+    ) -> Arc<Self> {
+        Arc::new(Self { dynamodb, sqs, kms, scheduler, ledger: Arc::default(), sandboxes, armed: Mutex::default() })
+    }
+
+    /// The next sandbox of `function` that completes `calls` AWS calls within one invocation is killed before it
+    /// gets the last one's answer. Once.
+    pub(crate) fn kill_after_calls(&self, function: &str, calls: u64) {
+        self.armed.lock().unwrap_or_else(PoisonError::into_inner).insert(function.to_owned(), calls);
+    }
+
+    pub(crate) async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Result<Answer, Dropped> {
+        let (parts, body) = request.into_parts();
+        let body = match serve::read_body(body, BODY_LIMIT).await {
+            Ok(body) => body,
+            Err(BodyError::TooLarge) => {
+                let error = AwsError::new(413, "RequestEntityTooLarge", "the request is larger than 16 MB");
+                return Ok(refused(&error, "application/x-amz-json-1.0"));
+            }
+            Err(BodyError::Gone) => return Err(Dropped),
+        };
+        let caller = caller(&parts.headers);
+        let answer = self.dispatch(&parts, body, caller.map_or(EXTERNAL, |caller| caller.function)).await;
+        if let Some(caller) = caller {
+            self.perhaps_kill(caller).await?;
+        }
+        Ok(answer)
+    }
+
+    async fn dispatch(&self, parts: &Parts, body: Bytes, function: &str) -> Answer {
+        let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+        let count = |service, operation: &str| {
+            self.ledger.add(function, service, operation, body.len(), calls::entries(operation, &body));
+        };
+        match target.split_once('.') {
+            Some(("DynamoDB_20120810", operation)) => {
+                count("dynamodb", operation);
+                self.dynamodb.forward(parts, body).await
+            }
+            Some(("AmazonSQS", operation)) => {
+                count("sqs", operation);
+                let result = match parse(&body) {
+                    Ok(body) => self.sqs.call(operation, body).await,
+                    Err(error) => Err(error),
+                };
+                finished(result, "application/x-amz-json-1.0")
+            }
+            Some(("TrentService", operation)) => {
+                count("kms", operation);
+                let result = match parse(&body) {
+                    Ok(body) => self.kms.call(operation, body).await,
+                    Err(error) => Err(error),
+                };
+                finished(result, "application/x-amz-json-1.1")
+            }
+            Some(_) => refused(
+                &AwsError::new(400, "UnknownOperationException", format!("the local run has no {target}")),
+                "application/x-amz-json-1.0",
+            ),
+            None => {
+                let path = parts.uri.path();
+                count("scheduler", scheduler_operation(&parts.method, path));
+                let query = parts.uri.query().unwrap_or_default();
+                finished(self.scheduler.call(&parts.method, path, query, &body).await, "application/json")
+            }
+        }
+    }
+
+    async fn perhaps_kill(&self, caller: Caller<'_>) -> Result<(), Dropped> {
+        let Some(sandbox) = self.sandboxes.get(caller.sandbox) else { return Ok(()) };
+        let calls = sandbox.count_call();
+        let due = {
+            let mut armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
+            let due = armed.get(caller.function) == Some(&calls);
+            if due {
+                armed.remove(caller.function);
+            }
+            due
+        };
+        if due {
+            // Dead before the connection drops: a living process would simply try again.
+            sandbox.kill().await;
+            return Err(Dropped);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Caller<'a> {
+    /// `<function>.<n>`
+    sandbox: &'a str,
+    function: &'a str,
+}
+
+/// Whose access key signed the request: `Credential=LOCAL<function>.<n>/…`.
+fn caller(headers: &HeaderMap) -> Option<Caller<'_>> {
+    let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (_, credential) = authorization.split_once("Credential=")?;
+    let sandbox = credential.split('/').next()?.strip_prefix(ACCESS_KEY_PREFIX)?;
+    let (function, _) = sandbox.split_once('.')?;
+    Some(Caller { sandbox, function })
+}
+
+fn scheduler_operation(method: &Method, path: &str) -> &'static str {
+    let one = path.trim_matches('/').contains('/');
+    match (path.starts_with("/schedules"), method.as_str(), one) {
+        (true, "POST", true) => "CreateSchedule",
+        (true, "PUT", true) => "UpdateSchedule",
+        (true, "GET", true) => "GetSchedule",
+        (true, "DELETE", true) => "DeleteSchedule",
+        (true, "GET", false) => "ListSchedules",
+        _ => "Other",
+    }
+}
+
+fn parse(body: &[u8]) -> Result<Value, AwsError> {
+    if body.is_empty() {
+        return Ok(Value::Object(serde_json::Map::new()));
+    }
+    serde_json::from_slice(body).map_err(|error| AwsError::new(400, "SerializationException", error.to_string()))
+}
+
+fn finished(result: Result<Value, AwsError>, content_type: &'static str) -> Answer {
+    match result {
+        Ok(body) => {
+            // An operation without an answer sends no body at all in SQS's protocol, and `{}` is understood by all.
+            let body = if body.is_null() { "{}".to_owned() } else { body.to_string() };
+            with_request_id(serve::answer(StatusCode::OK, content_type, body))
+        }
+        Err(error) => refused(&error, content_type),
+    }
+}
+
+fn refused(error: &AwsError, content_type: &'static str) -> Answer {
+    let mut response = Response::new(Full::new(Bytes::from(error.body().to_string())));
+    *response.status_mut() = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
+    response.headers_mut().extend(error.headers());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    with_request_id(response)
+}
+
+fn with_request_id(mut response: Answer) -> Answer {
+    if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
+        response.headers_mut().insert("x-amzn-requestid", id);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_its_signers() {
+        let mut headers = HeaderMap::new();
+        let signed = "AWS4-HMAC-SHA256 Credential=LOCALDeliver.12/20261121/us-east-1/sqs/aws4_request, SignedHeaders=a";
+        headers.insert(header::AUTHORIZATION, HeaderValue::from_static(signed));
+        let caller = caller(&headers).unwrap();
+        assert_eq!((caller.function, caller.sandbox), ("Deliver", "Deliver.12"));
+        headers.insert(header::AUTHORIZATION, HeaderValue::from_static("AWS4-HMAC-SHA256 Credential=AKIA/x"));
+        assert!(super::caller(&headers).is_none());
+    }
+
+    #[test]
+    fn scheduler_operations_have_names() {
+        assert_eq!(scheduler_operation(&Method::POST, "/schedules/a"), "CreateSchedule");
+        assert_eq!(scheduler_operation(&Method::GET, "/schedules"), "ListSchedules");
+    }
+}

@@ -1,0 +1,102 @@
+//! What only the local run has, under `/_local/` of the API's own address: the clock, the counted calls, the queues,
+//! and a way to kill a function in the middle of its work.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use http::{Method, StatusCode};
+use hyper::body::Incoming;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::{
+    serve::{self, Answer},
+    system::System,
+};
+
+const BODY_LIMIT: usize = 64 * 1024;
+/// A hundred years: more is a mistake, and would take the clock out of what dates can say.
+const LONGEST_ADVANCE: f64 = 100.0 * 365.0 * 86_400.0;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    seconds: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Kill {
+    function: String,
+    after_calls: u64,
+}
+
+struct Refusal(StatusCode, String);
+
+pub(crate) async fn handle(system: &System, method: &Method, path: &str, body: Incoming) -> Answer {
+    let result = match (method.as_str(), path) {
+        ("POST", "clock/advance") => advance(system, body).await,
+        ("GET", "clock") => Ok(clock(system)),
+        ("GET", "calls") => Ok(json!(system.aws.ledger.snapshot())),
+        ("DELETE", "calls") => {
+            system.aws.ledger.clear();
+            Ok(json!({}))
+        }
+        ("GET", "queues") => Ok(json!(system.queues())),
+        ("GET", "schedules") => Ok(json!({ "schedules": system.aws.scheduler.list() })),
+        ("GET", "sandboxes") => Ok(json!(system.sandboxes.count())),
+        ("GET", "idle") => Ok(json!({ "idle": system.is_idle() })),
+        ("GET", "outputs") => Ok(json!(system.template.outputs)),
+        ("POST", "kill") => kill(system, body).await,
+        (
+            _,
+            known @ ("clock/advance" | "clock" | "calls" | "queues" | "schedules" | "sandboxes" | "idle" | "outputs"
+            | "kill"),
+        ) => Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, format!("{method} /_local/{known} does not exist"))),
+        _ => Err(Refusal(StatusCode::NOT_FOUND, format!("there is no /_local/{path}"))),
+    };
+    match result {
+        Ok(body) => serve::json(StatusCode::OK, &body),
+        Err(Refusal(status, message)) => serve::json(status, &json!({ "message": message })),
+    }
+}
+
+async fn advance(system: &System, body: Incoming) -> Result<Value, Refusal> {
+    let Advance { seconds } = parse(body, r#"{"seconds": 3600}"#).await?;
+    if !(0.0..=LONGEST_ADVANCE).contains(&seconds) {
+        let message = format!("seconds must be from 0 to {LONGEST_ADVANCE}: the clock only goes forward");
+        return Err(Refusal(StatusCode::BAD_REQUEST, message));
+    }
+    match system.advance(Duration::from_secs_f64(seconds)).await {
+        Ok(()) => Ok(clock(system)),
+        Err(error) => Err(Refusal(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot move the clock: {error}"))),
+    }
+}
+
+fn clock(system: &System) -> Value {
+    let now_ms = system.clock.now_ms();
+    let now = jiff::Timestamp::from_millisecond(now_ms).map(|now| format!("{now:.3}")).unwrap_or_default();
+    json!({ "now": now, "epochMs": now_ms, "aheadSeconds": system.clock.offset().as_secs_f64() })
+}
+
+async fn kill(system: &System, body: Incoming) -> Result<Value, Refusal> {
+    let Kill { function, after_calls } = parse(body, r#"{"function": "Deliver", "afterCalls": 1}"#).await?;
+    if after_calls == 0 {
+        return Err(Refusal(StatusCode::BAD_REQUEST, "afterCalls counts from 1".into()));
+    }
+    if !system.pools.contains_key(&function) {
+        let known: Vec<&str> = system.pools.keys().map(String::as_str).collect();
+        let message = format!("there is no function {function}; the template has {}", known.join(", "));
+        return Err(Refusal(StatusCode::BAD_REQUEST, message));
+    }
+    system.aws.kill_after_calls(&function, after_calls);
+    Ok(json!(BTreeMap::from([("armed", function)])))
+}
+
+async fn parse<T: DeserializeOwned>(body: Incoming, example: &str) -> Result<T, Refusal> {
+    let body = match serve::read_body(body, BODY_LIMIT).await {
+        Ok(body) => body,
+        Err(error) => return Err(Refusal(StatusCode::PAYLOAD_TOO_LARGE, error.to_string())),
+    };
+    serde_json::from_slice(&body)
+        .map_err(|error| Refusal(StatusCode::BAD_REQUEST, format!("expected a body like {example}: {error}")))
+}

@@ -1,0 +1,131 @@
+//! `cargo local`: builds the functions, runs the whole system, and says how to use it.
+
+use std::{collections::BTreeMap, io::Write as _, path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use tenday_local::{Data, LocalRun, LogSink, Options, Profile};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Runs the whole of Tenday on this machine, as template.yaml describes it.
+#[derive(Parser)]
+#[command(name = "cargo local", version)]
+struct Arguments {
+    /// Port of the HTTP API on 127.0.0.1
+    #[arg(long, default_value_t = 4310)]
+    port: u16,
+    /// Directory that keeps the state between runs [default: .tenday beside the template]
+    #[arg(long, value_name = "DIR", conflicts_with = "memory")]
+    data: Option<PathBuf>,
+    /// Keep nothing
+    #[arg(long)]
+    memory: bool,
+    /// Log one JSON object per line
+    #[arg(long)]
+    json: bool,
+    /// Another template than the workspace's
+    #[arg(long, value_name = "FILE")]
+    template: Option<PathBuf>,
+    /// A value for one of the template's parameters; may be given several times
+    #[arg(long = "parameter", value_name = "KEY=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
+    /// Build and run the functions optimised
+    #[arg(long)]
+    release: bool,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected Key=Value".into()),
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.to_string()),
+    };
+    match runtime.block_on(run(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => failed(&problem),
+    }
+}
+
+fn failed(problem: &str) -> ExitCode {
+    // Nobody to tell it to is not another error.
+    let _ = writeln!(std::io::stderr(), "error: {problem}");
+    ExitCode::FAILURE
+}
+
+async fn run(arguments: Arguments) -> Result<(), String> {
+    // Before anything starts, so that no process is left behind by a signal that comes early.
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+    let json = arguments.json;
+    // What goes wrong in the emulated services themselves. dynoxide warns of every condition that does not hold.
+    let quiet = tracing_subscriber::EnvFilter::new("tenday_local=warn");
+    tracing_subscriber::fmt().with_env_filter(quiet).with_writer(std::io::stderr).init();
+    let data = match (arguments.memory, arguments.data) {
+        (true, _) => Data::Memory,
+        (false, Some(directory)) => Data::Dir(directory),
+        (false, None) => Data::Dir(tenday_local::default_directory(arguments.template.as_deref())),
+    };
+    let options = Options {
+        template: arguments.template,
+        data,
+        port: Some(arguments.port),
+        parameters: arguments.parameters.into_iter().collect::<BTreeMap<_, _>>(),
+        build: true,
+        profile: if arguments.release { Profile::Release } else { Profile::Dev },
+        log: if json { LogSink::Json } else { LogSink::Human },
+        ..Options::default()
+    };
+    let run = tokio::select! {
+        run = LocalRun::start(options) => run.map_err(|error| error.to_string())?,
+        _ = interrupt.recv() => return Ok(()),
+        _ = terminate.recv() => return Ok(()),
+    };
+    if json {
+        run.log(format!("ready at {}", run.base_url()));
+    } else {
+        let _ = std::io::stdout().lock().write_all(greeting(run.base_url()).as_bytes());
+    }
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    // Whoever does not want to wait for invocations to finish presses again.
+    tokio::select! {
+        () = run.shutdown() => {}
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+/// What to do next, to be pasted as it is.
+fn greeting(base_url: &str) -> String {
+    format!(
+        r#"
+Tenday runs at {base_url}
+
+# a token for the developer, and one for the platform
+TENDAY={base_url}
+token() {{ curl -s $TENDAY/auth/token -d grant_type=client_credentials -d client_id=$1 -d client_secret=$2 | sed 's/.*"access_token":"\([^"]*\)".*/\1/'; }}
+DEVELOPER=$(token CLI-local-developer local-developer-secret)
+PLATFORM=$(token CLI-local-platform local-platform-secret)
+# a configuration, and a webhook for everything (start your server on port 8080 first, or see the retries)
+curl -s $TENDAY/configuration -H "Authorization: Bearer $DEVELOPER" -H 'Content-Type: application/json' -d '{{"type":"plaid","ipAllowlist":["127.0.0.1"]}}'
+curl -s $TENDAY/configuration/webhooks -H "Authorization: Bearer $DEVELOPER" -H 'Content-Type: application/json' -d '{{"callbackURL":"http://127.0.0.1:8080/"}}'
+# an update, and what became of it
+curl -s $TENDAY/updates -H "Authorization: Bearer $PLATFORM" -H 'Content-Type: application/json' -d '{{"developerId":"DEV-local-developer","eventName":"transactions.updated","data":{{"itemId":"item-1"}}}}'
+curl -s $TENDAY/configuration/webhooks -H "Authorization: Bearer $DEVELOPER"
+# an hour later
+curl -s $TENDAY/_local/clock/advance -d '{{"seconds":3600}}'
+
+A second developer is CLI-local-other / local-other-secret. Ctrl-C stops everything.
+
+"#
+    )
+}

@@ -1,0 +1,4 @@
+//! Tests of several parts together, with real processes.
+
+mod pools;
+mod run;

@@ -1,0 +1,147 @@
+//! Who is calling. The developer comes from the access token and nowhere else; a handler that takes a [`Developer`]
+//! cannot be reached without one.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequestParts};
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use tenday_model::ids::{ClientId, DeveloperId};
+use tenday_store::{Aws, Clock, Environment, SigningKeys};
+
+use crate::error::{ApiError, ErrorCode};
+use crate::token::{Claims, TokenProblem, Verifier};
+
+/// What every HTTP function has.
+#[derive(Clone)]
+pub struct Api {
+    verifier: Arc<Verifier>,
+    clock: Clock,
+}
+
+impl Api {
+    pub fn from_environment(environment: &mut Environment, aws: &Aws) -> Self {
+        let clock = Clock::from_environment();
+        let keys = SigningKeys::new(aws, environment.text("SETTINGS_TABLE"));
+        let verifier = Verifier::new(keys, environment.text("TOKEN_ISSUER"), clock.clone());
+        Self { verifier: Arc::new(verifier), clock }
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub fn now(&self) -> jiff::Timestamp {
+        self.clock.now()
+    }
+
+    /// Reads ahead what the first request needs.
+    pub async fn warm(&self) {
+        self.verifier.warm().await;
+    }
+
+    async fn claims(&self, parts: &Parts) -> Result<Claims, ApiError> {
+        let unauthorized = |message: &str| ApiError::new(ErrorCode::Unauthorized, message);
+        let header = parts.headers.get(AUTHORIZATION).ok_or_else(|| {
+            unauthorized("No access token. Send `Authorization: Bearer <token>`; POST /auth/token gives one.")
+        })?;
+        let header = header.to_str().unwrap_or_default();
+        let token = match header.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+            _ => return Err(unauthorized("The Authorization header must be `Bearer <token>`.")),
+        };
+        self.verifier.verify(token).await.map_err(|problem| match problem {
+            TokenProblem::Expired => ApiError::new(ErrorCode::ExpiredAccessToken, "Access token expired"),
+            TokenProblem::Invalid => unauthorized("The access token is not valid. POST /auth/token gives a new one."),
+            TokenProblem::Keys(error) => error.into(),
+        })
+    }
+}
+
+/// What a token may be used for.
+pub trait Scope: Send + Sync + 'static {
+    const NAME: &'static str;
+}
+
+/// The scopes there are.
+pub mod scopes {
+    macro_rules! scope {
+        ($name:ident, $text:literal) => {
+            #[doc = concat!("`", $text, "`")]
+            #[derive(Debug, Clone, Copy)]
+            pub struct $name;
+
+            impl super::Scope for $name {
+                const NAME: &'static str = $text;
+            }
+        };
+    }
+
+    scope!(ConfigurationRead, "configuration:read");
+    scope!(ConfigurationWrite, "configuration:write");
+    scope!(LinksTest, "links:test");
+    scope!(UpdatesPublish, "updates:publish");
+    scope!(LinksManage, "links:manage");
+
+    /// What a developer's client may have.
+    pub const DEVELOPER: [&str; 3] = ["configuration:read", "configuration:write", "links:test"];
+    /// What only a client of the platform may have, for it may name any developer.
+    pub const PLATFORM: [&str; 2] = ["updates:publish", "links:manage"];
+}
+
+/// A developer's client with the scope `S`.
+#[derive(Debug)]
+pub struct Developer<S> {
+    pub id: DeveloperId,
+    pub client: ClientId,
+    scope: PhantomData<S>,
+}
+
+impl<S: Scope, St> FromRequestParts<St> for Developer<S>
+where
+    Api: FromRef<St>,
+    St: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &St) -> Result<Self, ApiError> {
+        let claims = Api::from_ref(state).claims(parts).await?;
+        require::<S>(&claims)?;
+        let id = claims.developer_id.ok_or_else(|| {
+            ApiError::new(ErrorCode::InsufficientScope, "This route is a developer's own; the platform's token names none.")
+        })?;
+        Ok(Self { id, client: claims.sub, scope: PhantomData })
+    }
+}
+
+/// A client of the platform with the scope `S`. It may name any developer.
+#[derive(Debug)]
+pub struct Platform<S> {
+    pub client: ClientId,
+    scope: PhantomData<S>,
+}
+
+impl<S: Scope, St> FromRequestParts<St> for Platform<S>
+where
+    Api: FromRef<St>,
+    St: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &St) -> Result<Self, ApiError> {
+        let claims = Api::from_ref(state).claims(parts).await?;
+        require::<S>(&claims)?;
+        if claims.developer_id.is_some() {
+            return Err(ApiError::new(ErrorCode::InsufficientScope, "This route is for the platform's own clients."));
+        }
+        Ok(Self { client: claims.sub, scope: PhantomData })
+    }
+}
+
+fn require<S: Scope>(claims: &Claims) -> Result<(), ApiError> {
+    if claims.scope.split(' ').any(|scope| scope == S::NAME) {
+        return Ok(());
+    }
+    Err(ApiError::new(ErrorCode::InsufficientScope, format!("The access token lacks the scope `{}`.", S::NAME)))
+}

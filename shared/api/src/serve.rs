@@ -1,0 +1,114 @@
+//! Starting a function, and what surrounds each of its requests: an id, one log line, and an error body of ours even
+//! where no handler of ours was reached.
+
+use std::fmt;
+use std::future::Future;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use http::header::HOST;
+use lambda_http::RequestExt;
+use lambda_http::request::RequestContext;
+
+use crate::error::{ApiError, ErrorCode};
+
+/// The id of the request at hand, the same as in API Gateway's own log, and where its API is to be found.
+#[derive(Debug, Clone, Default)]
+pub struct RequestId {
+    id: String,
+    base_url: String,
+}
+
+tokio::task_local! {
+    static CURRENT: RequestId;
+}
+
+impl RequestId {
+    pub(crate) fn current() -> Option<Self> {
+        CURRENT.try_with(Clone::clone).ok()
+    }
+
+    fn of(request: &Request) -> Self {
+        let id = match request.request_context_ref() {
+            Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone(),
+            _ => None,
+        };
+        let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        // API Gateway speaks only https; an address on this machine is the local run.
+        let scheme = if host.starts_with("127.0.0.1") || host.starts_with("localhost") { "http" } else { "https" };
+        Self { id: id.unwrap_or_default(), base_url: format!("{scheme}://{host}") }
+    }
+
+    pub(crate) fn documentation_url(&self, code: ErrorCode) -> String {
+        format!("{}/openapi.json#{}", self.base_url, code.name())
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.id)
+    }
+}
+
+/// Runs a function's future on one thread, which is all the processor that a function has, with the log set up.
+///
+/// # Errors
+/// As the future's own, or when no runtime can be made.
+pub fn start<F>(function: F) -> Result<(), lambda_http::Error>
+where
+    F: Future<Output = Result<(), lambda_http::Error>>,
+{
+    lambda_http::tracing::init_default_subscriber();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let ended = function.await;
+        if let Err(error) = &ended {
+            tracing::error!(error = %error, "the function could not start");
+        }
+        ended
+    })
+}
+
+/// Answers requests with `router` for as long as the sandbox lives.
+///
+/// # Errors
+/// When Lambda's runtime API fails.
+pub async fn serve(router: Router) -> Result<(), lambda_http::Error> {
+    let router = router
+        .fallback(|| async { ApiError::new(ErrorCode::RouteNotFound, "There is no such route.") })
+        .method_not_allowed_fallback(|| async {
+            ApiError::new(ErrorCode::MethodNotAllowed, "The route does not take this method.")
+        })
+        .layer(from_fn(surround));
+    lambda_http::run(router).await
+}
+
+async fn surround(request: Request, next: Next) -> Response {
+    let id = RequestId::of(&request);
+    let method = request.method().clone();
+    // The path holds ids and no secret; the query may hold anything.
+    let path = request.uri().path().to_owned();
+    let started = Instant::now();
+    let response = CURRENT
+        .scope(id.clone(), async move {
+            // A task of its own, so that a panic ends this request and not the sandbox.
+            let scoped = CURRENT.scope(CURRENT.get(), next.run(request));
+            tokio::spawn(scoped).await.unwrap_or_else(|error| {
+                tracing::error!(error = %error, "a handler panicked");
+                ApiError::internal().into_response()
+            })
+        })
+        .await;
+    tracing::info!(
+        request_id = %id,
+        method = %method,
+        path,
+        status = response.status().as_u16(),
+        milliseconds = started.elapsed().as_millis() as u64,
+        "answered"
+    );
+    response
+}

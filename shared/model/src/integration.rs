@@ -1,0 +1,139 @@
+//! The type of a configuration: which provider's payload shapes, date format, retry schedule and signature headers a
+//! developer gets. `null` in the contract is the generic type.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::dates::DateFormat;
+
+/// A configuration's `type` (seed S2). Called `Integration` in code because `type` is a keyword.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Integration {
+    Generic,
+    Plaid,
+    Mx,
+    Yodlee,
+}
+
+impl Integration {
+    pub const ALL: [Self; 4] = [Self::Generic, Self::Plaid, Self::Mx, Self::Yodlee];
+
+    /// The contract's name; none for generic, which the contract writes `null`.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Generic => None,
+            Self::Plaid => Some("plaid"),
+            Self::Mx => Some("mx"),
+            Self::Yodlee => Some("yodlee"),
+        }
+    }
+
+    pub fn from_name(name: Option<&str>) -> Option<Self> {
+        Self::ALL.into_iter().find(|integration| integration.name() == name)
+    }
+
+    /// The date format that the type brings along (seed S2; design.md section 3).
+    pub fn date_format(self) -> DateFormat {
+        match self {
+            Self::Generic | Self::Plaid => DateFormat::Iso,
+            Self::Mx => DateFormat::Unix,
+            Self::Yodlee => DateFormat::Utc,
+        }
+    }
+
+    /// The delays before each automatic retry, counted from the failure before it.
+    ///
+    /// Generic: LinkMoney's three at five minutes (its Retries page). Plaid: 30 s, then four times the last, while
+    /// inside 24 h (its webhooks page). MX says only that at most twelve thin out over about a day: ours double from
+    /// a minute to an hour, then go on up to five hours. Yodlee (its data-extracts page) gives the moments after the
+    /// first failure, 10 to 1,280 minutes; the delays are their differences.
+    pub fn retry_delays(self) -> &'static [Duration] {
+        const fn minutes(n: u64) -> Duration {
+            Duration::from_secs(n * 60)
+        }
+        const GENERIC: &[Duration] = &[minutes(5), minutes(5), minutes(5)];
+        const PLAID: &[Duration] = &[
+            Duration::from_secs(30),
+            minutes(2),
+            minutes(8),
+            minutes(32),
+            minutes(128),
+            minutes(512),
+        ];
+        const MX: &[Duration] = &[
+            minutes(1),
+            minutes(2),
+            minutes(4),
+            minutes(8),
+            minutes(16),
+            minutes(32),
+            minutes(64),
+            minutes(120),
+            minutes(240),
+            minutes(300),
+            minutes(300),
+            minutes(300),
+        ];
+        const YODLEE: &[Duration] = &[
+            minutes(10),
+            minutes(10),
+            minutes(20),
+            minutes(40),
+            minutes(80),
+            minutes(160),
+            minutes(320),
+            minutes(640),
+        ];
+        match self {
+            Self::Generic => GENERIC,
+            Self::Plaid => PLAID,
+            Self::Mx => MX,
+            Self::Yodlee => YODLEE,
+        }
+    }
+}
+
+impl Serialize for Integration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.name().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Integration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = Option::<String>::deserialize(deserializer)?;
+        Self::from_name(name.as_deref())
+            .ok_or_else(|| serde::de::Error::custom("type is plaid, mx, yodlee or null"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offsets(integration: Integration) -> Vec<u64> {
+        let mut total = 0;
+        let add = |delay: &Duration| {
+            total += delay.as_secs() / 60;
+            total
+        };
+        integration.retry_delays().iter().map(add).collect()
+    }
+
+    #[test]
+    fn each_type_retries_on_its_providers_schedule() {
+        assert_eq!(offsets(Integration::Generic), [5, 10, 15]);
+        assert_eq!(offsets(Integration::Plaid).last(), Some(&682), "11:22:30 after the first failure");
+        assert_eq!(offsets(Integration::Yodlee), [10, 20, 40, 80, 160, 320, 640, 1280]);
+        assert_eq!(Integration::Mx.retry_delays().len(), 12);
+        assert!(offsets(Integration::Mx).last() <= Some(&(24 * 60)));
+    }
+
+    #[test]
+    fn generic_is_null_in_the_contract() {
+        assert_eq!(serde_json::to_value(Integration::Generic).unwrap(), serde_json::Value::Null);
+        assert_eq!(serde_json::from_str::<Integration>("\"mx\"").unwrap(), Integration::Mx);
+        assert!(serde_json::from_str::<Integration>("\"MX\"").is_err());
+    }
+}

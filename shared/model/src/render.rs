@@ -1,0 +1,255 @@
+//! Updates as payloads: each type's own event names and shapes (domain.md 1.8, 2.3, 3.1, 4.1, 5.2), and Tenday's own
+//! for the generic type, for which no provider documents one.
+//!
+//! - Rendering is deterministic: the same content and context give the same bytes, member order included. A retry
+//!   renders again, so what must not change between attempts (an event's id, when it happened) is in the context, and
+//!   what does change (the time of the attempt) is in the headers.
+//! - A type that cannot express an update says so, and says it at publish: [`content_event_name`] refuses exactly what
+//!   [`render_content`] would refuse.
+//! - Dates. A date-time is written in the developer's date format. A type brings its provider's format along, so a
+//!   developer who never chose one gets the provider's shape; one who chose gets what they chose, in every type.
+//!   Four things are not the developer's to choose: MoneyKit's dates, since its shape has no other (`…+00:00`); dates
+//!   without a time (mx `completed_on`); the dates inside a link to follow (yodlee `href`); and whatever is inside a
+//!   raw payload or a record, which is passed on as it is.
+//! - The three events of MoneyKit's have MoneyKit's names and shape whatever the type.
+
+mod generic;
+mod moneykit;
+mod mx;
+pub(crate) mod node;
+mod plaid;
+mod schema;
+mod yodlee;
+
+use jiff::Timestamp;
+
+use crate::dates::DateFormat;
+use crate::error::ValidationError;
+use crate::ids::EventId;
+use crate::integration::Integration;
+use crate::update::datum::Members;
+use crate::update::{Content, EVENT_NAMES, RawUpdate, UpdateData};
+use node::{Node, Object};
+
+pub use schema::payload_schema;
+
+/// What a payload says beside the update's data. All of it is the same at every attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct RenderContext<'a> {
+    /// Generic `eventId` and `updateId`, yodlee `notificationId`.
+    pub event_id: EventId,
+    /// When it happened: the platform's `occurredAt`, else the time of publishing. Generic `occurredAt`, mx
+    /// `completed_at`, yodlee `notificationTime`, MoneyKit `webhook_timestamp`.
+    pub occurred_at: Timestamp,
+    pub date_format: DateFormat,
+    /// MoneyKit `webhook_idempotency_key`; the event's id if the caller gave none.
+    pub idempotency_key: Option<&'a str>,
+}
+
+/// Why a type cannot express an update. The message says what it could.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Inexpressible {
+    #[error("{} cannot express {event}; it can express {}", words(*integration), expressible(*integration).join(", "))]
+    Event { integration: Integration, event: &'static str },
+    #[error("{} needs {field} for {event}", words(*integration))]
+    Missing { integration: Integration, event: &'static str, field: &'static str },
+    #[error("{} writes {field} as a number: give digits", words(*integration))]
+    NotDigits { integration: Integration, event: &'static str, field: &'static str },
+    #[error("the payload is for {}, the developer's type is {}", words(*raw), words(*integration))]
+    RawType { integration: Integration, raw: Integration },
+}
+
+impl Inexpressible {
+    /// As one problem of a request, located from the update's own members.
+    pub fn validation_error(&self) -> ValidationError {
+        let location: &[&str] = match self {
+            Self::Event { .. } => &["eventName"],
+            Self::Missing { field, .. } | Self::NotDigits { field, .. } => &["data", field],
+            Self::RawType { .. } => &["raw", "type"],
+        };
+        ValidationError::new(location, "inexpressible", self.to_string())
+    }
+}
+
+fn words(integration: Integration) -> &'static str {
+    integration.name().map_or("the generic type", |name| match name {
+        "plaid" => "type plaid",
+        "mx" => "type mx",
+        _ => "type yodlee",
+    })
+}
+
+/// What a renderer makes of an update.
+struct Expressed<'a> {
+    name: &'static str,
+    body: Object<'a>,
+}
+
+/// Why a renderer cannot; [`Inexpressible`] without what the caller knows.
+enum Cannot {
+    Event,
+    Missing(&'static str),
+    NotDigits(&'static str),
+}
+
+fn needed<T>(field: &'static str, value: Option<T>) -> Result<T, Cannot> {
+    value.ok_or(Cannot::Missing(field))
+}
+
+fn express(integration: Integration, update: &UpdateData) -> Result<Expressed<'_>, Inexpressible> {
+    let expressed = match moneykit::express(update) {
+        Some(expressed) => Ok(expressed),
+        None => match integration {
+            Integration::Generic => generic::express(update),
+            Integration::Plaid => plaid::express(update),
+            Integration::Mx => mx::express(update),
+            Integration::Yodlee => yodlee::express(update),
+        },
+    };
+    let event = update.name();
+    expressed.map_err(|cannot| match cannot {
+        Cannot::Event => Inexpressible::Event { integration, event },
+        Cannot::Missing(field) => Inexpressible::Missing { integration, event, field },
+        Cannot::NotDigits(field) => Inexpressible::NotDigits { integration, event, field },
+    })
+}
+
+/// The payload of an update for a developer of a type: compact JSON.
+pub fn render(
+    integration: Integration,
+    update: &UpdateData,
+    context: &RenderContext<'_>,
+) -> Result<Vec<u8>, Inexpressible> {
+    let expressed = express(integration, update)?;
+    let mut bytes = Vec::with_capacity(1024);
+    Node::Object(expressed.body).write(context, &mut bytes);
+    Ok(bytes)
+}
+
+/// A type's own name for an update: what subscriptions name, and what `lastEvent` lists show.
+pub fn event_name(integration: Integration, update: &UpdateData) -> Result<&'static str, Inexpressible> {
+    express(integration, update).map(|expressed| expressed.name)
+}
+
+/// [`render`] for whatever was published. A raw payload comes out as it went in.
+pub fn render_content(
+    integration: Integration,
+    content: &Content,
+    context: &RenderContext<'_>,
+) -> Result<Vec<u8>, Inexpressible> {
+    match content {
+        Content::Data(update) => render(integration, update, context),
+        Content::Raw(raw) => raw_event_name(integration, raw).map(|_| raw.payload.get().as_bytes().to_vec()),
+    }
+}
+
+/// [`event_name`] for whatever was published. Where a type has several names for one of the vocabulary's, a raw
+/// payload's own tells which; if it does not tell, the first of them holds.
+pub fn content_event_name(integration: Integration, content: &Content) -> Result<&'static str, Inexpressible> {
+    match content {
+        Content::Data(update) => event_name(integration, update),
+        Content::Raw(raw) => raw_event_name(integration, raw),
+    }
+}
+
+fn raw_event_name(integration: Integration, raw: &RawUpdate) -> Result<&'static str, Inexpressible> {
+    if raw.integration != integration {
+        return Err(Inexpressible::RawType { integration, raw: raw.integration });
+    }
+    let names = names(integration, raw.event_name);
+    let own = names.iter().find(|name| raw.own_name.as_deref() == Some(**name)).or(names.first());
+    own.copied().ok_or(Inexpressible::Event { integration, event: raw.event_name })
+}
+
+/// What a ready-made payload calls itself.
+pub(crate) fn own_name(integration: Integration, payload: &Members<'_>) -> Option<String> {
+    match integration {
+        Integration::Plaid => plaid::own_name(payload),
+        Integration::Mx => mx::own_name(payload),
+        // Neither has two names for one event.
+        Integration::Generic | Integration::Yodlee => None,
+    }
+}
+
+/// A type's names for an event of the vocabulary, the usual one first; none if it cannot express it.
+pub fn names(integration: Integration, event: &str) -> &'static [&'static str] {
+    match moneykit::names(event) {
+        [] => match integration {
+            Integration::Generic => generic::names(event),
+            Integration::Plaid => plaid::names(event),
+            Integration::Mx => mx::names(event),
+            Integration::Yodlee => yodlee::names(event),
+        },
+        names => names,
+    }
+}
+
+/// Whether a type's name for an event is one of MoneyKit's three, whose shape and signature are MoneyKit's.
+pub fn is_moneykit(event_name: &str) -> bool {
+    moneykit::NAMES.contains(&event_name)
+}
+
+/// The events of the vocabulary that a type can express.
+pub fn expressible(integration: Integration) -> Vec<&'static str> {
+    EVENT_NAMES.iter().copied().filter(|event| !names(integration, event).is_empty()).collect()
+}
+
+/// The full event names that a webhook of a type may subscribe to, each once, in alphabetical order. The part before
+/// a full stop is a subscription too: see [`is_subscribable`].
+pub fn subscribable(integration: Integration) -> impl Iterator<Item = &'static str> {
+    let mut all: Vec<_> = EVENT_NAMES.iter().flat_map(|event| names(integration, event)).copied().collect();
+    all.sort_unstable();
+    all.dedup();
+    all.into_iter()
+}
+
+/// Whether a webhook of a type may subscribe to a name: one of the type's full names, or what stands before the full
+/// stop of one, which takes them all (`TRANSACTIONS`).
+pub fn is_subscribable(integration: Integration, name: &str) -> bool {
+    EVENT_NAMES.iter().flat_map(|event| names(integration, event)).any(|full| subscription_matches(Some(name), full))
+}
+
+/// Whether a webhook that subscribed to a name, or to all, gets the events of a full name.
+pub fn subscription_matches(subscribed: Option<&str>, event_name: &str) -> bool {
+    let Some(subscribed) = subscribed else { return true };
+    match event_name.strip_prefix(subscribed) {
+        Some(rest) => rest.is_empty() || rest.starts_with('.') && !subscribed.is_empty(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscription_takes_its_name_or_its_family() {
+        assert!(subscription_matches(None, "AGGREGATION"));
+        assert!(subscription_matches(Some("TRANSACTIONS"), "TRANSACTIONS.DEFAULT_UPDATE"));
+        assert!(subscription_matches(Some("TRANSACTIONS.DEFAULT_UPDATE"), "TRANSACTIONS.DEFAULT_UPDATE"));
+        for (subscribed, name) in
+            [("TRANS", "TRANSACTIONS.DEFAULT_UPDATE"), ("", ".A"), ("A.B", "A"), ("a", "A"), ("A.", "A.B")]
+        {
+            assert!(!subscription_matches(Some(subscribed), name), "{subscribed} {name}");
+        }
+    }
+
+    #[test]
+    fn what_a_type_can_subscribe_to_is_its_own() {
+        for integration in Integration::ALL {
+            for name in ["link.state_changed", "link.product_refresh", "transactions.updates_available", "link"] {
+                assert!(is_subscribable(integration, name), "{integration:?} {name}");
+            }
+            assert!(subscribable(integration).all(|name| is_subscribable(integration, name)));
+            assert!(!is_subscribable(integration, "") && !is_subscribable(integration, "NONE"));
+        }
+        assert!(is_subscribable(Integration::Generic, "DATA_UPDATES"));
+        assert!(is_subscribable(Integration::Yodlee, "DATA_UPDATES"));
+        assert!(is_subscribable(Integration::Plaid, "TRANSACTIONS"));
+        assert!(!is_subscribable(Integration::Plaid, "DATA_UPDATES"));
+        assert!(!is_subscribable(Integration::Plaid, "TRANSACTIONS.DEFAULT"));
+        assert_eq!(names(Integration::Generic, "transactions.updated"), ["DATA_UPDATES"]);
+        let all: Vec<_> = subscribable(Integration::Mx).filter(|name| *name == "AGGREGATION").collect();
+        assert_eq!(all.len(), 1);
+    }
+}

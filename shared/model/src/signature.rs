@@ -1,0 +1,299 @@
+//! The signatures a receiver can check: Standard Webhooks' HMAC on every event, and the ES256 token that Plaid
+//! (`Plaid-Verification`) and MoneyKit (`MoneyKit-Signature`) put beside it.
+//!
+//! Both cover the exact bytes of the body, so they are made from the bytes that are sent and from nothing else. Time
+//! arrives as an argument. ECDSA draws its nonce from the crypto library's own generator: two tokens for the same
+//! body differ, and both verify.
+
+use std::fmt::{self, Write as _};
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use aws_lc_rs::{digest, hmac};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+/// The secret of one webhook, which Tenday and its receiver share. Its bytes are wiped when it is dropped, and it
+/// never shows itself in a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+/// Why a text is not a signing secret. It does not repeat the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a signing secret: whsec_ and the base64 of 24 to 64 bytes")]
+pub struct InvalidSecret;
+
+impl Secret {
+    /// What every secret's text begins with (Standard Webhooks 1.0).
+    pub const PREFIX: &'static str = "whsec_";
+
+    /// A new secret from 32 bytes that the caller drew from a secure generator.
+    pub fn from_random(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes.to_vec()))
+    }
+
+    /// Reads what [`Secret::reveal`] wrote, or a secret that was made elsewhere (24 to 64 bytes).
+    pub fn parse(text: &str) -> Result<Self, InvalidSecret> {
+        let encoded = text.strip_prefix(Self::PREFIX).ok_or(InvalidSecret)?;
+        let bytes = Zeroizing::new(STANDARD.decode(encoded).map_err(|_| InvalidSecret)?);
+        if (24..=64).contains(&bytes.len()) { Ok(Self(bytes)) } else { Err(InvalidSecret) }
+    }
+
+    /// The secret as its owner is shown it: `whsec_` and base64.
+    pub fn reveal(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(Self::PREFIX.len() + self.0.len().div_ceil(3) * 4));
+        text.push_str(Self::PREFIX);
+        STANDARD.encode_string(self.0.as_slice(), &mut text);
+        text
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(redacted)")
+    }
+}
+
+/// The value of `webhook-signature`: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, once per secret,
+/// separated by spaces. A receiver accepts the event if any one of them is right, so a rotation signs with both.
+///
+/// `id` is the `webhook-id` header, `timestamp_seconds` the `webhook-timestamp` header: unix seconds of this attempt.
+pub fn standard_webhooks(secrets: &[&Secret], id: &str, timestamp_seconds: i64, body: &[u8]) -> String {
+    let signed_head = format!("{id}.{timestamp_seconds}.");
+    let mut signatures = String::with_capacity(secrets.len() * 48);
+    for secret in secrets {
+        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &secret.0));
+        context.update(signed_head.as_bytes());
+        context.update(body);
+        if !signatures.is_empty() {
+            signatures.push(' ');
+        }
+        signatures.push_str("v1,");
+        STANDARD.encode_string(context.sign(), &mut signatures);
+    }
+    signatures
+}
+
+/// The issuer that MoneyKit's tokens name (domain.md 2.4). Plaid's name none.
+pub const MONEYKIT_ISSUER: &str = "https://api.moneykit.com";
+
+/// Why a key could not be made, read or used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    #[error("no P-256 key could be made")]
+    Generate,
+    #[error("not a P-256 private key in PKCS #8")]
+    Invalid,
+    #[error("the body could not be signed")]
+    Sign,
+}
+
+/// A P-256 key that signs ES256 tokens. Reading one costs far more than signing with it: keep it.
+pub struct EcSigningKey {
+    pair: EcdsaKeyPair,
+    jwk: Jwk,
+    /// The token's first part, encoded once, and its full stop.
+    header: String,
+}
+
+impl EcSigningKey {
+    /// A new key, and its PKCS #8 form for [`EcSigningKey::from_pkcs8`]. Without a `kid` the key is named by its
+    /// RFC 7638 thumbprint.
+    pub fn generate(kid: Option<&str>) -> Result<(Self, Zeroizing<Vec<u8>>), KeyError> {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| KeyError::Generate)?;
+        let der = pair.to_pkcs8v1().map_err(|_| KeyError::Generate)?;
+        let der = Zeroizing::new(der.as_ref().to_vec());
+        Ok((Self::new(kid, pair)?, der))
+    }
+
+    /// The key that [`EcSigningKey::generate`] wrote. Give the `kid` it was published under, or none for its
+    /// thumbprint.
+    pub fn from_pkcs8(kid: Option<&str>, der: &[u8]) -> Result<Self, KeyError> {
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der).map_err(|_| KeyError::Invalid)?;
+        Self::new(kid, pair)
+    }
+
+    fn new(kid: Option<&str>, pair: EcdsaKeyPair) -> Result<Self, KeyError> {
+        // An uncompressed point: 4, then both coordinates.
+        let point = pair.public_key().as_ref();
+        let (Some(4), Some(x), Some(y), 65) = (point.first(), point.get(1..33), point.get(33..65), point.len()) else {
+            return Err(KeyError::Invalid);
+        };
+        let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
+        let kid = kid.map_or_else(|| thumbprint(&x, &y), str::to_owned);
+        let jwk = Jwk { kty: "EC", crv: "P-256", x, y, key_use: "sig", alg: "ES256", kid };
+        let header = serde_json::json!({"alg": "ES256", "kid": jwk.kid, "typ": "JWT"}).to_string();
+        let header = URL_SAFE_NO_PAD.encode(header) + ".";
+        Ok(Self { pair, jwk, header })
+    }
+
+    /// The public half, as `/.well-known/jwks.json` shows it.
+    pub fn jwk(&self) -> &Jwk {
+        &self.jwk
+    }
+
+    pub fn kid(&self) -> &str {
+        &self.jwk.kid
+    }
+
+    /// A compact ES256 token of claims that are JSON already (RFC 7515).
+    pub fn token(&self, claims: &str) -> Result<String, KeyError> {
+        let mut token = String::with_capacity(self.header.len() + claims.len() * 4 / 3 + 96);
+        token.push_str(&self.header);
+        URL_SAFE_NO_PAD.encode_string(claims, &mut token);
+        let signature = self.pair.sign(&SystemRandom::new(), token.as_bytes()).map_err(|_| KeyError::Sign)?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        Ok(token)
+    }
+}
+
+impl fmt::Debug for EcSigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EcSigningKey").field("kid", &self.jwk.kid).finish_non_exhaustive()
+    }
+}
+
+/// The public half of a signing key (RFC 7517).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Jwk {
+    pub kty: &'static str,
+    pub crv: &'static str,
+    /// Base64url, 32 bytes, as is `y`.
+    pub x: String,
+    pub y: String,
+    #[serde(rename = "use")]
+    pub key_use: &'static str,
+    pub alg: &'static str,
+    pub kid: String,
+}
+
+/// RFC 7638: the hash of the required members, in alphabetical order and without spaces.
+fn thumbprint(x: &str, y: &str) -> String {
+    let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
+    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, canonical.as_bytes()))
+}
+
+/// The value of `Plaid-Verification` (no issuer) or `MoneyKit-Signature` ([`MONEYKIT_ISSUER`]): a compact ES256 token
+/// with `iat` (unix seconds) and `request_body_sha256` (64 lower-case hex digits over the body). No `exp`: receivers
+/// refuse an `iat` older than five minutes (domain.md 2.4, 3.2), so each attempt has its own token.
+pub fn jwt(key: &EcSigningKey, issuer: Option<&str>, issued_at: i64, body: &[u8]) -> Result<String, KeyError> {
+    let hash = digest::digest(&digest::SHA256, body);
+    let mut claims = String::with_capacity(192);
+    claims.push('{');
+    if let Some(issuer) = issuer {
+        // A JSON string prints itself escaped.
+        let _ = write!(claims, r#""iss":{},"#, serde_json::Value::from(issuer));
+    }
+    let _ = write!(claims, r#""iat":{issued_at},"request_body_sha256":""#);
+    data_encoding::HEXLOWER.encode_append(hash.as_ref(), &mut claims);
+    claims.push_str("\"}");
+
+    key.token(&claims)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+    use serde_json::{Value, json};
+
+    const BODY: &[u8] = br#"{"test": 2432232314}"#;
+
+    fn vector_secret() -> Secret {
+        Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()
+    }
+
+    #[test]
+    fn the_specifications_own_vector_comes_out() {
+        assert_eq!(
+            standard_webhooks(&[&vector_secret()], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, BODY),
+            "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+        );
+    }
+
+    #[test]
+    fn during_a_rotation_the_official_library_accepts_either_secret() {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let now = i64::try_from(now).unwrap();
+        let (old, new) = (vector_secret(), Secret::from_random([7; 32]));
+        let signature = standard_webhooks(&[&new, &old], "EVT-1", now, BODY);
+        assert_eq!(signature.split(' ').count(), 2);
+        let headers = [
+            ("webhook-id", "EVT-1".to_owned()),
+            ("webhook-timestamp", now.to_string()),
+            ("webhook-signature", signature),
+        ];
+        let headers: standardwebhooks_headers::HeaderMap = standardwebhooks_headers::from(&headers);
+        for secret in [&old, &new] {
+            let verifier = standardwebhooks::Webhook::new(&secret.reveal()).unwrap();
+            verifier.verify(BODY, &headers).unwrap();
+            assert!(verifier.verify(b"{}", &headers).is_err());
+        }
+    }
+
+    mod standardwebhooks_headers {
+        pub(super) use http::HeaderMap;
+
+        pub(super) fn from(pairs: &[(&'static str, String)]) -> HeaderMap {
+            pairs.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap())).collect()
+        }
+    }
+
+    #[test]
+    fn a_secret_reads_back_and_does_not_print_itself() {
+        let secret = Secret::from_random([255; 32]);
+        assert_eq!(Secret::parse(&secret.reveal()), Ok(secret.clone()));
+        assert_eq!(format!("{secret:?}"), "Secret(redacted)");
+        let of = |bytes: usize| Secret::parse(&format!("whsec_{}", STANDARD.encode(vec![1; bytes])));
+        assert!(of(23).is_err() && of(24).is_ok() && of(64).is_ok() && of(65).is_err());
+        for bad in ["", "whsec_", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_!!!"] {
+            assert_eq!(Secret::parse(bad), Err(InvalidSecret), "{bad}");
+        }
+    }
+
+    fn claims(key: &EcSigningKey, token: &str) -> Value {
+        let decoding = DecodingKey::from_ec_components(&key.jwk().x, &key.jwk().y).unwrap();
+        let mut validation = Validation::new(Algorithm::ES256);
+        validation.required_spec_claims.clear();
+        validation.validate_exp = false;
+        decode::<Value>(token, &decoding, &validation).unwrap().claims
+    }
+
+    #[test]
+    fn a_token_verifies_with_another_library_from_the_jwk() {
+        let (key, der) = EcSigningKey::generate(None).unwrap();
+        let token = jwt(&key, None, 1_614_265_330, BODY).unwrap();
+        let header = decode_header(&token).unwrap();
+        assert_eq!((header.kid.as_deref(), header.typ.as_deref()), (Some(key.kid()), Some("JWT")));
+        let found = claims(&key, &token);
+        assert_eq!(found.as_object().unwrap().len(), 2, "Plaid's token names no issuer");
+        assert_eq!(found["iat"], 1_614_265_330);
+        assert_eq!(found["request_body_sha256"].as_str().unwrap().len(), 64);
+
+        let again = EcSigningKey::from_pkcs8(Some("KEY-1"), &der).unwrap();
+        let token = jwt(&again, Some(MONEYKIT_ISSUER), 5, b"").unwrap();
+        assert_eq!(decode_header(&token).unwrap().kid.as_deref(), Some("KEY-1"));
+        assert_eq!(
+            claims(&key, &token),
+            json!({
+                "iss": "https://api.moneykit.com",
+                "iat": 5,
+                "request_body_sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            })
+        );
+    }
+
+    #[test]
+    fn a_jwk_is_published_with_its_thumbprint_and_without_its_private_half() {
+        let (key, _) = EcSigningKey::generate(None).unwrap();
+        let jwk = serde_json::to_value(key.jwk()).unwrap();
+        let members: Vec<_> = jwk.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(members, ["alg", "crv", "kid", "kty", "use", "x", "y"]);
+        let parsed: jsonwebtoken::jwk::Jwk = serde_json::from_value(jwk).unwrap();
+        assert_eq!(parsed.thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256).unwrap(), key.kid());
+        assert!(EcSigningKey::from_pkcs8(None, b"no key").is_err());
+    }
+}

@@ -1,0 +1,341 @@
+//! The data of each update: what the platform gives, in the platform's words and not in any provider's.
+//!
+//! An id is a text. Yodlee writes ids as numbers, so what becomes an id of Yodlee's has to be digits (`"10"`).
+//! `userId` is the id that the platform shows the developer for an end user: mx `user_guid`, yodlee `loginName`,
+//! plaid `user_id`.
+//! When something happened is the update's own `occurredAt`, and is not repeated here.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+pub use super::datum::Record;
+use super::declare::{data, words};
+
+words! {
+    /// Where a link lives. Plaid's current payloads carry it, LinkMoney's of Plaid's shape do not (domain.md 1.8, 3.1).
+    Environment { Sandbox = "sandbox", Production = "production" }
+
+    /// The states of a connection that its user can do something about: the only ones MX tells (domain.md 4.1).
+    ConnectionStatus {
+        Challenged = "CHALLENGED",
+        Denied = "DENIED",
+        Expired = "EXPIRED",
+        Impaired = "IMPAIRED",
+        Impeded = "IMPEDED",
+        Locked = "LOCKED",
+        Prevented = "PREVENTED",
+        Rejected = "REJECTED",
+    }
+
+    /// Whether an account's balance could be refreshed.
+    BalanceStatus { Success = "SUCCESS", Failed = "FAILED" }
+
+    /// How a refresh ended.
+    RefreshStatus { Success = "SUCCESS", PartialSuccess = "PARTIAL_SUCCESS", Failed = "FAILED" }
+
+    /// Whether a link is refreshed without its user.
+    AutoRefreshStatus { Enabled = "ENABLED", Disabled = "DISABLED" }
+
+    /// The state of a link (MoneyKit's words, domain.md 2.3).
+    LinkState {
+        Connecting = "connecting",
+        AwaitingTokenExchange = "awaiting_token_exchange",
+        Connected = "connected",
+        Deleted = "deleted",
+        Error = "error",
+    }
+
+    /// Why a link is in the state `error` (MoneyKit's words, domain.md 2.3).
+    LinkError {
+        SystemError = "system_error",
+        ProviderError = "provider_error",
+        InstitutionError = "institution_error",
+        UserError = "user_error",
+        AuthExpired = "auth_expired",
+        NoAccounts = "no_accounts",
+        UserSetupRequired = "user_setup_required",
+        InvalidCredentials = "invalid_credentials",
+        UserOauthDenied = "user_oauth_denied",
+        UserInputIncorrect = "user_input_incorrect",
+        Incomplete = "incomplete",
+    }
+
+    /// What a link gives access to (MoneyKit's words, domain.md 2.3).
+    Product {
+        Accounts = "accounts",
+        AccountNumbers = "account_numbers",
+        Identity = "identity",
+        Transactions = "transactions",
+        Investments = "investments",
+        Enrichment = "enrichment",
+    }
+
+    /// How far the refresh of a product has come (MoneyKit's words, domain.md 2.3).
+    ProductState {
+        Pending = "pending",
+        InProgress = "in_progress",
+        Completed = "completed",
+        Failed = "failed",
+    }
+
+    /// What was done to a record.
+    RecordAction { Created = "created", Updated = "updated", Deleted = "deleted" }
+
+    /// What a record is of (domain.md 4.1).
+    RecordKind {
+        User = "user",
+        Member = "member",
+        Transaction = "transaction",
+        Goal = "goal",
+        Category = "category",
+        Tag = "tag",
+        Tagging = "tagging",
+    }
+}
+
+data! {
+    /// Transactions of a link came in, for the first time or back to the beginning of its history.
+    TransactionsArrived {
+        link_id "linkId" required String = "The link. Yodlee's data updates do not tell it.";
+        user_id "userId" optional String = "The end user. Needed by mx and yodlee.";
+        client_user_id "clientUserId" optional String = "The developer's own id for the end user; told by mx.";
+        environment "environment" optional Environment = "Where the link lives; told by plaid.";
+        new_transactions "newTransactions" required u64 = "How many are new.";
+        updated_transactions "updatedTransactions" optional u64 = "How many known ones changed. Needed by mx.";
+        background "background" optional bool = "Whether it ran without the user; told by mx.";
+        job_id "jobId" optional String = "The aggregation's id; told by mx.";
+        from "from" optional Timestamp = "Since when data changed. Needed by yodlee.";
+        to "to" optional Timestamp = "Until when data changed. Needed by yodlee.";
+    }
+
+    /// Transactions of a link came in or changed after the first ones.
+    TransactionsUpdated {
+        link_id "linkId" required String = "The link. Yodlee's data updates do not tell it.";
+        user_id "userId" optional String = "The end user. Needed by mx and yodlee.";
+        client_user_id "clientUserId" optional String = "The developer's own id for the end user; told by mx.";
+        environment "environment" optional Environment = "Where the link lives; told by plaid.";
+        new_transactions "newTransactions" optional u64 =
+            "How many are new. Needed by mx, and by plaid without `initialUpdateComplete`.";
+        updated_transactions "updatedTransactions" optional u64 = "How many known ones changed. Needed by mx.";
+        initial_update_complete "initialUpdateComplete" optional bool =
+            "Whether the first transactions are in. With it plaid gets SYNC_UPDATES_AVAILABLE, else DEFAULT_UPDATE.";
+        historical_update_complete "historicalUpdateComplete" optional bool =
+            "Whether the whole history is in. Goes with `initialUpdateComplete`.";
+        background "background" optional bool = "Whether it ran without the user; told by mx.";
+        job_id "jobId" optional String = "The aggregation's id; told by mx.";
+        from "from" optional Timestamp = "Since when data changed. Needed by yodlee.";
+        to "to" optional Timestamp = "Until when data changed. Needed by yodlee.";
+    }
+
+    /// Transactions of a link are gone.
+    TransactionsRemoved {
+        link_id "linkId" required String = "The link.";
+        user_id "userId" optional String = "The end user.";
+        environment "environment" optional Environment = "Where the link lives; told by plaid.";
+        transaction_ids "transactionIds" required Vec<String> = "Which ones.";
+    }
+
+    /// The recurring transactions of a link changed.
+    RecurringTransactionsUpdated {
+        link_id "linkId" required String = "The link.";
+        user_id "userId" optional String = "The end user.";
+        environment "environment" optional Environment = "Where the link lives; told by plaid.";
+        account_ids "accountIds" required Vec<String> = "The accounts they belong to.";
+    }
+
+    /// A link stopped working.
+    ItemError {
+        link_id "linkId" required String = "The link.";
+        user_id "userId" optional String = "The end user.";
+        environment "environment" optional Environment = "Where the link lives; told by plaid.";
+        error "error" required ItemErrorCause = "Why.";
+    }
+
+    /// Why a link stopped working, in Plaid's terms (domain.md 3.1).
+    ItemErrorCause {
+        error_type "type" required String = "The kind of error, `ITEM_ERROR`.";
+        code "code" required String = "The error, `ITEM_LOGIN_REQUIRED`.";
+        code_reason "codeReason" nullable String = "The reason behind the code; null and absent are told apart.";
+        message "message" required String = "What happened, for developers.";
+        display_message "displayMessage" optional String = "What happened, for end users.";
+        status "status" optional u64 = "An HTTP status, 400.";
+        documentation_url "documentationUrl" optional String = "A page about the error.";
+        suggested_action "suggestedAction" optional String = "What the end user can do.";
+    }
+
+    /// The user's consent for a link is about to end.
+    ConsentExpiring {
+        link_id "linkId" required String = "The link.";
+        user_id "userId" optional String = "The end user.";
+        environment "environment" optional Environment = "Where the link lives; told by plaid.";
+        expires_at "expiresAt" required Timestamp = "When it ends.";
+    }
+
+    /// A link is about to be cut off.
+    Disconnecting {
+        link_id "linkId" required String = "The link.";
+        user_id "userId" optional String = "The end user.";
+        environment "environment" optional Environment = "Where the link lives; told by plaid.";
+        reason "reason" required String = "Why, `INSTITUTION_MIGRATION`.";
+        disconnect_at "disconnectAt" optional Timestamp = "When.";
+    }
+
+    /// A change of a link that needs no more words.
+    ItemChanged {
+        link_id "linkId" required String = "The link.";
+        user_id "userId" optional String = "The end user.";
+        environment "environment" optional Environment = "Where the link lives; told by plaid.";
+    }
+
+    /// The URL that hears of a link was changed.
+    ItemWebhookChanged {
+        link_id "linkId" required String = "The link.";
+        user_id "userId" optional String = "The end user.";
+        environment "environment" optional Environment = "Where the link lives; told by plaid.";
+        new_callback_url "newCallbackURL" required String = "The new URL.";
+    }
+
+    /// A connection got into a state that its user can do something about.
+    ConnectionStatusChanged {
+        link_id "linkId" required String = "The link.";
+        user_id "userId" optional String = "The end user. Needed by mx.";
+        status "status" required ConnectionStatus = "The state.";
+        status_id "statusId" optional u64 =
+            "The state's number at MX. Needed by mx for EXPIRED, IMPAIRED and IMPEDED; the others are known.";
+        message "message" optional String = "What the user can do. Needed by mx.";
+    }
+
+    /// Balances of a link's accounts were refreshed.
+    BalancesUpdated {
+        link_id "linkId" required String = "The link; digits for yodlee.";
+        user_id "userId" optional String = "The end user. Needed by mx and yodlee.";
+        client_user_id "clientUserId" optional String = "The developer's own id for the end user; told by mx.";
+        accounts "accounts" optional Vec<AccountBalanceStatus> = "How it went, account by account. Needed by yodlee.";
+    }
+
+    /// How the refresh of one account's balance went.
+    AccountBalanceStatus {
+        account_id "accountId" required String = "The account; digits for yodlee.";
+        status "status" required BalanceStatus = "How it went.";
+    }
+
+    /// Investment holdings came in or changed.
+    HoldingsUpdated {
+        link_id "linkId" required String = "The link.";
+        user_id "userId" optional String = "The end user.";
+        environment "environment" optional Environment = "Where the link lives; told by plaid.";
+        new_holdings "newHoldings" required u64 = "How many are new.";
+        updated_holdings "updatedHoldings" required u64 = "How many known ones changed.";
+    }
+
+    /// Investment transactions came in or were canceled.
+    InvestmentTransactionsUpdated {
+        link_id "linkId" required String = "The link.";
+        user_id "userId" optional String = "The end user.";
+        environment "environment" optional Environment =
+            "Where the link lives; told by plaid, and with it plaid's counter is spelled `cancelled_…`.";
+        new_transactions "newTransactions" required u64 = "How many are new.";
+        canceled_transactions "canceledTransactions" required u64 = "How many were canceled.";
+    }
+
+    /// Liabilities came in or changed.
+    LiabilitiesUpdated {
+        link_id "linkId" required String = "The link.";
+        user_id "userId" optional String = "The end user.";
+        environment "environment" optional Environment = "Where the link lives; told by plaid.";
+        accounts_with_new "accountsWithNewLiabilities" required Vec<String> = "The accounts that have new ones.";
+        accounts_with_updated "accountsWithUpdatedLiabilities" required BTreeMap<String, Vec<String>> =
+            "For each account that has changed ones, what changed.";
+    }
+
+    /// Statements came in.
+    StatementsCreated {
+        link_id "linkId" required String = "The link.";
+        user_id "userId" optional String = "The end user. Needed by mx.";
+        client_user_id "clientUserId" optional String = "The developer's own id for the end user; told by mx.";
+        job_id "jobId" optional String = "The aggregation's id; told by mx.";
+        new_statements "newStatements" required u64 = "How many.";
+    }
+
+    /// The numbers of a link's accounts were verified.
+    AccountsVerified {
+        link_id "linkId" required String = "The link.";
+        user_id "userId" optional String = "The end user. Needed by mx.";
+        client_user_id "clientUserId" optional String = "The developer's own id for the end user; told by mx.";
+        job_id "jobId" optional String = "The verification's id; told by mx.";
+        account_ids "accountIds" required Vec<String> = "The accounts.";
+    }
+
+    /// A refresh of a link came to its end.
+    RefreshFinished {
+        link_id "linkId" required String = "The link; digits for yodlee.";
+        user_id "userId" optional String = "The end user. Needed by yodlee.";
+        institution_id "institutionId" optional String = "The institution; digits. Needed by yodlee.";
+        manual "manual" optional bool = "Whether the link was made by hand.";
+        linked_at "linkedAt" optional Timestamp = "When the link was made.";
+        source "source" optional String = "Who asked for the refresh, `USER`.";
+        status "status" required RefreshStatus = "How it ended.";
+        request_id "requestId" optional String = "The refresh's id.";
+        datasets "datasets" optional Vec<Dataset> = "How it ended, part by part.";
+    }
+
+    /// How the refresh of one part of a link's data ended (domain.md 5.2).
+    Dataset {
+        name "name" required String = "The part, `BASIC_AGG_DATA`.";
+        status "status" required String = "How it ended, `AVAILABLE_DATA_RETRIEVED`.";
+        update_eligibility "updateEligibility" optional String = "Whether it may be refreshed again, `ALLOW_UPDATE`.";
+        last_updated_at "lastUpdatedAt" optional Timestamp = "When it last succeeded.";
+        last_attempt_at "lastAttemptAt" optional Timestamp = "When it was last tried.";
+    }
+
+    /// The automatic refresh of a link was switched on or off.
+    AutoRefreshChanged {
+        link_id "linkId" required String = "The link; digits for yodlee.";
+        user_id "userId" optional String = "The end user. Needed by yodlee.";
+        account_ids "accountIds" required Vec<String> = "The link's accounts; digits for yodlee.";
+        status "status" required AutoRefreshStatus = "Whether it is on.";
+        reason "reason" optional String = "Why, `SCHEDULED`. Needed by yodlee.";
+    }
+
+    /// A link got into another state. MoneyKit's shape, whatever the type.
+    LinkStateChanged {
+        link_id "linkId" required String = "The link.";
+        link_tags "linkTags" optional Vec<String> = "The link's tags; none if absent.";
+        state "state" required LinkState = "The state.";
+        error "error" optional LinkError = "Why, in the state `error`.";
+        error_message "errorMessage" optional String = "Why, in words.";
+    }
+
+    /// The refresh of one product of a link got further. MoneyKit's shape, whatever the type.
+    LinkProductRefreshed {
+        link_id "linkId" required String = "The link.";
+        link_tags "linkTags" optional Vec<String> = "The link's tags; none if absent.";
+        product "product" required Product = "The product.";
+        state "state" required ProductState = "How far it has come.";
+        state_changed_at "stateChangedAt" optional Timestamp = "Since when; the update's own time if absent.";
+        error_message "errorMessage" optional String = "What went wrong.";
+    }
+
+    /// New transactions of a link can be fetched. MoneyKit's shape, whatever the type.
+    HistoryAvailable {
+        link_id "linkId" required String = "The link.";
+        link_tags "linkTags" optional Vec<String> = "The link's tags; none if absent.";
+        has_history "hasHistory" optional bool = "Whether the whole history that was asked for is in.";
+    }
+
+    /// Data of users changed, whichever it was.
+    DataUpdated {
+        user_ids "userIds" required Vec<String> = "The end users.";
+        from "from" required Timestamp = "Since when.";
+        to "to" required Timestamp = "Until when.";
+    }
+
+    /// A record was made, changed or deleted.
+    RecordChanged {
+        action "action" required RecordAction = "What was done to it.";
+        kind "kind" required RecordKind = "What it is of.";
+        record "record" required Record =
+            "The record, in the shape that the developer's type has for it; its dates are kept as given.";
+    }
+}

@@ -1,0 +1,136 @@
+//! Declarations of data: one per structure gives its fields, its reader, its place in a generic payload and its
+//! published schema, so that the four cannot differ.
+
+use serde_json::{Value, json};
+
+use super::datum::Side;
+
+/// A schema with what it is about.
+pub(crate) fn described(mut schema: Value, description: &str) -> Value {
+    schema["description"] = Value::from(description);
+    schema
+}
+
+/// Declares a structure of the platform's data. Each field is `required` (`T`), `optional` (`Option<T>`, null is as
+/// good as absent) or `nullable` (`Option<Option<T>>`, null is told apart from absent).
+macro_rules! data {
+    ($($(#[$meta:meta])* $name:ident { $($field:ident $json:literal $need:ident $type:ty = $doc:literal;)+ })+) => { $(
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $name { $(#[doc = $doc] pub $field: crate::update::declare::data!(@type $need $type),)+ }
+
+        impl crate::update::datum::Datum for $name {
+            const FIELDS: &'static [crate::update::Field] = &[
+                $(crate::update::Field {
+                    name: $json,
+                    required: crate::update::declare::data!(@required $need),
+                    description: $doc,
+                }),+
+            ];
+
+            fn read(
+                raw: &serde_json::value::RawValue,
+                problems: &mut crate::update::datum::Problems,
+            ) -> Option<Self> {
+                let members = crate::update::datum::Members::read(raw, problems)?;
+                $(let $field = members.$need::<$type>($json, problems);)+
+                members.only(&[$($json),+], problems);
+                Some(Self { $($field: $field?),+ })
+            }
+
+            fn node(&self) -> crate::render::node::Node<'_> {
+                let mut object = crate::render::node::Object::default();
+                $(crate::update::declare::data!(@node $need object $json self.$field);)+
+                object.into()
+            }
+
+            fn schema(side: crate::update::datum::Side) -> serde_json::Value {
+                let mut properties = serde_json::Map::new();
+                let mut required: Vec<&str> = Vec::new();
+                $(
+                    let schema = <$type as crate::update::datum::Datum>::schema(side);
+                    let schema = crate::update::declare::data!(@schema $need schema side);
+                    properties.insert($json.to_owned(), crate::update::declare::described(schema, $doc));
+                    if crate::update::declare::data!(@required $need) {
+                        required.push($json);
+                    }
+                )+
+                serde_json::json!({
+                    "type": "object",
+                    "properties": properties,
+                    "required": required,
+                    "additionalProperties": false,
+                })
+            }
+        }
+
+    )+ };
+    (@type required $type:ty) => { $type };
+    (@type optional $type:ty) => { Option<$type> };
+    (@type nullable $type:ty) => { Option<Option<$type>> };
+    (@required required) => { true };
+    (@required $other:ident) => { false };
+    (@node required $object:ident $json:literal $value:expr) => { $object.push($json, $value.node()); };
+    (@node optional $object:ident $json:literal $value:expr) => {
+        if let Some(value) = &$value { $object.push($json, value.node()); }
+    };
+    (@node nullable $object:ident $json:literal $value:expr) => {
+        if let Some(value) = &$value {
+            $object.push($json, value.as_ref().map_or(crate::render::node::Node::Null, |value| value.node()));
+        }
+    };
+    (@schema required $schema:ident $side:ident) => { $schema };
+    (@schema optional $schema:ident $side:ident) => { crate::update::declare::or_null($schema, $side, false) };
+    (@schema nullable $schema:ident $side:ident) => { crate::update::declare::or_null($schema, $side, true) };
+}
+pub(crate) use data;
+
+/// A field that may be null: on the way in whenever it may be absent, on the way out only if null means something.
+pub(crate) fn or_null(schema: Value, side: Side, rendered: bool) -> Value {
+    if side == Side::Published || rendered { json!({"anyOf": [schema, {"type": "null"}]}) } else { schema }
+}
+
+/// Declares a closed set of words.
+macro_rules! words {
+    ($($(#[$meta:meta])* $name:ident { $($variant:ident = $word:literal),+ $(,)? })+) => { $(
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $($variant),+ }
+
+        impl $name {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word, as it is written in data and payloads.
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            pub fn from_word(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.word() == word)
+            }
+        }
+
+        impl crate::update::datum::Datum for $name {
+            fn read(
+                raw: &serde_json::value::RawValue,
+                problems: &mut crate::update::datum::Problems,
+            ) -> Option<Self> {
+                let word = String::read(raw, problems)?;
+                let found = Self::from_word(&word);
+                if found.is_none() {
+                    problems.note("value", concat!("give one of", $(" ", $word,)+).to_owned());
+                }
+                found
+            }
+
+            fn node(&self) -> crate::render::node::Node<'_> {
+                crate::render::node::Node::Text(self.word())
+            }
+
+            fn schema(_: crate::update::datum::Side) -> serde_json::Value {
+                serde_json::json!({"enum": [$($word),+]})
+            }
+        }
+    )+ };
+}
+pub(crate) use words;

@@ -1,0 +1,85 @@
+//! What a type cannot express is refused, with what it could; and a raw payload passes untouched, or not at all.
+
+use crate::common::{context, raw};
+use tenday_model::integration::Integration::{self, Generic, Mx, Plaid, Yodlee};
+use tenday_model::render::{Inexpressible, content_event_name, event_name, render_content};
+use tenday_model::update::{Content, parse, parse_content};
+
+#[track_caller]
+fn refusal(integration: Integration, event: &str, data: &str) -> (String, String) {
+    let update = parse(event, &raw(data)).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let problem = event_name(integration, &update).unwrap_err().validation_error();
+    assert_eq!(problem.kind, "inexpressible");
+    (problem.location.join("/"), problem.message)
+}
+
+#[test]
+fn an_event_that_a_type_lacks_lists_those_it_has() {
+    let (location, message) = refusal(Yodlee, "item.new_accounts", r#"{"linkId":"1"}"#);
+    assert_eq!(location, "eventName");
+    assert_eq!(
+        message,
+        "type yodlee cannot express item.new_accounts; it can express transactions.initial, \
+         transactions.historical, transactions.updated, transactions.history_available, balances.updated, \
+         refresh.finished, auto_refresh.changed, link.state_changed, link.product_refreshed, data.updated"
+    );
+    assert_eq!(refusal(Plaid, "balances.updated", r#"{"linkId":"1"}"#).0, "eventName");
+    assert_eq!(refusal(Mx, "holdings.updated", r#"{"linkId":"1","newHoldings":1,"updatedHoldings":1}"#).0, "eventName");
+}
+
+#[test]
+fn a_field_that_a_type_needs_is_named() {
+    let expected = |location: &str, message: &str| (location.to_owned(), message.to_owned());
+    assert_eq!(
+        refusal(Mx, "transactions.updated", r#"{"linkId":"1","newTransactions":1,"updatedTransactions":1}"#),
+        expected("data/userId", "type mx needs userId for transactions.updated")
+    );
+    assert_eq!(
+        refusal(Plaid, "transactions.updated", r#"{"linkId":"1","initialUpdateComplete":true,"newTransactions":1}"#),
+        expected("data/historicalUpdateComplete", "type plaid needs historicalUpdateComplete for transactions.updated")
+    );
+    assert_eq!(
+        refusal(Mx, "connection.status_changed", r#"{"linkId":"1","userId":"u","message":"m","status":"EXPIRED"}"#).0,
+        "data/statusId"
+    );
+    for id in ["mk_1", "01", "+1", "9007199254740992", "-1", "1.0"] {
+        let data = format!(r#"{{"linkId":"{id}","userId":"u","accounts":[]}}"#);
+        assert_eq!(
+            refusal(Yodlee, "balances.updated", &data),
+            expected("data/linkId", "type yodlee writes linkId as a number: give digits")
+        );
+    }
+}
+
+fn raw_content(event: &str, json: &str) -> Content {
+    parse_content(event, None, Some(&raw(json))).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+#[test]
+fn a_raw_payload_passes_byte_for_byte_to_its_own_type_only() {
+    let payload = r#"{ "webhook_type" : "TRANSACTIONS", "z":1.10, "a":"é", "webhook_code":"SYNC_UPDATES_AVAILABLE"}"#;
+    let content = raw_content("transactions.updated", &format!(r#"{{"type":"plaid","payload":{payload}}}"#));
+    let context = &context(Plaid, "2026-11-21T18:16:00Z");
+    assert_eq!(render_content(Plaid, &content, context).unwrap(), payload.as_bytes());
+    assert_eq!(content_event_name(Plaid, &content), Ok("TRANSACTIONS.SYNC_UPDATES_AVAILABLE"));
+    for other in [Generic, Mx, Yodlee] {
+        let refused = Inexpressible::RawType { integration: other, raw: Plaid };
+        assert_eq!(render_content(other, &content, context), Err(refused.clone()));
+        assert_eq!(content_event_name(other, &content), Err(refused));
+    }
+}
+
+#[test]
+fn a_raw_payload_is_named_by_the_vocabulary_and_where_that_is_not_enough_by_itself() {
+    let name = |integration, event: &str, json: &str| content_event_name(integration, &raw_content(event, json));
+    let plaid = |payload: &str| format!(r#"{{"type":"plaid","payload":{payload}}}"#);
+    assert_eq!(name(Plaid, "transactions.updated", &plaid("{}")), Ok("TRANSACTIONS.DEFAULT_UPDATE"));
+    let other = plaid(r#"{"webhook_type":"ITEM","webhook_code":"ERROR"}"#);
+    assert_eq!(name(Plaid, "transactions.updated", &other), Ok("TRANSACTIONS.DEFAULT_UPDATE"));
+    assert_eq!(name(Generic, "item.error", r#"{"type":null,"payload":{}}"#), Ok("ITEM.ERROR"));
+    assert_eq!(name(Mx, "record.changed", r#"{"type":"mx","payload":{"action":"deleted","tag":{}}}"#), Ok("TAG"));
+    assert_eq!(name(Mx, "record.changed", r#"{"type":"mx","payload":{}}"#), Ok("USER"));
+    assert_eq!(name(Mx, "link.state_changed", r#"{"type":"mx","payload":{}}"#), Ok("link.state_changed"));
+    let refused = name(Mx, "item.error", r#"{"type":"mx","payload":{}}"#);
+    assert_eq!(refused, Err(Inexpressible::Event { integration: Mx, event: "item.error" }));
+}

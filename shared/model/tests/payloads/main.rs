@@ -1,0 +1,7 @@
+//! Payloads from the outside: what a platform publishes, and what a receiver of each type gets.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails as the test does")]
+
+mod common;
+mod documented;
+mod inexpressible;
+mod published;

@@ -1,0 +1,105 @@
+//! Names whose answers are forbidden, mixed, late, missing, or change between look-ups.
+
+use super::dns_server::{DnsServer, Reply, fleeting};
+use super::receiver::{OK, Receiver};
+use super::*;
+
+fn asking(dns: &DnsServer, timeout: Duration) -> Sender {
+    Sender::new(SenderSettings { name_servers: vec![dns.address], ..local(timeout) })
+}
+
+#[tokio::test]
+async fn an_answer_that_changes_between_look_ups_never_leads_to_a_forbidden_address() {
+    let good = Receiver::answering("127.0.0.2", 0, OK).await;
+    let bad = Receiver::answering("127.0.0.1", good.port(), OK).await;
+    let dns = DnsServer::with(&["127.0.0.2"]).await;
+    let sender = asking(&dns, LONG);
+    let to = format!("http://rebind.example.test:{}/", good.port());
+    let attempt = || async { send(&sender, &to, &["127.0.0.2", "10.0.0.0/8"]).await.outcome };
+    assert_eq!(attempt().await, answered(200));
+    assert_eq!(dns.questions(), (1, 1), "one look-up for check and connection together");
+    for (changed, outcome) in [
+        (&["127.0.0.1"][..], blocked(Blocked::NotInAllowlist)),
+        (&["127.0.0.2", "127.0.0.1"], blocked(Blocked::NotInAllowlist)),
+        (&["10.0.0.1"], blocked(Blocked::SpecialAddress)),
+        (&["169.254.169.254", "127.0.0.2"], blocked(Blocked::SpecialAddress)),
+        (&["127.0.0.2", "fd00:ec2::254"], blocked(Blocked::SpecialAddress)),
+        (&["127.0.0.2", "::ffff:127.0.0.1"], blocked(Blocked::NotInAllowlist)),
+        (&["127.0.0.2", "::1"], blocked(Blocked::NotInAllowlist)),
+        (&["127.0.0.2"], answered(200)),
+    ] {
+        dns.change(fleeting(changed));
+        assert_eq!(attempt().await, outcome, "{changed:?}");
+    }
+    assert_eq!((bad.connections(), good.requests()), (0, 2));
+    assert!(dns.names().iter().all(|name| name == "rebind.example.test"), "no search domain: {:?}", dns.names());
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_for_its_time_to_live() {
+    let receiver = Receiver::answering("127.0.0.2", 0, OK).await;
+    let dns = DnsServer::start(Reply::Addresses(vec![ip("127.0.0.2")], 60)).await;
+    let sender = asking(&dns, LONG);
+    for _ in 0..3 {
+        let to = format!("http://kept.example.test:{}/", receiver.port());
+        assert_eq!(send(&sender, &to, &["127.0.0.2"]).await.outcome, answered(200));
+    }
+    assert_eq!(dns.questions().0, 1);
+    assert_eq!(receiver.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_is_a_failure_of_dns_within_its_budget() {
+    for (reply, timeout) in [(Reply::NoSuchName, LONG), (fleeting(&[]), LONG), (Reply::Silence, SHORT)] {
+        let dns = DnsServer::start(reply.clone()).await;
+        let attempted = send(&asking(&dns, timeout), "https://nowhere.example.test/", &["127.0.0.1"]).await;
+        assert_eq!(attempted.outcome, Outcome::Dns, "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_literal_is_judged_without_asking_anyone() {
+    let receiver = Receiver::answering("127.0.0.1", 0, OK).await;
+    let dns = DnsServer::with(&["127.0.0.2"]).await;
+    let sender = asking(&dns, LONG);
+    for spelling in ["127.0.0.1", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]"] {
+        let to = format!("http://{spelling}:{}/", receiver.port());
+        assert_eq!(send(&sender, &to, &["127.0.0.2"]).await.outcome, blocked(Blocked::NotInAllowlist));
+        assert_eq!(receiver.connections(), 0);
+    }
+    for spelling in ["127.0.0.1", "2130706433", "[::ffff:127.0.0.1]"] {
+        let to = format!("http://{spelling}:{}/", receiver.port());
+        assert_eq!(send(&sender, &to, &["127.0.0.1"]).await.outcome, answered(200), "{spelling}");
+    }
+    assert_eq!(dns.questions(), (0, 0));
+}
+
+#[tokio::test]
+async fn localhost_means_what_the_allowlist_lets_it_mean() {
+    let receiver = Receiver::answering("127.0.0.1", 0, OK).await;
+    let to = format!("http://localhost:{}/", receiver.port());
+    let sender = Sender::new(local(LONG));
+    assert_eq!(send(&sender, &to, &["127.0.0.1"]).await.outcome, answered(200));
+    assert_eq!(send(&sender, &to, &["127.0.0.0/8", "::1"]).await.outcome, answered(200));
+    assert_eq!(send(&sender, &to, &["123.40.21.1"]).await.outcome, blocked(Blocked::NotInAllowlist));
+}
+
+#[tokio::test]
+async fn deployed_rules_hold_whatever_was_stored() {
+    let receiver = Receiver::answering("127.0.0.1", 0, OK).await;
+    let dns = DnsServer::with(&["127.0.0.1"]).await;
+    let mut settings = SenderSettings::new(AddressPolicy::Deployed, Some("api.example.com".to_owned()));
+    settings.name_servers = vec![dns.address];
+    let sender = Sender::new(settings);
+    let port = receiver.port();
+    for (to, reason) in [
+        (format!("http://hooks.example.test:{port}/"), Blocked::Scheme),
+        (format!("https://127.0.0.1:{port}/"), Blocked::SpecialAddress),
+        (format!("https://localhost:{port}/"), Blocked::SpecialAddress),
+        (format!("https://hooks.example.test:{port}/"), Blocked::SpecialAddress),
+        (format!("https://api.example.com:{port}/"), Blocked::OwnHost),
+    ] {
+        assert_eq!(send(&sender, &to, &["127.0.0.0/8"]).await.outcome, blocked(reason), "{to}");
+    }
+    assert_eq!(receiver.connections(), 0);
+}

@@ -1,0 +1,82 @@
+//! The AWS clients, made once per sandbox.
+//!
+//! A function's credentials and region are plain variables of its sandbox, so the SDK's configuration loader, which
+//! would bring the clients for STS and SSO into every package, is not needed.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+
+use crate::environment::Environment;
+
+/// What the clients are made from.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    config: SdkConfig,
+}
+
+impl Aws {
+    /// From the variables that Lambda sets in every sandbox.
+    pub fn from_environment(environment: &mut Environment) -> Self {
+        let credentials = Credentials::new(
+            environment.text("AWS_ACCESS_KEY_ID"),
+            environment.text("AWS_SECRET_ACCESS_KEY"),
+            environment.optional("AWS_SESSION_TOKEN"),
+            None,
+            "environment",
+        );
+        Self::new(credentials, environment.text("AWS_REGION"), environment.optional("AWS_ENDPOINT_URL"))
+    }
+
+    /// A local run's emulation, which takes any credentials.
+    pub fn at(endpoint_url: &str) -> Self {
+        let credentials = Credentials::new("local", "local", None, None, "local");
+        Self::new(credentials, "us-east-1".to_owned(), Some(endpoint_url.to_owned()))
+    }
+
+    fn new(credentials: Credentials, region: String, endpoint_url: Option<String>) -> Self {
+        let mut config = SdkConfig::builder()
+            .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
+            .region(Region::new(region))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            // Well inside the functions' own time-outs: the SDK's defaults would outlast the API's 29 seconds.
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(1))
+                    .operation_attempt_timeout(Duration::from_secs(2))
+                    .operation_timeout(Duration::from_secs(5))
+                    .build(),
+            )
+            .retry_config(RetryConfig::standard().with_max_attempts(3));
+        if let Some(endpoint_url) = endpoint_url {
+            config = config.endpoint_url(endpoint_url);
+        }
+        Self { config: config.build() }
+    }
+
+    /// From a configuration loaded elsewhere, as an operator's own machine has it.
+    pub fn from_config(config: SdkConfig) -> Self {
+        Self { config }
+    }
+
+    pub(crate) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.config)
+    }
+
+    pub(crate) fn sqs(&self) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::new(&self.config)
+    }
+
+    pub(crate) fn scheduler(&self) -> aws_sdk_scheduler::Client {
+        aws_sdk_scheduler::Client::new(&self.config)
+    }
+
+    pub(crate) fn kms(&self) -> aws_sdk_kms::Client {
+        aws_sdk_kms::Client::new(&self.config)
+    }
+}

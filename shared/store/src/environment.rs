@@ -1,0 +1,59 @@
+//! A function's environment, read once at start. All that is missing or wrong is told at once.
+
+use std::time::Duration;
+
+/// What is wrong with the environment.
+#[derive(Debug, thiserror::Error)]
+#[error("the function's environment is incomplete: {}", .problems.join("; "))]
+pub struct EnvironmentError {
+    problems: Vec<String>,
+}
+
+/// Reads variables and remembers what was wrong with them.
+#[derive(Debug, Default)]
+pub struct Environment {
+    problems: Vec<String>,
+}
+
+impl Environment {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A variable that must be there. An empty text stands in for one that is missing, until [`Self::finish`].
+    pub fn text(&mut self, name: &str) -> String {
+        self.optional(name).unwrap_or_else(|| {
+            self.problems.push(format!("{name} is not set"));
+            String::new()
+        })
+    }
+
+    /// A variable that may be missing; an empty one counts as missing.
+    pub fn optional(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok().filter(|value| !value.is_empty())
+    }
+
+    /// A variable that holds whole seconds.
+    pub fn seconds(&mut self, name: &str) -> Duration {
+        let text = self.text(name);
+        Duration::from_secs(text.parse().unwrap_or_else(|_| {
+            if !text.is_empty() {
+                self.problems.push(format!("{name} is `{text}`, not whole seconds"));
+            }
+            0
+        }))
+    }
+
+    /// Whether this is the local run, which allows callbacks to loopback and over plain http. That needs both its own
+    /// variable and an endpoint on this machine in place of AWS, so no deployment can switch it on by one mistake.
+    pub fn is_local(&self) -> bool {
+        let loopback = |url: String| url.starts_with("http://127.0.0.1:") || url.starts_with("http://[::1]:");
+        self.optional("TENDAY_LOCAL").as_deref() == Some("1") && self.optional("AWS_ENDPOINT_URL").is_some_and(loopback)
+    }
+
+    /// # Errors
+    /// When any variable that was read was missing or wrong.
+    pub fn finish(self) -> Result<(), EnvironmentError> {
+        if self.problems.is_empty() { Ok(()) } else { Err(EnvironmentError { problems: self.problems }) }
+    }
+}

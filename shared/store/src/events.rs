@@ -1,0 +1,647 @@
+//! Events and the health of webhooks: what became of each update on its way to each webhook.
+//!
+//! One row is one event, under its webhook and in the order of publishing, so history is one query. Only a dropped
+//! event has the keys of the two indexes of dropped events, so a delivered one costs nothing there.
+
+use std::collections::{HashMap, HashSet};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{
+    KeysAndAttributes, Put, PutRequest, ReturnValue, TransactWriteItem, WriteRequest,
+};
+use jiff::Timestamp;
+use tenday_model::configuration::Configuration;
+use tenday_model::event::{Attempt, Event, EventStatus, TEN_DAYS};
+use tenday_model::ids::{DeveloperId, EventId, UpdateId, WebhookId};
+use tenday_model::webhook::Health;
+
+use crate::aws::Aws;
+use crate::error::StoreError;
+use crate::item::{EXPIRES_AT, Item, Reader, is_expired, json, n, s};
+use crate::keys;
+use crate::settings::{
+    Cancellation, StoredWebhook, TRANSACTION_TRIES, cancellation, configuration_from, webhook_from,
+};
+
+/// The events table, with the settings that deliveries are made by.
+#[derive(Debug, Clone)]
+pub struct Events {
+    dynamodb: Client,
+    settings_table: String,
+    events_table: String,
+}
+
+/// A developer's event.
+pub type Key = (DeveloperId, EventId);
+
+/// All that a batch of deliveries goes by, read in one call.
+#[derive(Debug, Default)]
+pub struct Deliveries {
+    pub events: HashMap<Key, Event>,
+    pub configurations: HashMap<DeveloperId, (Configuration, u64)>,
+    webhooks: HashMap<(DeveloperId, WebhookId), StoredWebhook>,
+    pub health: HashMap<(DeveloperId, WebhookId), Health>,
+}
+
+impl Deliveries {
+    /// A webhook that is live: neither deleted, nor of a configuration that was.
+    pub fn webhook(&self, developer: &DeveloperId, webhook: WebhookId) -> Option<&StoredWebhook> {
+        let (_, generation) = self.configurations.get(developer)?;
+        self.webhooks.get(&(developer.clone(), webhook)).filter(|webhook| webhook.generation == *generation)
+    }
+}
+
+/// A page of events, and where the next one starts.
+#[derive(Debug, Default)]
+pub struct EventPage {
+    pub events: Vec<Event>,
+    pub next: Option<EventId>,
+}
+
+/// What came of claiming an event for a reattempt by hand.
+#[derive(Debug)]
+pub enum Claim {
+    Claimed(Event),
+    /// Another reattempt of it is under way.
+    Busy,
+    /// It is not dropped: delivered already, still on its schedule, or unknown.
+    NotDropped(Option<Event>),
+}
+
+/// What DynamoDB reads in one batch.
+const BATCH_READ: usize = 100;
+/// What DynamoDB writes in one batch.
+const BATCH_WRITE: usize = 25;
+/// What DynamoDB writes in one transaction, less the row of the webhook's health.
+const TRANSACTION: usize = 99;
+
+impl Events {
+    pub fn new(aws: &Aws, settings_table: String, events_table: String) -> Self {
+        Self { dynamodb: aws.dynamodb(), settings_table, events_table }
+    }
+
+    /// Reads the events of a batch of messages, and the settings they are delivered by: one call for up to 25 events
+    /// of different webhooks.
+    ///
+    /// # Errors
+    /// When DynamoDB fails or an item does not read.
+    pub async fn load(&self, wanted: &[Key], now: Timestamp) -> Result<Deliveries, StoreError> {
+        let mut keys: Vec<(bool, Item)> = Vec::new();
+        let mut seen = HashSet::new();
+        for (developer, event) in wanted {
+            keys.push((true, keys::event(developer, *event)));
+            if seen.insert((developer.clone(), Some(event.webhook))) {
+                keys.push((true, keys::health(developer, event.webhook)));
+                keys.push((false, keys::key(keys::developer(developer), keys::webhook(event.webhook))));
+            }
+            if seen.insert((developer.clone(), None)) {
+                keys.push((false, keys::key(keys::developer(developer), keys::CONFIGURATION.to_owned())));
+            }
+        }
+        let mut loaded = Deliveries::default();
+        for chunk in keys.chunks(BATCH_READ) {
+            let (events, settings) = self.batch_get(chunk).await?;
+            for item in events.iter().filter(|item| !is_expired(item, now)) {
+                loaded.add_event_or_health(item)?;
+            }
+            for item in settings.iter().filter(|item| !is_expired(item, now)) {
+                loaded.add_setting(item)?;
+            }
+        }
+        Ok(loaded)
+    }
+
+    async fn batch_get(&self, keys: &[(bool, Item)]) -> Result<(Vec<Item>, Vec<Item>), StoreError> {
+        let mut request = HashMap::new();
+        for (table, is_event) in [(&self.events_table, true), (&self.settings_table, false)] {
+            let keys: Vec<Item> =
+                keys.iter().filter(|(event, _)| *event == is_event).map(|(_, key)| key.clone()).collect();
+            if !keys.is_empty() {
+                // An attempt that was recorded a moment ago must be seen; a setting may be a moment old.
+                let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(is_event).build();
+                request.insert(table.clone(), keys.map_err(|error| StoreError::corrupt("batch", error))?);
+            }
+        }
+        let (mut events, mut settings) = (Vec::new(), Vec::new());
+        for _ in 0..TRANSACTION_TRIES {
+            if request.is_empty() {
+                return Ok((events, settings));
+            }
+            let got = self.dynamodb.batch_get_item().set_request_items(Some(request)).send().await;
+            let mut got = got.map_err(StoreError::aws("dynamodb:BatchGetItem"))?;
+            let mut responses = got.responses.take().unwrap_or_default();
+            events.extend(responses.remove(&self.events_table).unwrap_or_default());
+            settings.extend(responses.remove(&self.settings_table).unwrap_or_default());
+            request = got.unprocessed_keys.take().unwrap_or_default();
+        }
+        Err(StoreError::Throttled { operation: "dynamodb:BatchGetItem" })
+    }
+
+    /// Records delivered events and their webhooks' health, 25 rows in a call. Needs no condition: delivered is final.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn record_delivered(
+        &self,
+        events: &[(DeveloperId, Event)],
+        health: &[(DeveloperId, WebhookId, Health)],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut items = Vec::new();
+        for (developer, event) in events {
+            items.push(event_item(developer, event)?);
+        }
+        for (developer, webhook, health) in health {
+            items.push(health_item(developer, *webhook, health, now)?);
+        }
+        for chunk in items.chunks(BATCH_WRITE) {
+            let mut writes = Vec::with_capacity(chunk.len());
+            for item in chunk {
+                let put = PutRequest::builder().set_item(Some(item.clone())).build();
+                let put = put.map_err(|error| StoreError::corrupt("batch", error))?;
+                writes.push(WriteRequest::builder().put_request(put).build());
+            }
+            let mut left = HashMap::from([(self.events_table.clone(), writes)]);
+            let mut tries = 0;
+            while !left.is_empty() {
+                tries += 1;
+                if tries > TRANSACTION_TRIES {
+                    return Err(StoreError::Throttled { operation: "dynamodb:BatchWriteItem" });
+                }
+                let wrote = self.dynamodb.batch_write_item().set_request_items(Some(left)).send().await;
+                let wrote = wrote.map_err(StoreError::aws("dynamodb:BatchWriteItem"))?;
+                left = wrote.unprocessed_items.unwrap_or_default();
+            }
+        }
+        Ok(())
+    }
+
+    /// Records events of one webhook whose last automatic attempt failed, and its health, in one transaction. An attempt that someone else has
+    /// recorded meanwhile is left out, and its event's id is in the answer: who is not first sends no retry.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn record_failed(
+        &self,
+        developer: &DeveloperId,
+        webhook: WebhookId,
+        failed: &[Event],
+        health: &Health,
+        now: Timestamp,
+    ) -> Result<Vec<EventId>, StoreError> {
+        let mut lost = Vec::new();
+        for chunk in failed.chunks(TRANSACTION) {
+            let mut left: Vec<&Event> = chunk.iter().collect();
+            let mut tries = 0;
+            while !left.is_empty() {
+                tries += 1;
+                if tries > TRANSACTION_TRIES {
+                    return Err(StoreError::Contended { what: "a webhook's health" });
+                }
+                let mut actions = Vec::with_capacity(left.len() + 1);
+                for event in &left {
+                    let put = self.put_unless_recorded(developer, event, event.automatic.saturating_sub(1))?;
+                    actions.push(TransactWriteItem::builder().put(put).build());
+                }
+                let put = Put::builder()
+                    .table_name(&self.events_table)
+                    .set_item(Some(health_item(developer, webhook, health, now)?))
+                    .build();
+                let put = put.map_err(|error| StoreError::corrupt("transaction", error))?;
+                actions.push(TransactWriteItem::builder().put(put).build());
+                let sent = self.dynamodb.transact_write_items().set_transact_items(Some(actions)).send().await;
+                let Err(error) = sent else { break };
+                match cancellation(&error) {
+                    Some(Cancellation::Conditions(indexes)) => {
+                        for index in indexes.into_iter().rev() {
+                            // The last action is the health's, which has no condition.
+                            if index < left.len() {
+                                lost.push(left.remove(index).id);
+                            }
+                        }
+                    }
+                    Some(Cancellation::Conflict) => {}
+                    None => return Err(StoreError::aws("dynamodb:TransactWriteItems")(error)),
+                }
+            }
+        }
+        Ok(lost)
+    }
+
+    /// Stores an event that no attempt was made of: put off, or dropped at once. False when someone else has recorded
+    /// an attempt meanwhile.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn put_unattempted(&self, developer: &DeveloperId, event: &Event) -> Result<bool, StoreError> {
+        let put = self.put_unless_recorded(developer, event, event.automatic)?;
+        let put = self
+            .dynamodb
+            .put_item()
+            .table_name(put.table_name())
+            .set_item(Some(put.item().clone()))
+            .set_condition_expression(put.condition_expression().map(str::to_owned))
+            .set_expression_attribute_names(put.expression_attribute_names().cloned())
+            .set_expression_attribute_values(put.expression_attribute_values().cloned())
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Ok(false)
+            }
+            Err(error) => Err(StoreError::aws("dynamodb:PutItem")(error)),
+        }
+    }
+
+    /// A put that holds only while no more than `before` automatic attempts are recorded and the event is pending.
+    fn put_unless_recorded(&self, developer: &DeveloperId, event: &Event, before: u16) -> Result<Put, StoreError> {
+        Put::builder()
+            .table_name(&self.events_table)
+            .set_item(Some(event_item(developer, event)?))
+            .condition_expression("attribute_not_exists(pk) OR (#status = :pending AND automatic <= :before)")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":pending", s(EventStatus::Pending.name()))
+            .expression_attribute_values(":before", n(before))
+            .build()
+            .map_err(|error| StoreError::corrupt("event", error))
+    }
+
+    /// Forgets how a webhook's receiver fared, for a fresh start.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn forget_health(&self, developer: &DeveloperId, webhook: WebhookId) -> Result<(), StoreError> {
+        let key = keys::health(developer, webhook);
+        let deleted = self.dynamodb.delete_item().table_name(&self.events_table).set_key(Some(key)).send().await;
+        deleted.map(|_| ()).map_err(StoreError::aws("dynamodb:DeleteItem"))
+    }
+
+    /// Takes the one probe of an open breaker; false when another sandbox has it.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn claim_probe(
+        &self,
+        developer: &DeveloperId,
+        webhook: WebhookId,
+        probe_at: Timestamp,
+        next_probe_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let updated = self
+            .dynamodb
+            .update_item()
+            .table_name(&self.events_table)
+            .set_key(Some(keys::health(developer, webhook)))
+            .update_expression("SET probeAt = :next")
+            .condition_expression("probeAt = :due")
+            .expression_attribute_values(":next", n(next_probe_at.as_millisecond()))
+            .expression_attribute_values(":due", n(probe_at.as_millisecond()))
+            .send()
+            .await;
+        match updated {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Ok(false)
+            }
+            Err(error) => Err(StoreError::aws("dynamodb:UpdateItem")(error)),
+        }
+    }
+
+    /// The health of each of a developer's webhooks that has any.
+    ///
+    /// # Errors
+    /// When DynamoDB fails or an item does not read.
+    pub async fn health(
+        &self,
+        developer: &DeveloperId,
+        now: Timestamp,
+    ) -> Result<HashMap<WebhookId, Health>, StoreError> {
+        let found = self
+            .dynamodb
+            .query()
+            .table_name(&self.events_table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", s(keys::health_of(developer)))
+            .send()
+            .await
+            .map_err(StoreError::aws("dynamodb:Query"))?;
+        let mut loaded = Deliveries::default();
+        for item in found.items().iter().filter(|item| !is_expired(item, now)) {
+            loaded.add_event_or_health(item)?;
+        }
+        Ok(loaded.health.into_iter().map(|((_, webhook), health)| (webhook, health)).collect())
+    }
+
+    /// Which of an update's events are recorded.
+    ///
+    /// # Errors
+    /// When DynamoDB fails or an item does not read.
+    pub async fn of_update(
+        &self,
+        developer: &DeveloperId,
+        update: UpdateId,
+        webhooks: &[WebhookId],
+        now: Timestamp,
+    ) -> Result<HashMap<EventId, Event>, StoreError> {
+        let mut loaded = Deliveries::default();
+        for chunk in webhooks.chunks(BATCH_READ) {
+            let keys: Vec<_> = chunk
+                .iter()
+                .map(|webhook| (true, keys::event(developer, EventId { update, webhook: *webhook })))
+                .collect();
+            for item in self.batch_get(&keys).await?.0.iter().filter(|item| !is_expired(item, now)) {
+                loaded.add_event_or_health(item)?;
+            }
+        }
+        Ok(loaded.events.into_iter().map(|((_, id), event)| (id, event)).collect())
+    }
+
+    /// One event.
+    ///
+    /// # Errors
+    /// When DynamoDB fails or the item does not read.
+    pub async fn get(
+        &self,
+        developer: &DeveloperId,
+        event: EventId,
+        now: Timestamp,
+    ) -> Result<Option<Event>, StoreError> {
+        let found = self
+            .dynamodb
+            .get_item()
+            .table_name(&self.events_table)
+            .set_key(Some(keys::event(developer, event)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(StoreError::aws("dynamodb:GetItem"))?;
+        found.item.filter(|item| !is_expired(item, now)).map(|item| event_from(&item)).transpose()
+    }
+
+    /// A webhook's events, newest first, after `after`; those of one status only if asked.
+    ///
+    /// # Errors
+    /// When DynamoDB fails or an item does not read.
+    pub async fn history(
+        &self,
+        developer: &DeveloperId,
+        webhook: WebhookId,
+        status: Option<EventStatus>,
+        limit: usize,
+        after: Option<EventId>,
+        now: Timestamp,
+    ) -> Result<EventPage, StoreError> {
+        if status == Some(EventStatus::Dropped) {
+            return self.dropped(developer, Some(webhook), limit, after, now).await;
+        }
+        let start = after.map(|after| keys::event(developer, after));
+        let pk = keys::webhook_events(developer, webhook);
+        self.page(None, "pk", pk, status, limit, start, now).await
+    }
+
+    /// A developer's dropped events, or those of one webhook, newest first, after `after`.
+    ///
+    /// # Errors
+    /// When DynamoDB fails or an item does not read.
+    pub async fn dropped(
+        &self,
+        developer: &DeveloperId,
+        webhook: Option<WebhookId>,
+        limit: usize,
+        after: Option<EventId>,
+        now: Timestamp,
+    ) -> Result<EventPage, StoreError> {
+        let (index, attribute, partition) = match webhook {
+            None => ("dropped-by-developer", "droppedOf", keys::developer(developer)),
+            Some(webhook) => {
+                ("dropped-by-webhook", "droppedOfWebhook", keys::webhook_events(developer, webhook))
+            }
+        };
+        let start = after.map(|after| {
+            let mut key = keys::event(developer, after);
+            key.insert(attribute.to_owned(), s(partition.clone()));
+            key.insert("droppedKey".to_owned(), s(keys::dropped_sort(after)));
+            key
+        });
+        self.page(Some(index), attribute, partition, None, limit, start, now).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one query, whose parts these are")]
+    async fn page(
+        &self,
+        index: Option<&str>,
+        attribute: &str,
+        partition: String,
+        status: Option<EventStatus>,
+        limit: usize,
+        mut start: Option<Item>,
+        now: Timestamp,
+    ) -> Result<EventPage, StoreError> {
+        let mut events: Vec<Event> = Vec::new();
+        loop {
+            let mut query = self
+                .dynamodb
+                .query()
+                .table_name(&self.events_table)
+                .set_index_name(index.map(str::to_owned))
+                .key_condition_expression("#partition = :partition")
+                .expression_attribute_names("#partition", attribute)
+                .expression_attribute_values(":partition", s(partition.clone()))
+                .scan_index_forward(false)
+                // One more than asked for tells whether there is a next page.
+                .limit(i32::try_from(limit + 1 - events.len().min(limit)).unwrap_or(i32::MAX))
+                .set_exclusive_start_key(start.take());
+            if let Some(status) = status {
+                query = query
+                    .filter_expression("#status = :status")
+                    .expression_attribute_names("#status", "status")
+                    .expression_attribute_values(":status", s(status.name()));
+            }
+            let page = query.send().await.map_err(StoreError::aws("dynamodb:Query"))?;
+            for item in page.items().iter().filter(|item| !is_expired(item, now)) {
+                events.push(event_from(item)?);
+            }
+            start = page.last_evaluated_key;
+            if events.len() > limit || start.is_none() {
+                break;
+            }
+        }
+        let more = events.len() > limit;
+        events.truncate(limit);
+        let next = events.last().filter(|_| more).map(|event| event.id);
+        Ok(EventPage { events, next })
+    }
+
+    /// Claims a dropped event for a reattempt by hand until `until`, so that two at once make one request.
+    ///
+    /// # Errors
+    /// When DynamoDB fails or the item does not read.
+    pub async fn claim(
+        &self,
+        developer: &DeveloperId,
+        event: EventId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Claim, StoreError> {
+        let claimed = self
+            .dynamodb
+            .update_item()
+            .table_name(&self.events_table)
+            .set_key(Some(keys::event(developer, event)))
+            .update_expression("SET claimedUntil = :until")
+            .condition_expression(
+                "#status = :dropped AND expiresAt > :second AND (attribute_not_exists(claimedUntil) OR claimedUntil < :now)",
+            )
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":dropped", s(EventStatus::Dropped.name()))
+            .expression_attribute_values(":second", n(now.as_second()))
+            .expression_attribute_values(":until", n(until.as_millisecond()))
+            .expression_attribute_values(":now", n(now.as_millisecond()))
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await;
+        match claimed {
+            Ok(claimed) => {
+                let item = claimed.attributes.unwrap_or_default();
+                event_from(&item).map(Claim::Claimed)
+            }
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                let stored = self.get(developer, event, now).await?;
+                Ok(match stored {
+                    Some(event) if event.status == EventStatus::Dropped => Claim::Busy,
+                    other => Claim::NotDropped(other),
+                })
+            }
+            Err(error) => Err(StoreError::aws("dynamodb:UpdateItem")(error)),
+        }
+    }
+
+    /// Records a reattempt by hand and ends its claim.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn record_reattempt(&self, developer: &DeveloperId, event: &Event) -> Result<(), StoreError> {
+        let item = event_item(developer, event)?;
+        let put = self.dynamodb.put_item().table_name(&self.events_table).set_item(Some(item)).send().await;
+        put.map(|_| ()).map_err(StoreError::aws("dynamodb:PutItem"))
+    }
+}
+
+impl Deliveries {
+    fn add_event_or_health(&mut self, item: &Item) -> Result<(), StoreError> {
+        let pk = keys::pk(item).unwrap_or_default();
+        if let Some(developer) = pk.strip_suffix("#HEALTH") {
+            let developer = developer.parse().map_err(|error| StoreError::corrupt("health", error))?;
+            let webhook = keys::sk(item).unwrap_or_default().parse();
+            let webhook = webhook.map_err(|error| StoreError::corrupt("health", error))?;
+            self.health.insert((developer, webhook), health_from(item)?);
+        } else {
+            let event = event_from(item)?;
+            let developer = pk.split('#').next().unwrap_or_default().parse();
+            let developer = developer.map_err(|error| StoreError::corrupt("event", error))?;
+            self.events.insert((developer, event.id), event);
+        }
+        Ok(())
+    }
+
+    fn add_setting(&mut self, item: &Item) -> Result<(), StoreError> {
+        let developer = keys::pk(item).unwrap_or_default().parse::<DeveloperId>();
+        let developer = developer.map_err(|error| StoreError::corrupt("setting", error))?;
+        if keys::sk(item) == Some(keys::CONFIGURATION) {
+            self.configurations.insert(developer, configuration_from(item)?);
+        } else {
+            let webhook = webhook_from(item)?;
+            self.webhooks.insert((developer, webhook.webhook.id), webhook);
+        }
+        Ok(())
+    }
+}
+
+fn event_item(developer: &DeveloperId, event: &Event) -> Result<Item, StoreError> {
+    let mut item = keys::event(developer, event.id);
+    item.insert("status".into(), s(event.status.name()));
+    item.insert("eventName".into(), s(&event.event_name));
+    item.insert("attempts".into(), json(&event.attempts)?);
+    item.insert("automatic".into(), n(event.automatic));
+    if let Some(next) = event.next_attempt_at {
+        item.insert("nextAttemptAt".into(), n(next.as_millisecond()));
+    }
+    if let Some(message) = &event.recorded_by {
+        item.insert("recordedBy".into(), s(message));
+    }
+    if let (EventStatus::Dropped, Some(dropped)) = (event.status, &event.dropped) {
+        item.insert("dropped".into(), json(dropped)?);
+        item.insert("droppedOf".into(), s(keys::developer(developer)));
+        item.insert("droppedOfWebhook".into(), s(keys::webhook_events(developer, event.id.webhook)));
+        item.insert("droppedKey".into(), s(keys::dropped_sort(event.id)));
+    }
+    item.insert(EXPIRES_AT.into(), n(event.expires_at.as_second()));
+    Ok(item)
+}
+
+fn event_from(item: &Item) -> Result<Event, StoreError> {
+    let read = Reader { kind: "event", item };
+    let corrupt = |error: &dyn std::fmt::Display| StoreError::corrupt("event", error);
+    let webhook = keys::pk(item).and_then(|pk| pk.split_once('#')).map_or("", |(_, webhook)| webhook);
+    let update = keys::sk(item).unwrap_or_default();
+    let status = EventStatus::from_name(read.text("status")?).ok_or_else(|| corrupt(&"unknown status"))?;
+    let attempts: Vec<Attempt> = read.json("attempts")?;
+    let expires: i64 = read.number(EXPIRES_AT)?;
+    Ok(Event {
+        id: EventId {
+            update: update.parse().map_err(|error| corrupt(&error))?,
+            webhook: webhook.parse().map_err(|error| corrupt(&error))?,
+        },
+        event_name: read.text("eventName")?.to_owned(),
+        status,
+        attempts,
+        automatic: read.number("automatic")?,
+        next_attempt_at: read.optional_moment("nextAttemptAt")?,
+        dropped: read.optional_json("dropped")?,
+        recorded_by: read.optional_text("recordedBy").map(str::to_owned),
+        expires_at: Timestamp::from_second(expires).map_err(|error| corrupt(&error))?,
+    })
+}
+
+fn health_item(
+    developer: &DeveloperId,
+    webhook: WebhookId,
+    health: &Health,
+    now: Timestamp,
+) -> Result<Item, StoreError> {
+    let mut item = keys::health(developer, webhook);
+    if let Some(event) = health.last_event {
+        item.insert("lastEvent".into(), s(event.to_string()));
+    }
+    let moments = [
+        ("lastEventAt", health.last_event_at),
+        ("failingSince", health.failing_since),
+        ("probeAt", health.probe_at),
+    ];
+    for (name, moment) in moments {
+        if let Some(moment) = moment {
+            item.insert(name.to_owned(), n(moment.as_millisecond()));
+        }
+    }
+    item.insert("failures".into(), n(health.failures));
+    if !health.errors.is_empty() {
+        item.insert("errors".into(), json(&health.errors)?);
+    }
+    // Its last event is gone by then, and a receiver that was not tried for so long is neither well nor ill.
+    let expires = now.checked_add(TEN_DAYS).unwrap_or(Timestamp::MAX);
+    item.insert(EXPIRES_AT.into(), n(expires.as_second()));
+    Ok(item)
+}
+
+fn health_from(item: &Item) -> Result<Health, StoreError> {
+    let read = Reader { kind: "health", item };
+    Ok(Health {
+        last_event: read.optional_parsed("lastEvent")?,
+        last_event_at: read.optional_moment("lastEventAt")?,
+        failures: read.number("failures")?,
+        failing_since: read.optional_moment("failingSince")?,
+        probe_at: read.optional_moment("probeAt")?,
+        errors: read.optional_json("errors")?.unwrap_or_default(),
+    })
+}

@@ -1,0 +1,138 @@
+//! The keyring: one data key, wrapped by KMS and stored wrapped, that seals every secret at rest.
+//!
+//! It is unwrapped once per sandbox, so a delivery costs no call to KMS. What is sealed is bound to its context
+//! (developer and webhook): moved to another row it does not open.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_kms::primitives::Blob;
+use aws_sdk_kms::types::DataKeySpec;
+use tokio::sync::OnceCell;
+
+use crate::aws::Aws;
+use crate::error::StoreError;
+use crate::item::{Reader, b};
+use crate::keys;
+use crate::random::random;
+
+/// A secret as it is stored: a nonce, then what AES-256-GCM made of the secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed(pub Vec<u8>);
+
+/// Seals and opens secrets.
+#[derive(Debug)]
+pub struct Keyring {
+    dynamodb: Client,
+    kms: aws_sdk_kms::Client,
+    table: String,
+    wrapping_key: String,
+    key: OnceCell<LessSafeKey>,
+}
+
+/// KMS binds the wrapped key to this context too.
+const CONTEXT: (&str, &str) = ("tenday", "keyring");
+
+impl Keyring {
+    /// `wrapping_key`: the KMS key's ARN.
+    pub fn new(aws: &Aws, table: String, wrapping_key: String) -> Self {
+        Self { dynamodb: aws.dynamodb(), kms: aws.kms(), table, wrapping_key, key: OnceCell::new() }
+    }
+
+    /// Makes the data key if there is none yet. Of two sandboxes that do so at once, one wins and both use its key.
+    ///
+    /// # Errors
+    /// When DynamoDB or KMS fails.
+    pub async fn create(&self) -> Result<(), StoreError> {
+        if self.wrapped().await?.is_some() {
+            return Ok(());
+        }
+        let made = self
+            .kms
+            .generate_data_key()
+            .key_id(&self.wrapping_key)
+            .key_spec(DataKeySpec::Aes256)
+            .encryption_context(CONTEXT.0, CONTEXT.1)
+            .send()
+            .await
+            .map_err(StoreError::aws("kms:GenerateDataKey"))?;
+        let wrapped = made.ciphertext_blob().map(|blob| blob.as_ref().to_vec()).unwrap_or_default();
+        let put = self
+            .dynamodb
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(keys::key(keys::KEYRING.to_owned(), "DATA-KEY".to_owned())))
+            .item("wrapped", b(wrapped))
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
+            Err(error) => Err(StoreError::aws("dynamodb:PutItem")(error)),
+        }
+    }
+
+    /// # Errors
+    /// When the keyring cannot be read, or randomness fails.
+    pub async fn seal(&self, context: &str, secret: &[u8]) -> Result<Sealed, StoreError> {
+        let nonce = random::<NONCE_LEN>()?;
+        let mut sealed = secret.to_vec();
+        self.key()
+            .await?
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(context), &mut sealed)
+            .map_err(|_| StoreError::Sealed)?;
+        sealed.splice(0..0, nonce);
+        Ok(Sealed(sealed))
+    }
+
+    /// # Errors
+    /// [`StoreError::Sealed`] when the secret was sealed under another key or context.
+    pub async fn open(&self, context: &str, sealed: &Sealed) -> Result<Vec<u8>, StoreError> {
+        let (nonce, ciphertext) = sealed.0.split_first_chunk::<NONCE_LEN>().ok_or(StoreError::Sealed)?;
+        let mut secret = ciphertext.to_vec();
+        let length = self
+            .key()
+            .await?
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(context), &mut secret)
+            .map_err(|_| StoreError::Sealed)?
+            .len();
+        secret.truncate(length);
+        Ok(secret)
+    }
+
+    async fn key(&self) -> Result<&LessSafeKey, StoreError> {
+        self.key
+            .get_or_try_init(|| async {
+                let missing = || StoreError::corrupt("keyring", "there is no data key yet");
+                let wrapped = self.wrapped().await?.ok_or_else(missing)?;
+                let opened = self
+                    .kms
+                    .decrypt()
+                    .key_id(&self.wrapping_key)
+                    .ciphertext_blob(Blob::new(wrapped))
+                    .encryption_context(CONTEXT.0, CONTEXT.1)
+                    .send()
+                    .await
+                    .map_err(StoreError::aws("kms:Decrypt"))?;
+                let key = opened.plaintext().map(AsRef::as_ref).unwrap_or_default();
+                UnboundKey::new(&AES_256_GCM, key)
+                    .map(LessSafeKey::new)
+                    .map_err(|_| StoreError::corrupt("keyring", "the data key is not 32 bytes"))
+            })
+            .await
+    }
+
+    async fn wrapped(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        let found = self
+            .dynamodb
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::key(keys::KEYRING.to_owned(), "DATA-KEY".to_owned())))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(StoreError::aws("dynamodb:GetItem"))?;
+        let Some(item) = found.item else { return Ok(None) };
+        Reader { kind: "keyring", item: &item }.bytes("wrapped").map(|bytes| Some(bytes.to_vec()))
+    }
+}

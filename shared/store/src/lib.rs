@@ -1,0 +1,37 @@
+//! DynamoDB, SQS, Scheduler and KMS, and the process's clock, randomness and environment: the edge of the system that
+//! is not HTTP. The only user of the AWS SDK; no SDK type leaves this crate.
+//!
+//! Invariant: every key carries its developer (see `keys`), so no query can be written without one. An item past its
+//! `expiresAt` is never returned, however late the table's TTL is.
+
+mod aws;
+mod changes;
+mod clients;
+mod clock;
+mod environment;
+mod error;
+mod events;
+mod item;
+mod keyring;
+mod keys;
+mod queue;
+mod random;
+mod schedules;
+mod settings;
+mod signing_keys;
+mod updates;
+
+pub use aws::Aws;
+pub use changes::{Changed, Restored, WebhookChanges};
+pub use clients::{Client, Clients, secret_digest};
+pub use clock::Clock;
+pub use environment::{Environment, EnvironmentError};
+pub use error::StoreError;
+pub use events::{Claim, Deliveries, EventPage, Events, Key};
+pub use keyring::{Keyring, Sealed};
+pub use queue::{DeliveryMessage, LONGEST_DELAY, MessageContent, Outgoing, Queue};
+pub use random::random;
+pub use schedules::Schedules;
+pub use settings::{DeveloperSettings, OldSecret, Settings, StoredWebhook};
+pub use signing_keys::{KeyPurpose, PublicKey, SigningKeys};
+pub use updates::{StoredUpdate, Updates};

@@ -1,0 +1,61 @@
+//! Waits longer than a queue's delay: one-time schedules of EventBridge Scheduler that put the message on the retries
+//! queue when it is due, with nothing running in between.
+
+use aws_sdk_scheduler::Client;
+use aws_sdk_scheduler::types::{ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::aws::Aws;
+use crate::error::StoreError;
+use crate::queue::DeliveryMessage;
+
+/// The schedules of one deployment.
+#[derive(Debug, Clone)]
+pub struct Schedules {
+    scheduler: Client,
+    group: String,
+    role_arn: String,
+    queue_arn: String,
+}
+
+impl Schedules {
+    /// `queue_arn`: where messages go when due. `role_arn`: what Scheduler may send them with.
+    pub fn new(aws: &Aws, group: String, role_arn: String, queue_arn: String) -> Self {
+        Self { scheduler: aws.scheduler(), group, role_arn, queue_arn }
+    }
+
+    /// Schedules a message. The schedule's name is made of the event and the attempt, so doing it again after a crash
+    /// changes nothing, and it deletes itself once it has fired.
+    ///
+    /// # Errors
+    /// When Scheduler fails.
+    pub async fn create(&self, message: &DeliveryMessage, due: Timestamp) -> Result<(), StoreError> {
+        let corrupt = |error: &dyn std::fmt::Display| StoreError::corrupt("schedule", error);
+        let input = serde_json::to_string(message).map_err(|error| corrupt(&error))?;
+        let target = Target::builder()
+            .arn(&self.queue_arn)
+            .role_arn(&self.role_arn)
+            .input(input)
+            .build()
+            .map_err(|error| corrupt(&error))?;
+        let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build();
+        let created = self
+            .scheduler
+            .create_schedule()
+            .group_name(&self.group)
+            .name(format!("{}-{}", message.event, message.attempt))
+            .schedule_expression(due.to_zoned(TimeZone::UTC).strftime("at(%Y-%m-%dT%H:%M:%S)").to_string())
+            .schedule_expression_timezone("UTC")
+            .flexible_time_window(window.map_err(|error| corrupt(&error))?)
+            .action_after_completion(ActionAfterCompletion::Delete)
+            .target(target)
+            .send()
+            .await;
+        match created {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conflict_exception()) => Ok(()),
+            Err(error) => Err(StoreError::aws("scheduler:CreateSchedule")(error)),
+        }
+    }
+}
