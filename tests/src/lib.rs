@@ -1,1 +1,218 @@
-//! Tests of the whole system.
+//! What the tests of the whole system share: a system of its own for each test, the callers of its API, and a receiver
+//! that does as it is told.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+mod receiver;
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::Value;
+use tenday_local::seed::{DEVELOPER, OTHER, PLATFORM, SeededClient};
+use tenday_local::{LocalRun, Options};
+
+pub use receiver::{Received, Receiver};
+
+/// A whole system on free ports, which nothing else uses.
+pub struct System {
+    pub run: LocalRun,
+    http: reqwest::Client,
+}
+
+impl System {
+    /// In memory, gone with the test.
+    pub async fn start() -> Self {
+        Self::start_with(Options::default()).await
+    }
+
+    pub async fn start_with(options: Options) -> Self {
+        let run =
+            LocalRun::start(options).await.unwrap_or_else(|error| panic!("the local run does not start: {error}"));
+        #[expect(clippy::disallowed_methods, reason = "a caller of the API, not the sender")]
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        Self { run, http }
+    }
+
+    pub fn developer(&self) -> Caller<'_> {
+        Caller::new(self, &DEVELOPER)
+    }
+
+    pub fn other(&self) -> Caller<'_> {
+        Caller::new(self, &OTHER)
+    }
+
+    pub fn platform(&self) -> Caller<'_> {
+        Caller::new(self, &PLATFORM)
+    }
+
+    /// Waits until no function runs and no message can be taken.
+    pub async fn settle(&self) {
+        assert!(self.run.wait_idle(Duration::from_secs(60)).await, "the system does not come to rest");
+    }
+
+    /// Moves the system's clock, and waits until what became due is done.
+    pub async fn advance(&self, by: Duration) {
+        self.settle().await;
+        self.run.advance(by).await.expect("the clock moves");
+        self.settle().await;
+    }
+
+    /// A request without a token, or with headers of its own.
+    pub async fn request(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<&str>) -> Answer {
+        let mut request = self.http.request(method, format!("{}{path}", self.run.base_url()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.body(body.to_owned());
+        }
+        let response = request.send().await.expect("an answer");
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let text = response.text().await.expect("a body");
+        Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+    }
+
+    /// A call to the emulated AWS itself.
+    pub async fn aws(&self, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut request = self.http.post(self.run.endpoint_url()).body(body.to_owned());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.expect("an answer");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.expect("a body");
+        Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+    }
+
+    /// Publishes an update that every type but mx and yodlee can express.
+    pub async fn platform_publish(&self, developer: &str) -> Value {
+        self.platform().publish(developer, "transactions.updated", serde_json::json!({ "linkId": "item-1" })).await
+    }
+
+    /// Counts the AWS calls that a function made since the last `clear_calls`, by service and operation.
+    pub fn calls_of(&self, function: &str, service: &str, operation: &str) -> u64 {
+        let calls = serde_json::to_value(self.run.calls()).expect("counts");
+        calls.pointer(&format!("/{function}/{service}/{operation}/count")).and_then(Value::as_u64).unwrap_or(0)
+    }
+}
+
+/// An answer of the API.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub body: Value,
+}
+
+impl Answer {
+    /// The body of an answer that must have this status.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{:#}", self.body);
+        self.body
+    }
+
+    /// Checks an error's status, its code, and that its body is whole.
+    #[track_caller]
+    pub fn expect_error(self, status: u16, code: &str) -> Value {
+        assert_eq!((self.status, self.body["error_code"].as_str()), (status, Some(code)), "{:#}", self.body);
+        for field in ["error_message", "documentation_url", "request_id"] {
+            assert!(self.body[field].as_str().is_some_and(|text| !text.is_empty()), "{field}: {:#}", self.body);
+        }
+        self.body
+    }
+}
+
+/// One of the seeded clients. Its token is renewed when the system's clock has run past it.
+pub struct Caller<'a> {
+    system: &'a System,
+    client: &'a SeededClient,
+    token: Mutex<Option<(i64, String)>>,
+}
+
+impl<'a> Caller<'a> {
+    fn new(system: &'a System, client: &'a SeededClient) -> Self {
+        Self { system, client, token: Mutex::default() }
+    }
+
+    pub async fn token(&self) -> String {
+        let now = self.system.run.now_ms();
+        let kept = self.token.lock().expect("the token").clone();
+        if let Some((_, token)) = kept.filter(|(until, _)| *until > now) {
+            return token;
+        }
+        let form =
+            format!("grant_type=client_credentials&client_id={}&client_secret={}", self.client.id, self.client.secret);
+        let answer = self.system.request(Method::POST, "/auth/token", &[], Some(&form)).await.expect(200);
+        let token = answer["access_token"].as_str().expect("a token").to_owned();
+        *self.token.lock().expect("the token") = Some((now + 3_000_000, token.clone()));
+        token
+    }
+
+    pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        self.send_with(method, path, body, &[]).await
+    }
+
+    pub async fn send_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let bearer = format!("Bearer {}", self.token().await);
+        let mut all = vec![("authorization", bearer.as_str()), ("content-type", "application/json")];
+        all.extend_from_slice(headers);
+        let body = body.map(Value::to_string);
+        self.system.request(method, path, &all, body.as_deref()).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::POST, path, Some(&body)).await
+    }
+
+    pub async fn post_nothing(&self, path: &str) -> Answer {
+        self.send(Method::POST, path, None).await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PUT, path, Some(&body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PATCH, path, Some(&body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, None).await
+    }
+
+    /// A configuration of a type, with this machine in its allowlist, and a webhook for all events at `url`. Answers
+    /// the webhook as its creation showed it, its secret included.
+    pub async fn subscribe(&self, integration: Option<&str>, url: &str) -> Value {
+        let configuration = serde_json::json!({ "type": integration, "ipAllowlist": ["127.0.0.1"] });
+        self.post("/configuration", configuration).await.expect(201);
+        let created = self.post("/configuration/webhooks", serde_json::json!({ "callbackURL": url })).await.expect(201);
+        created["webhook"].clone()
+    }
+
+    /// The webhook as it stands.
+    pub async fn webhook(&self, webhook: &Value) -> Value {
+        let id = webhook["id"].as_str().expect("an id");
+        let answer = self.get(&format!("/configuration/webhooks/{id}")).await.expect(200);
+        answer["webhook"].clone()
+    }
+
+    /// Publishes to a developer, and answers the update.
+    pub async fn publish(&self, developer: &str, event_name: &str, data: Value) -> Value {
+        let update = serde_json::json!({ "developerId": developer, "eventName": event_name, "data": data });
+        self.post("/updates", update).await.expect(202)
+    }
+}

@@ -194,10 +194,7 @@ mod tests {
         assert!(matches!(read("grant_type=a&grant_type=b"), Err(Refusal::InvalidRequest(_))));
         assert!(matches!(read("scope=%zz"), Err(Refusal::InvalidRequest(_))));
         assert!(matches!(read("{"), Err(Refusal::InvalidRequest(_))));
-        assert!(matches!(
-            Grant::read(Some("Bearer x"), "grant_type=client_credentials"),
-            Err(Refusal::InvalidClient)
-        ));
+        assert!(matches!(Grant::read(Some("Bearer x"), "grant_type=client_credentials"), Err(Refusal::InvalidClient)));
     }
 
     #[test]

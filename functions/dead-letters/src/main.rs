@@ -11,8 +11,7 @@ async fn main() -> Result<(), Error> {
     let mut environment = Environment::new();
     let dead_letters = DeadLetters::from_environment(&mut environment);
     environment.finish()?;
-    let handle = |event: LambdaEvent<SqsEvent>| async {
-        Ok::<BatchResponse, Error>(dead_letters.handle(event.payload).await)
-    };
+    let handle =
+        |event: LambdaEvent<SqsEvent>| async { Ok::<BatchResponse, Error>(dead_letters.handle(event.payload).await) };
     lambda_runtime::run(service_fn(handle)).await
 }

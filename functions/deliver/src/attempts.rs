@@ -203,6 +203,7 @@ impl Attempts {
 }
 
 fn content_of(content: &MessageContent) -> Result<Content, AttemptFault> {
-    parse_content(&content.event_name, content.data.as_deref(), content.raw.as_deref())
-        .map_err(|problems| AttemptFault::Content(problems.iter().map(|p| p.message.as_str()).collect::<Vec<_>>().join("; ")))
+    parse_content(&content.event_name, content.data.as_deref(), content.raw.as_deref()).map_err(|problems| {
+        AttemptFault::Content(problems.iter().map(|p| p.message.as_str()).collect::<Vec<_>>().join("; "))
+    })
 }

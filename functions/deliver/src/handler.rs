@@ -187,7 +187,11 @@ impl Deliver {
     }
 
     /// Makes all attempts at once, each in a task of its own, so that a panic ends one of them and not the batch.
-    async fn attempt_all(self: &Arc<Self>, work: Vec<Work>, loaded: &Arc<Deliveries>) -> Vec<(Work, Result<Made, AttemptFault>)> {
+    async fn attempt_all(
+        self: &Arc<Self>,
+        work: Vec<Work>,
+        loaded: &Arc<Deliveries>,
+    ) -> Vec<(Work, Result<Made, AttemptFault>)> {
         let tasks = work.into_iter().map(|work| {
             let (deliver, loaded, task_work) = (Arc::clone(self), Arc::clone(loaded), work.clone());
             let task = tokio::spawn(async move { deliver.attempt(&task_work, &loaded).await });
@@ -449,7 +453,9 @@ impl Deliver {
         for (later, created) in far.into_iter().zip(created) {
             match created {
                 Ok(()) => finished.push(later.message_id),
-                Err(error) => tracing::error!(error = %error, event_id = %later.message.event, "no retry was scheduled"),
+                Err(error) => {
+                    tracing::error!(error = %error, event_id = %later.message.event, "no retry was scheduled")
+                }
             }
         }
         finished

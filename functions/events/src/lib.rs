@@ -118,7 +118,8 @@ async fn view(
         Some(event) => event,
         // Published, and no attempt has ended yet: all there is to know is in the update.
         None => {
-            let update = update.as_ref().filter(|update| update.webhooks.contains(&id.webhook)).ok_or_else(not_found)?;
+            let update =
+                update.as_ref().filter(|update| update.webhooks.contains(&id.webhook)).ok_or_else(not_found)?;
             Event {
                 id,
                 event_name: update.content.event_name.clone(),
@@ -135,7 +136,8 @@ async fn view(
     let format = settings.configuration.date_format;
     let mut shown = event_view(&event, format);
     shown["attempts"] = event.attempts.iter().map(|attempt| attempt_view(attempt, format)).collect();
-    shown["payload"] = update.and_then(|update| reattempt::payload(&settings, id, &update.content)).unwrap_or(Value::Null);
+    shown["payload"] =
+        update.and_then(|update| reattempt::payload(&settings, id, &update.content)).unwrap_or(Value::Null);
     Ok(Json(json!({ "event": shown })))
 }
 

@@ -46,14 +46,16 @@ impl Functions {
                 (None, Some(key)) => Some(format!("key/{index}/{key}")),
                 (None, None) => None,
             };
-            let location = if many { vec!["body".into(), "updates".into(), index.to_string()] } else { vec!["body".into()] };
+            let location =
+                if many { vec!["body".into(), "updates".into(), index.to_string()] } else { vec!["body".into()] };
             let settings = settings.get(&update.developer_id).and_then(Option::as_ref);
             self.accept(update, key, settings, location, now)
         }))
         .await;
         let results = self.send(accepted).await;
         if many {
-            let results: Vec<Value> = results.into_iter().map(|result| result.unwrap_or_else(|error| problem(&error))).collect();
+            let results: Vec<Value> =
+                results.into_iter().map(|result| result.unwrap_or_else(|error| problem(&error))).collect();
             return Ok(json!({ "updates": results }));
         }
         results.into_iter().next().unwrap_or_else(|| Ok(Value::Null))

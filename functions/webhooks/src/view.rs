@@ -64,8 +64,7 @@ pub(crate) fn list(
     // A deleted webhook's events wait for its return; until then they are not listed.
     let live: Vec<_> =
         dropped.events.iter().filter(|event| webhooks().any(|webhook| webhook.id == event.id.webhook)).collect();
-    let all_retrievals: Vec<_> =
-        live.iter().take(RETRIEVALS_SHOWN).map(|event| event_view(event, format)).collect();
+    let all_retrievals: Vec<_> = live.iter().take(RETRIEVALS_SHOWN).map(|event| event_view(event, format)).collect();
     let mut metadata =
         json!({ "allErrors": all_errors, "allRetrievals": all_retrievals, "retrievalCount": live.len() });
     if dropped.next.is_some() {

@@ -28,6 +28,7 @@ mod mapping;
 mod pool;
 #[cfg(test)]
 mod probe;
+mod receive;
 mod routing;
 mod sandbox;
 mod scheduler;
@@ -56,6 +57,7 @@ pub use crate::{
     compile::Profile,
     logs::{LogLine, LogSink},
 };
+pub use receive::{ReceiverOptions, receive};
 
 /// How many messages a queue holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, io::Write as _, path::PathBuf, process::ExitCode};
 
-use clap::Parser;
-use tenday_local::{Data, LocalRun, LogSink, Options, Profile};
+use clap::{Parser, Subcommand};
+use http::StatusCode;
+use tenday_local::{Data, LocalRun, LogSink, Options, Profile, ReceiverOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Runs the whole of Tenday on this machine, as template.yaml describes it.
@@ -31,6 +32,24 @@ struct Arguments {
     /// Build and run the functions optimised
     #[arg(long)]
     release: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a receiver instead, which prints the events that come in
+    Receive {
+        /// Port of the receiver on 127.0.0.1
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+        /// The status that every event is answered with
+        #[arg(long, default_value = "204")]
+        status: StatusCode,
+        /// The webhook's secret, to verify signatures with
+        #[arg(long, value_name = "whsec_…")]
+        secret: Option<String>,
+    },
 }
 
 fn parameter(text: &str) -> Result<(String, String), String> {
@@ -62,6 +81,13 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     // Before anything starts, so that no process is left behind by a signal that comes early.
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+    if let Some(Command::Receive { port, status, secret }) = arguments.command {
+        return tokio::select! {
+            ended = tenday_local::receive(ReceiverOptions { port, status, secret }) => ended,
+            _ = interrupt.recv() => Ok(()),
+            _ = terminate.recv() => Ok(()),
+        };
+    }
     let json = arguments.json;
     // What goes wrong in the emulated services themselves. dynoxide warns of every condition that does not hold.
     let quiet = tracing_subscriber::EnvFilter::new("tenday_local=warn");
@@ -104,28 +130,34 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     Ok(())
 }
 
-/// What to do next, to be pasted as it is.
+/// What to do next, to be pasted as it is. The README explains the same lines.
 fn greeting(base_url: &str) -> String {
-    format!(
-        r#"
-Tenday runs at {base_url}
+    GREETING.replace("BASE_URL", base_url)
+}
+
+const GREETING: &str = r#"
+Tenday runs at BASE_URL
+
+# in another terminal: a receiver, which prints what comes in
+cargo local receive
 
 # a token for the developer, and one for the platform
-TENDAY={base_url}
-token() {{ curl -s $TENDAY/auth/token -d grant_type=client_credentials -d client_id=$1 -d client_secret=$2 | sed 's/.*"access_token":"\([^"]*\)".*/\1/'; }}
+TENDAY=BASE_URL
+token() { curl -s $TENDAY/auth/token -d grant_type=client_credentials -d client_id=$1 -d client_secret=$2 | sed 's/.*"access_token":"\([^"]*\)".*/\1/'; }
 DEVELOPER=$(token CLI-local-developer local-developer-secret)
 PLATFORM=$(token CLI-local-platform local-platform-secret)
-# a configuration, and a webhook for everything (start your server on port 8080 first, or see the retries)
-curl -s $TENDAY/configuration -H "Authorization: Bearer $DEVELOPER" -H 'Content-Type: application/json' -d '{{"type":"plaid","ipAllowlist":["127.0.0.1"]}}'
-curl -s $TENDAY/configuration/webhooks -H "Authorization: Bearer $DEVELOPER" -H 'Content-Type: application/json' -d '{{"callbackURL":"http://127.0.0.1:8080/"}}'
-# an update, and what became of it
-curl -s $TENDAY/updates -H "Authorization: Bearer $PLATFORM" -H 'Content-Type: application/json' -d '{{"developerId":"DEV-local-developer","eventName":"transactions.updated","data":{{"itemId":"item-1"}}}}'
+
+# the developer: a configuration, and a webhook for everything
+curl -s $TENDAY/configuration -H "Authorization: Bearer $DEVELOPER" -d '{"type":"plaid","ipAllowlist":["127.0.0.1"]}'
+curl -s $TENDAY/configuration/webhooks -H "Authorization: Bearer $DEVELOPER" -d '{"callbackURL":"http://127.0.0.1:8080/hook"}'
+
+# the platform: an update; and what the developer sees of it
+curl -s $TENDAY/updates -H "Authorization: Bearer $PLATFORM" -d '{"developerId":"DEV-local-developer","eventName":"transactions.updated","data":{"linkId":"item-1","newTransactions":3,"environment":"sandbox"}}'
 curl -s $TENDAY/configuration/webhooks -H "Authorization: Bearer $DEVELOPER"
+
 # an hour later
-curl -s $TENDAY/_local/clock/advance -d '{{"seconds":3600}}'
+curl -s $TENDAY/_local/clock/advance -d '{"seconds":3600}'
 
 A second developer is CLI-local-other / local-other-secret. Ctrl-C stops everything.
 
-"#
-    )
-}
+"#;

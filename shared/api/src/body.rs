@@ -97,11 +97,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let location = location(error.path());
         let inner = error.into_inner();
-        if inner.is_data() {
-            ApiError::validation(vec![validation_error(location, &inner)])
-        } else {
-            malformed(&inner)
-        }
+        if inner.is_data() { ApiError::validation(vec![validation_error(location, &inner)]) } else { malformed(&inner) }
     })?;
     deserializer.end().map_err(|error| malformed(&error))?;
     Ok(value)
@@ -144,7 +140,9 @@ fn validation_error(location: Vec<String>, error: &serde_json::Error) -> Validat
 ///
 /// # Errors
 /// As `T`'s own.
-pub fn absent_or<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+pub fn absent_or<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 

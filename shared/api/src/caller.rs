@@ -109,7 +109,10 @@ where
         let claims = Api::from_ref(state).claims(parts).await?;
         require::<S>(&claims)?;
         let id = claims.developer_id.ok_or_else(|| {
-            ApiError::new(ErrorCode::InsufficientScope, "This route is a developer's own; the platform's token names none.")
+            ApiError::new(
+                ErrorCode::InsufficientScope,
+                "This route is a developer's own; the platform's token names none.",
+            )
         })?;
         Ok(Self { id, client: claims.sub, scope: PhantomData })
     }

@@ -11,8 +11,8 @@ mod token;
 
 pub use body::{Body, MAX_BODY, absent_or};
 pub use caller::{Api, Developer, Platform, Scope, scopes};
-pub use event_view::{attempt_view, event_view};
 pub use error::{ApiError, ErrorCode};
+pub use event_view::{attempt_view, event_view};
 pub use page::{Cursor, Limit};
 pub use serve::{RequestId, serve, start};
 pub use token::{Claims, LIFETIME, TokenProblem, Verifier, issue};

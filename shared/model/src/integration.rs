@@ -53,14 +53,8 @@ impl Integration {
             Duration::from_secs(n * 60)
         }
         const GENERIC: &[Duration] = &[minutes(5), minutes(5), minutes(5)];
-        const PLAID: &[Duration] = &[
-            Duration::from_secs(30),
-            minutes(2),
-            minutes(8),
-            minutes(32),
-            minutes(128),
-            minutes(512),
-        ];
+        const PLAID: &[Duration] =
+            &[Duration::from_secs(30), minutes(2), minutes(8), minutes(32), minutes(128), minutes(512)];
         const MX: &[Duration] = &[
             minutes(1),
             minutes(2),
@@ -103,8 +97,7 @@ impl Serialize for Integration {
 impl<'de> Deserialize<'de> for Integration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = Option::<String>::deserialize(deserializer)?;
-        Self::from_name(name.as_deref())
-            .ok_or_else(|| serde::de::Error::custom("type is plaid, mx, yodlee or null"))
+        Self::from_name(name.as_deref()).ok_or_else(|| serde::de::Error::custom("type is plaid, mx, yodlee or null"))
     }
 }
 

@@ -129,10 +129,8 @@ impl Settings {
             .build();
         let put = self.tombstone(developer, request, "configuration", was, now)?;
         let delete = delete.map_err(|error| StoreError::corrupt("configuration", error))?;
-        let actions = vec![
-            TransactWriteItem::builder().delete(delete).build(),
-            TransactWriteItem::builder().put(put).build(),
-        ];
+        let actions =
+            vec![TransactWriteItem::builder().delete(delete).build(), TransactWriteItem::builder().put(put).build()];
         Ok(self.transact(actions).await?.is_empty())
     }
 
@@ -325,9 +323,8 @@ impl Settings {
             .expression_attribute_values(":by", n(by))
             .expression_attribute_values(":generation", n(generation));
         if by > 0 {
-            update = update
-                .expression_attribute_values(":most", n(MAX_WEBHOOKS))
-                .expression_attribute_values(":none", n(0));
+            update =
+                update.expression_attribute_values(":most", n(MAX_WEBHOOKS)).expression_attribute_values(":none", n(0));
         }
         update.build().map_err(|error| StoreError::corrupt("configuration", error))
     }
@@ -405,8 +402,7 @@ impl Settings {
     /// case nothing was done.
     async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Vec<usize>, StoreError> {
         for _ in 0..TRANSACTION_TRIES {
-            let sent =
-                self.dynamodb().transact_write_items().set_transact_items(Some(actions.clone())).send().await;
+            let sent = self.dynamodb().transact_write_items().set_transact_items(Some(actions.clone())).send().await;
             let Err(error) = sent else { return Ok(Vec::new()) };
             match cancellation(&error) {
                 Some(Cancellation::Conditions(failed)) => return Ok(failed),

@@ -6,9 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{
-    KeysAndAttributes, Put, PutRequest, ReturnValue, TransactWriteItem, WriteRequest,
-};
+use aws_sdk_dynamodb::types::{KeysAndAttributes, Put, PutRequest, ReturnValue, TransactWriteItem, WriteRequest};
 use jiff::Timestamp;
 use tenday_model::configuration::Configuration;
 use tenday_model::event::{Attempt, Event, EventStatus, TEN_DAYS};
@@ -19,9 +17,7 @@ use crate::aws::Aws;
 use crate::error::StoreError;
 use crate::item::{EXPIRES_AT, Item, Reader, is_expired, json, n, s};
 use crate::keys;
-use crate::settings::{
-    Cancellation, StoredWebhook, TRANSACTION_TRIES, cancellation, configuration_from, webhook_from,
-};
+use crate::settings::{Cancellation, StoredWebhook, TRANSACTION_TRIES, cancellation, configuration_from, webhook_from};
 
 /// The events table, with the settings that deliveries are made by.
 #[derive(Debug, Clone)]
@@ -414,9 +410,7 @@ impl Events {
     ) -> Result<EventPage, StoreError> {
         let (index, attribute, partition) = match webhook {
             None => ("dropped-by-developer", "droppedOf", keys::developer(developer)),
-            Some(webhook) => {
-                ("dropped-by-webhook", "droppedOfWebhook", keys::webhook_events(developer, webhook))
-            }
+            Some(webhook) => ("dropped-by-webhook", "droppedOfWebhook", keys::webhook_events(developer, webhook)),
         };
         let start = after.map(|after| {
             let mut key = keys::event(developer, after);
@@ -614,11 +608,8 @@ fn health_item(
     if let Some(event) = health.last_event {
         item.insert("lastEvent".into(), s(event.to_string()));
     }
-    let moments = [
-        ("lastEventAt", health.last_event_at),
-        ("failingSince", health.failing_since),
-        ("probeAt", health.probe_at),
-    ];
+    let moments =
+        [("lastEventAt", health.last_event_at), ("failingSince", health.failing_since), ("probeAt", health.probe_at)];
     for (name, moment) in moments {
         if let Some(moment) = moment {
             item.insert(name.to_owned(), n(moment.as_millisecond()));

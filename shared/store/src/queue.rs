@@ -109,8 +109,7 @@ impl Queue {
             if left.is_empty() {
                 break;
             }
-            let sent =
-                self.sqs.send_message_batch().queue_url(&self.url).set_entries(Some(left.clone())).send().await;
+            let sent = self.sqs.send_message_batch().queue_url(&self.url).set_entries(Some(left.clone())).send().await;
             match sent {
                 Ok(sent) => {
                     for taken in sent.successful() {
@@ -126,8 +125,7 @@ impl Queue {
                     // The SDK has tried again already.
                     let failed = StoreError::aws("sqs:SendMessage")(error).to_string();
                     for result in results.iter_mut().filter(|result| result.is_err()) {
-                        *result =
-                            Err(StoreError::Unavailable { operation: "sqs:SendMessage", cause: failed.clone() });
+                        *result = Err(StoreError::Unavailable { operation: "sqs:SendMessage", cause: failed.clone() });
                     }
                     break;
                 }

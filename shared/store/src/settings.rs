@@ -122,11 +122,7 @@ impl Settings {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn create(
-        &self,
-        developer: &DeveloperId,
-        configuration: &Configuration,
-    ) -> Result<bool, StoreError> {
+    pub async fn create(&self, developer: &DeveloperId, configuration: &Configuration) -> Result<bool, StoreError> {
         let put = self
             .dynamodb
             .put_item()
@@ -203,10 +199,7 @@ pub(crate) fn cancellation<R>(
     if !failed.is_empty() {
         Some(Cancellation::Conditions(failed))
     } else if reasons.iter().any(|reason| {
-        matches!(
-            reason.code(),
-            Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded")
-        )
+        matches!(reason.code(), Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded"))
     }) {
         Some(Cancellation::Conflict)
     } else {
@@ -316,4 +309,3 @@ pub(crate) fn webhook_from(item: &Item) -> Result<StoredWebhook, StoreError> {
         generation: read.number("generation")?,
     })
 }
-

@@ -61,7 +61,8 @@ impl SigningKeys {
             .map(|item| {
                 let read = Reader { kind: "signing key", item };
                 let (purpose, kid) = keys::sk(item).and_then(|sk| sk.split_once('#')).unwrap_or_default();
-                let purpose = [KeyPurpose::AccessTokens, KeyPurpose::Webhooks].into_iter().find(|p| p.name() == purpose);
+                let purpose =
+                    [KeyPurpose::AccessTokens, KeyPurpose::Webhooks].into_iter().find(|p| p.name() == purpose);
                 Ok(PublicKey {
                     purpose: purpose.ok_or_else(|| StoreError::corrupt("signing key", "unknown purpose"))?,
                     kid: kid.to_owned(),
@@ -76,8 +77,7 @@ impl SigningKeys {
     /// # Errors
     /// When DynamoDB or KMS fails.
     pub async fn create(&self, purpose: KeyPurpose, keyring: &Keyring, now: Timestamp) -> Result<(), StoreError> {
-        let (key, private) =
-            EcSigningKey::generate(None).map_err(|error| StoreError::corrupt("signing key", error))?;
+        let (key, private) = EcSigningKey::generate(None).map_err(|error| StoreError::corrupt("signing key", error))?;
         let sort = format!("{}#{}", purpose.name(), key.kid());
         let sealed = keyring.seal(&sort, &private).await?;
         let mut item = keys::key(keys::SIGNING_KEYS.to_owned(), sort);
