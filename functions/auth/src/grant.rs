@@ -6,9 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, StatusCode};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 use tenday_api::ApiError;
+use utoipa::ToSchema;
 
 /// The largest body that is read.
 const MAX_FORM: usize = 8 * 1024;
@@ -38,12 +38,47 @@ impl From<ApiError> for Refusal {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct Form {
+/// The client credentials grant of RFC 6749. What is not listed here is ignored, as the RFC says.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = TokenRequest)]
+pub(crate) struct Form {
+    #[schema(value_type = GrantType)]
     grant_type: Option<String>,
+    /// Unless the client's id and secret are in the Authorization header.
+    #[schema(value_type = String, required = false, examples("CLI-local-developer"))]
     client_id: Option<String>,
+    #[schema(value_type = String, required = false, format = Password)]
     client_secret: Option<String>,
+    /// Scopes, separated by spaces; unless given, all that the client has.
+    #[schema(value_type = String, required = false)]
     scope: Option<String>,
+}
+
+/// The one grant there is.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "only stands in the document")]
+enum GrantType {
+    ClientCredentials,
+}
+
+/// The error body of RFC 6749, section 5.2.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TokenError {
+    error: RefusalCode,
+    /// What is wrong, and what to do.
+    error_description: String,
+}
+
+/// The codes of RFC 6749, section 5.2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = TokenErrorCode)]
+enum RefusalCode {
+    InvalidRequest,
+    InvalidClient,
+    UnsupportedGrantType,
+    InvalidScope,
 }
 
 impl Grant {
@@ -138,20 +173,20 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, error, description) = match self {
             Self::Api(error) => return error.into_response(),
-            Self::InvalidRequest(why) => (StatusCode::BAD_REQUEST, "invalid_request", why.to_owned()),
+            Self::InvalidRequest(why) => (StatusCode::BAD_REQUEST, RefusalCode::InvalidRequest, why.to_owned()),
             Self::InvalidClient => (
                 StatusCode::UNAUTHORIZED,
-                "invalid_client",
+                RefusalCode::InvalidClient,
                 "there is no such client, or its secret is another".to_owned(),
             ),
             Self::UnsupportedGrantType => (
                 StatusCode::BAD_REQUEST,
-                "unsupported_grant_type",
+                RefusalCode::UnsupportedGrantType,
                 "the only grant_type is client_credentials".to_owned(),
             ),
-            Self::InvalidScope(why) => (StatusCode::BAD_REQUEST, "invalid_scope", why),
+            Self::InvalidScope(why) => (StatusCode::BAD_REQUEST, RefusalCode::InvalidScope, why),
         };
-        let body = json!({ "error": error, "error_description": description });
+        let body = TokenError { error, error_description: description };
         let mut response = (status, axum::Json(body)).into_response();
         if status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Basic realm=\"tenday\"");

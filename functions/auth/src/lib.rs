@@ -1,21 +1,22 @@
 //! Access tokens by client credentials, and the public keys that verify them and the webhooks' tokens.
 
+mod contract;
 mod grant;
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use http::HeaderValue;
 use http::header::{AUTHORIZATION, CACHE_CONTROL};
-use http::{HeaderMap, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use serde_json::{Value, json};
-use tenday_api::{ApiError, Claims, LIFETIME, issue};
+use serde_json::Value;
+use tenday_api::{ApiError, Claims, LIFETIME, RateLimit, RateLimiter, issue, read_body};
 use tenday_model::signature::EcSigningKey;
 use tenday_store::{Aws, Client, Clients, Clock, Environment, KeyPurpose, Keyring, SigningKeys, StoreError};
+
+use utoipa::ToSchema;
 
 use grant::{Grant, Refusal};
 
@@ -24,6 +25,7 @@ struct Auth {
     keyring: Keyring,
     signing_keys: SigningKeys,
     issuer: String,
+    limiter: RateLimiter,
     clock: Clock,
     key: tokio::sync::Mutex<Option<(Timestamp, Arc<EcSigningKey>)>>,
 }
@@ -44,6 +46,7 @@ pub async fn run() -> Result<(), lambda_http::Error> {
         keyring: Keyring::new(&aws, table.clone(), environment.text("KEYRING_KEY")),
         signing_keys: SigningKeys::new(&aws, table),
         issuer: environment.text("TOKEN_ISSUER"),
+        limiter: RateLimiter::new(RateLimit::from_environment(&mut environment)),
         clock: Clock::from_environment(),
         key: tokio::sync::Mutex::default(),
     };
@@ -51,50 +54,52 @@ pub async fn run() -> Result<(), lambda_http::Error> {
     if let Err(error) = auth.signer().await {
         tracing::warn!(error = %error, "the signing key could not be read ahead");
     }
-    let router = Router::new()
-        .route("/auth/token", post(token))
-        .route("/.well-known/jwks.json", get(keys))
-        .with_state(Arc::new(auth));
-    tenday_api::serve(router).await
+    tenday_api::serve(router().with_state(Arc::new(auth))).await
+}
+
+tenday_api::routes! { Arc<Auth>:
+    post "/auth/token" token, contract::token();
+    get "/.well-known/jwks.json" keys, contract::keys();
 }
 
 impl Auth {
-    /// The key that signs tokens now. The first sandbox of a deployment makes the keyring and both signing keys.
+    /// The key that signs tokens now. This function looks after the webhooks' keys, too: a deployment that delivers
+    /// anything asks it for a token every hour.
     async fn signer(&self) -> Result<Arc<EcSigningKey>, StoreError> {
         let now = self.clock.now();
         let mut kept = self.key.lock().await;
         if let Some((_, key)) = kept.as_ref().filter(|(at, _)| now.duration_since(*at) < KEY_KEPT) {
             return Ok(Arc::clone(key));
         }
-        let purpose = KeyPurpose::AccessTokens;
-        let key = match self.signing_keys.signer(purpose, &self.keyring, now).await? {
-            Some(key) => key,
-            None => {
-                self.keyring.create().await?;
-                self.signing_keys.create(KeyPurpose::Webhooks, &self.keyring, now).await?;
-                self.signing_keys.create(purpose, &self.keyring, now).await?;
-                let made = self.signing_keys.signer(purpose, &self.keyring, now).await?;
-                made.ok_or_else(|| StoreError::Contended { what: "the signing keys" })?
-            }
-        };
-        let key = Arc::new(key);
+        let key = self.signing_keys.rotated_signer(KeyPurpose::AccessTokens, &self.keyring, now).await?;
+        let key = Arc::new(key.ok_or(StoreError::Contended { what: "the signing keys" })?);
         *kept = Some((now, Arc::clone(&key)));
         Ok(key)
     }
 }
 
 /// RFC 6749, section 5.1.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct TokenResponse {
     access_token: String,
+    /// Always `Bearer`.
     token_type: &'static str,
     /// Seconds.
     expires_in: i64,
+    /// Scopes, separated by spaces.
     scope: String,
 }
 
-async fn token(State(auth): State<Arc<Auth>>, headers: HeaderMap, body: String) -> Response {
-    let mut response = match grant_token(&auth, &headers, &body).await {
+/// A JSON Web Key Set, RFC 7517.
+#[derive(Debug, Serialize, ToSchema)]
+struct KeySet {
+    /// Public keys. Which of them signed a token, its `kid` says.
+    #[schema(value_type = Vec<Object>)]
+    keys: Vec<Value>,
+}
+
+async fn token(State(auth): State<Arc<Auth>>, request: Request) -> Response {
+    let mut response = match grant_token(&auth, request).await {
         Ok(response) => axum::Json(response).into_response(),
         Err(refusal) => refusal.into_response(),
     };
@@ -102,11 +107,18 @@ async fn token(State(auth): State<Arc<Auth>>, headers: HeaderMap, body: String) 
     response
 }
 
-async fn grant_token(auth: &Auth, headers: &HeaderMap, body: &str) -> Result<TokenResponse, Refusal> {
-    let grant = Grant::read(headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()), body)?;
+async fn grant_token(auth: &Auth, request: Request) -> Result<TokenResponse, Refusal> {
+    let header = request.headers().get(AUTHORIZATION).cloned();
+    let body = read_body(request).await.map_err(|_| Refusal::InvalidRequest("the body is too large, or broke off"))?;
+    let body = std::str::from_utf8(&body).map_err(|_| Refusal::InvalidRequest("the body is not UTF-8"))?;
+    let grant = Grant::read(header.as_ref().and_then(|value| value.to_str().ok()), body)?;
     // An unknown client and a wrong secret are one answer, so that clients cannot be guessed.
     let client = match grant.client.parse() {
-        Ok(id) => auth.clients.get(&id).await.map_err(ApiError::from)?,
+        Ok(id) => {
+            // Before the secret is looked at, so that it bounds guessing, too.
+            auth.limiter.take(&id, auth.clock.now())?;
+            auth.clients.get(&id).await.map_err(ApiError::from)?
+        }
         Err(_) => None,
     };
     let client = client.filter(|client: &Client| client.has_secret(&grant.secret)).ok_or(Refusal::InvalidClient)?;
@@ -132,5 +144,5 @@ async fn keys(State(auth): State<Arc<Auth>>) -> Result<impl IntoResponse, ApiErr
     let keys = auth.signing_keys.public(auth.clock.now()).await?;
     let keys: Vec<Value> = keys.into_iter().map(|key| key.jwk).collect();
     // Receivers may keep the keys for a while; one they do not know makes them ask again.
-    Ok(([(CACHE_CONTROL, "public, max-age=300")], axum::Json(json!({ "keys": keys }))))
+    Ok(([(CACHE_CONTROL, "public, max-age=300")], axum::Json(KeySet { keys })))
 }

@@ -10,35 +10,54 @@ use tenday_model::dates::DateFormat;
 use tenday_model::error::ValidationError;
 use tenday_model::ids::ConfigurationId;
 use tenday_model::integration::Integration;
+use utoipa::ToSchema;
 
-#[derive(Debug, Deserialize)]
+/// A new configuration. Every field may be left out.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = NewConfiguration)]
 pub(crate) struct Create {
     #[serde(rename = "type", default)]
+    #[schema(value_type = Integration, required = false)]
     integration: Option<Integration>,
+    /// Unless given, the type's own: `ISO` for plaid and generic, `unix` for mx, `UTC` for yodlee.
     date_format: Option<DateFormat>,
+    /// For people. Without control characters.
+    #[schema(max_length = 200)]
     name: Option<String>,
+    /// The only addresses that webhooks may lead to: IPv4, IPv6 or CIDR. A webhook needs at least one.
     #[serde(default)]
+    #[schema(max_items = 1000)]
     ip_allowlist: Vec<String>,
+    /// In place of the type's own.
     retry_schedule: Option<RetrySchedule>,
 }
 
-#[derive(Debug, Deserialize)]
+/// What to change of a configuration: at least one field. What is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = ConfigurationChange)]
 pub(crate) struct Change {
-    /// `null` is the generic type.
+    /// `null` is the generic type. A type brings its date format along, unless `dateFormat` is given too. A webhook for
+    /// an event that the new type does not have is disabled.
     #[serde(rename = "type", default, deserialize_with = "present")]
+    #[schema(value_type = Integration, required = false)]
     integration: Option<Integration>,
     date_format: Option<DateFormat>,
+    /// `null` takes the name away.
     #[serde(default, deserialize_with = "absent_or")]
+    #[schema(value_type = Option<String>, required = false, max_length = 200)]
     name: Option<Option<String>>,
-    /// Added to what is there.
+    /// Added to what is there: IPv4, IPv6 or CIDR. An address that is also in `removeFromIpAllowlist` stays.
     #[serde(default)]
+    #[schema(max_items = 1000)]
     ip_allowlist: Vec<String>,
     /// Removed from it; what is not there is fine.
     #[serde(default)]
     remove_from_ip_allowlist: Vec<String>,
+    /// `null` goes back to the type's own.
     #[serde(default, deserialize_with = "absent_or")]
+    #[schema(value_type = Option<RetrySchedule>, required = false)]
     retry_schedule: Option<Option<RetrySchedule>>,
 }
 

@@ -1,22 +1,23 @@
 //! A developer's configuration (seed S2), and whatever no other route takes.
 
+mod answers;
 mod bodies;
+mod contract;
 
 use std::sync::Arc;
 
-use axum::extract::{FromRef, Path, State};
+use axum::Json;
+use axum::extract::{FromRef, State};
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use http::StatusCode;
-use serde_json::{Value, json};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
-use tenday_api::{Api, ApiError, Body, Developer, ErrorCode};
-use tenday_model::address::{AddressPolicy, Allowlist};
-use tenday_model::configuration::Configuration;
+use tenday_api::{Api, ApiError, Body, Developer, ErrorCode, Path};
+use tenday_model::address::AddressPolicy;
 use tenday_model::ids::{ConfigurationId, DeveloperId, RequestId};
 use tenday_store::{Aws, Changed, DeveloperSettings, Environment, Restored, Settings, random};
 
+use answers::{Deleted, OneConfiguration};
 use bodies::{Change, Create};
 
 struct Functions {
@@ -48,19 +49,24 @@ pub async fn run() -> Result<(), lambda_http::Error> {
     };
     environment.finish()?;
     functions.api.warm().await;
-    let router = Router::new()
-        .route("/configuration", get(view).post(create).patch(change).delete(delete))
-        .route("/configuration/restore/{requestId}", post(restore))
-        .with_state(Shared(Arc::new(functions)));
-    tenday_api::serve(router).await
+    tenday_api::serve(router().with_state(Shared(Arc::new(functions)))).await
+}
+
+tenday_api::routes! { Shared:
+    post "/configuration" create, contract::create();
+    get "/configuration" view, contract::view();
+    patch "/configuration" change, contract::change();
+    delete "/configuration" delete, contract::delete();
+    post "/configuration/restore/{requestId}" restore, contract::restore();
+    get "/openapi.json" document, contract::document();
 }
 
 async fn view(
     State(Shared(functions)): State<Shared>,
     developer: Developer<ConfigurationRead>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<OneConfiguration>, ApiError> {
     let settings = functions.read(&developer.id).await?.ok_or_else(not_found)?;
-    Ok(Json(answer(&settings)))
+    Ok(Json(OneConfiguration::of(&settings)))
 }
 
 async fn create(
@@ -78,14 +84,14 @@ async fn create(
         ));
     }
     let settings = DeveloperSettings { configuration, webhooks: Vec::new(), generation: 0 };
-    Ok((StatusCode::CREATED, Json(answer(&settings))))
+    Ok((StatusCode::CREATED, Json(OneConfiguration::of(&settings))))
 }
 
 async fn change(
     State(Shared(functions)): State<Shared>,
     developer: Developer<ConfigurationWrite>,
     body: Body<Change>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<OneConfiguration>, ApiError> {
     body.value.check_not_empty()?;
     // Somebody else may change it between reading and writing; then the change is made to theirs.
     for _ in 0..5 {
@@ -94,7 +100,7 @@ async fn change(
         match functions.settings.change(&developer.id, &settings.configuration).await? {
             Changed::Done => {
                 functions.disable_unknown(&developer.id, &settings).await?;
-                return Ok(Json(answer(&settings)));
+                return Ok(Json(OneConfiguration::of(&settings)));
             }
             Changed::Meanwhile => {}
             Changed::AllowlistInUse => {
@@ -111,13 +117,13 @@ async fn change(
 async fn delete(
     State(Shared(functions)): State<Shared>,
     developer: Developer<ConfigurationWrite>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Deleted>, ApiError> {
     for _ in 0..5 {
         let settings = functions.read(&developer.id).await?.ok_or_else(not_found)?;
         let now = functions.api.now();
         let request = RequestId::new(now, random()?);
         if functions.settings.delete(&developer.id, &settings.configuration, request, now).await? {
-            return Ok(Json(json!({ "requestId": request })));
+            return Ok(Json(Deleted { request_id: request }));
         }
     }
     Err(ApiError::new(ErrorCode::ConfigurationChanged, "The configuration keeps changing. Try again.").retry_after(1))
@@ -127,7 +133,7 @@ async fn restore(
     State(Shared(functions)): State<Shared>,
     developer: Developer<ConfigurationWrite>,
     Path(request): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<OneConfiguration>, ApiError> {
     let gone = || {
         ApiError::new(
             ErrorCode::DeletionNotFound,
@@ -137,7 +143,7 @@ async fn restore(
     let request: RequestId = request.parse().map_err(|_| gone())?;
     match functions.settings.restore(&developer.id, request, functions.api.now()).await? {
         Restored::Done(configuration) => {
-            Ok(Json(answer(&DeveloperSettings { configuration, webhooks: Vec::new(), generation: 0 })))
+            Ok(Json(OneConfiguration::of(&DeveloperSettings { configuration, webhooks: Vec::new(), generation: 0 })))
         }
         Restored::NotFound => Err(gone()),
         Restored::Refused => Err(ApiError::new(
@@ -145,6 +151,12 @@ async fn restore(
             "You have another configuration by now. DELETE /configuration makes room for the old one.",
         )),
     }
+}
+
+/// The whole of Tenday's contract, as it is committed.
+async fn document() -> impl IntoResponse {
+    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")];
+    (headers, include_str!("../../../docs/openapi.json"))
 }
 
 impl Functions {
@@ -171,21 +183,4 @@ impl Functions {
 
 fn not_found() -> ApiError {
     ApiError::new(ErrorCode::ConfigurationNotFound, "You have no configuration. POST /configuration makes one.")
-}
-
-fn answer(settings: &DeveloperSettings) -> Value {
-    let Configuration { id, integration, date_format, name, allowlist, retry_schedule, .. } = &settings.configuration;
-    let webhook_ids: Vec<_> = settings.webhooks.iter().map(|stored| stored.webhook.id).collect();
-    let mut configuration = json!({
-        "id": id,
-        "webhookIds": webhook_ids,
-        "dateFormat": date_format,
-        "type": integration,
-        "name": name,
-        "ipAllowlist": Allowlist::iter(allowlist).collect::<Vec<_>>(),
-    });
-    if let Some(schedule) = retry_schedule {
-        configuration["retrySchedule"] = json!(schedule);
-    }
-    json!({ "configuration": configuration })
 }

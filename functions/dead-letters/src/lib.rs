@@ -5,13 +5,15 @@
 use std::collections::BTreeSet;
 
 use deliver::{BatchResponse, Record, SqsEvent};
-use jiff::Timestamp;
-use tenday_model::event::{DropReason, Event, EventStatus, TEN_DAYS};
-use tenday_store::{Aws, Clock, DeliveryMessage, Environment, Events, StoreError};
+use tenday_model::event::{DropReason, EventStatus};
+use tenday_model::job::Status;
+use tenday_model::recording;
+use tenday_store::{Aws, Clock, DeliveryMessage, Environment, Events, JobMessage, Jobs, Message, StoreError};
 
 /// The function.
 pub struct DeadLetters {
     events: Events,
+    jobs: Jobs,
     clock: Clock,
 }
 
@@ -20,23 +22,29 @@ impl DeadLetters {
         let aws = Aws::from_environment(environment);
         let settings_table = environment.text("SETTINGS_TABLE");
         let events_table = environment.text("EVENTS_TABLE");
-        Self { events: Events::new(&aws, settings_table, events_table), clock: Clock::from_environment() }
+        Self {
+            events: Events::new(&aws, settings_table, events_table.clone()),
+            jobs: Jobs::new(&aws, events_table),
+            clock: Clock::from_environment(),
+        }
     }
 
     /// Handles a batch, and answers which messages stay in the dead-letter queue.
     pub async fn handle(&self, batch: SqsEvent) -> BatchResponse {
         let mut stay = BTreeSet::new();
         for Record { message_id, body } in batch.records {
-            match serde_json::from_str::<DeliveryMessage>(&body) {
-                Ok(message) if message.v == DeliveryMessage::VERSION => {
+            match Message::parse(&body) {
+                Ok(Message::Delivery(message)) => {
                     if let Err(error) = self.keep(&message).await {
                         tracing::error!(error = %error, event_id = %message.event, "a dead letter could not be kept");
                         stay.insert(message_id);
                     }
                 }
-                Ok(message) => {
-                    tracing::error!(message_id, v = message.v, "a dead letter of an unknown version");
-                    stay.insert(message_id);
+                Ok(Message::Job(message)) => {
+                    if let Err(error) = self.stop(&message_id, &message).await {
+                        tracing::error!(error = %error, job = %message.job, "a dead job could not be stopped");
+                        stay.insert(message_id);
+                    }
                 }
                 Err(error) => {
                     tracing::error!(message_id, error = %error, "a dead letter that does not read");
@@ -50,28 +58,34 @@ impl DeadLetters {
     async fn keep(&self, message: &DeliveryMessage) -> Result<(), StoreError> {
         let now = self.clock.now();
         let stored = self.events.get(&message.developer, message.event, now).await?;
-        let mut event = match stored {
+        let event = match stored {
             // It was delivered or dropped after all, or its attempts went on without this message.
             Some(event) if event.status != EventStatus::Pending || event.automatic > message.attempt => return Ok(()),
             Some(event) => event,
-            None => Event {
-                id: message.event,
-                event_name: message.content.as_ref().map_or_else(String::new, |content| content.event_name.clone()),
-                status: EventStatus::Pending,
-                attempts: Vec::new(),
-                automatic: 0,
-                next_attempt_at: None,
-                dropped: None,
-                recorded_by: None,
-                expires_at: now,
-            },
+            None => {
+                let name = message.content.as_ref().map_or_else(String::new, |content| content.event_name.clone());
+                recording::unattempted(message.event, name, 1, now)
+            }
         };
-        event.status = EventStatus::Dropped;
-        event.next_attempt_at = None;
-        event.dropped = Some((DropReason::Internal, now));
-        event.expires_at = now.checked_add(TEN_DAYS).unwrap_or(Timestamp::MAX);
+        let event = recording::dropped(event, DropReason::Internal, now);
         let kept = self.events.put_unattempted(&message.developer, &event).await?;
         tracing::error!(event_id = %event.id, kept, "an event that could not be handled is dropped for its owner to see");
+        Ok(())
+    }
+
+    /// Ends a job that could not go on. What it did not reach is still dropped, and another job may take it up.
+    async fn stop(&self, message_id: &str, message: &JobMessage) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let Some(mut job) = self.jobs.get(&message.developer, message.job, now).await? else { return Ok(()) };
+        if !job.takes(message.step, message_id) {
+            // It went on without this message, or is over.
+            return Ok(());
+        }
+        let was = job.step;
+        job.status = Status::Stopped;
+        job.finished_at = Some(now);
+        let stopped = self.jobs.advance(&message.developer, &job, was).await?;
+        tracing::error!(job = %job.id, stopped, "a job that could not go on is stopped for its owner to see");
         Ok(())
     }
 }

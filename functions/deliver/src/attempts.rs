@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tenday_model::address::AddressPolicy;
 use tenday_model::callback_url::{CallbackUrl, UrlRules};
 use tenday_model::configuration::Configuration;
+use tenday_model::custom_headers::CustomHeaders;
 use tenday_model::event::Attempt;
 use tenday_model::ids::{DeveloperId, EventId};
 use tenday_model::outcome::Outcome;
@@ -21,6 +22,7 @@ use tenday_store::{
     Aws, Clock, Environment, KeyPurpose, Keyring, MessageContent, Sealed, SigningKeys, StoreError, StoredWebhook,
 };
 use tokio::sync::Mutex;
+use zeroize::Zeroizing;
 
 /// How long a sandbox goes on with a signing key before it looks for a newer one.
 const KEY_KEPT: SignedDuration = SignedDuration::from_mins(5);
@@ -67,6 +69,9 @@ pub enum AttemptFault {
     Inexpressible(Inexpressible),
     #[error("the stored update does not read: {0}")]
     Content(String),
+    /// There is nothing left to send.
+    #[error("the update is not kept any more")]
+    Expired,
     #[error("there is no key to sign webhooks with")]
     NoKey,
     #[error("the request could not be composed: {0}")]
@@ -75,6 +80,16 @@ pub enum AttemptFault {
     Store(#[from] StoreError),
     #[error(transparent)]
     Sender(#[from] SenderFault),
+}
+
+impl AttemptFault {
+    /// Whether another try would end the same way.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Inexpressible(_) | Self::Content(_) | Self::Expired => true,
+            Self::NoKey | Self::Compose(_) | Self::Store(_) | Self::Sender(_) => false,
+        }
+    }
 }
 
 impl Attempts {
@@ -124,6 +139,7 @@ impl Attempts {
             date_format: target.configuration.date_format,
             content: &content,
             event: target.event,
+            idempotency_key: target.content.idempotency_key.as_deref(),
             occurred_at: target.content.occurred_at,
             now,
             attempt: target.before + 1,
@@ -159,6 +175,7 @@ impl Attempts {
             let value = HeaderValue::try_from(value).map_err(|error| AttemptFault::Compose(error.to_string()))?;
             headers.insert(HeaderName::from_static(name), value);
         }
+        self.add_own_headers(target, &mut headers).await?;
         let request = OutboundRequest {
             url: &url,
             allowlist: &target.configuration.allowlist,
@@ -168,6 +185,21 @@ impl Attempts {
         let attempted = self.sender.send(request).await?;
         let milliseconds = u32::try_from(attempted.duration.as_millis()).unwrap_or(u32::MAX);
         Ok((attempted.outcome, milliseconds, attempted.answer))
+    }
+
+    /// Adds the headers that the developer gave the webhook. Ours stand already, and always win.
+    async fn add_own_headers(&self, target: &Target<'_>, headers: &mut HeaderMap) -> Result<(), AttemptFault> {
+        let Some(sealed) = &target.webhook.headers else { return Ok(()) };
+        let context = StoredWebhook::headers_context(target.developer, target.event.webhook);
+        let opened = Zeroizing::new(self.keyring.open(&context, sealed).await?);
+        let unreadable = || AttemptFault::Compose("the webhook's own headers do not read".to_owned());
+        for (name, value) in CustomHeaders::from_revealed(&opened).ok_or_else(unreadable)?.iter() {
+            let name = HeaderName::try_from(name).map_err(|_| unreadable())?;
+            let mut value = HeaderValue::try_from(value).map_err(|_| unreadable())?;
+            value.set_sensitive(true);
+            headers.entry(name).or_insert(value);
+        }
+        Ok(())
     }
 
     /// The secrets that sign now: the current one, and those that a rotation has not retired yet.

@@ -5,29 +5,44 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use jiff::{SignedDuration, Timestamp};
 use tenday_model::configuration::effective_delays;
-use tenday_model::delivery::{Plan, next_delay, plan};
-use tenday_model::event::{DropReason, Event, EventStatus, TEN_DAYS};
+use tenday_model::delivery::{Decision, decide, is_over, jittered, may_be_over};
+use tenday_model::event::{DropReason, Event};
 use tenday_model::ids::{DeveloperId, EventId, WebhookId};
+use tenday_model::rate::put_off;
+use tenday_model::recording;
 use tenday_model::webhook::{Disabled, DisabledReason, Health, WebhookError};
 use tenday_store::{
-    Aws, Clock, Deliveries, DeliveryMessage, Environment, Events, LONGEST_DELAY, MessageContent, Outgoing, Queue,
-    Schedules, Settings, StoreError, Updates,
+    Aws, Clock, Deliveries, DeliveryMessage, Environment, Events, JobMessage, MessageContent, Queue, Schedules,
+    Settings, StoreError, Updates,
 };
 
+use crate::apart::each_apart;
 use crate::attempts::{AttemptFault, Attempts, Made, Target};
-use crate::batch::{BatchResponse, Record, SqsEvent};
+use crate::batch::{BatchResponse, SqsEvent};
+use crate::job::Runner;
+use crate::later::{Later, send_later};
+use crate::reattempts::{Reattempts, sleep_until};
+use crate::work::{Read, Work, attempted, explain, next_attempt, read, reason_of, unattempted};
 
 /// Time kept for recording outcomes and sending retries once the last attempt has ended.
 const WIND_UP: Duration = Duration::from_secs(6);
 
+/// The longest that an attempt waits for its webhook's rate limit inside an invocation; what would have to wait longer
+/// goes back to the queue.
+const RATE_WAIT: Duration = Duration::from_secs(2);
+
+/// The longest that jobs keep an invocation from its end; their next push goes on in another.
+const JOB_RUN: Duration = Duration::from_secs(12);
+
 /// The function.
 pub struct Deliver {
-    attempts: Attempts,
+    attempts: Arc<Attempts>,
+    reattempts: Reattempts,
     events: Events,
     settings: Settings,
     updates: Updates,
@@ -36,29 +51,13 @@ pub struct Deliver {
     clock: Clock,
 }
 
-/// A message of the batch.
-#[derive(Debug, Clone)]
-struct Work {
-    message_id: String,
-    message: DeliveryMessage,
-}
-
-/// What is to be done with one.
-enum Step {
-    /// Nothing, any more.
-    Done,
-    Attempt,
-    /// The breaker is open.
-    PutOff(Timestamp),
-    Drop(DropReason),
-    SendNext(Timestamp),
-}
-
-/// A message for later.
-struct Later {
-    message_id: String,
-    message: DeliveryMessage,
-    due: Timestamp,
+/// What a batch has met already.
+#[derive(Default)]
+struct Seen {
+    /// Events that one of its messages goes on with.
+    events: HashSet<(DeveloperId, EventId)>,
+    /// Webhooks whose probe one of its messages tried to take.
+    probes: HashSet<WebhookKey>,
 }
 
 type WebhookKey = (DeveloperId, WebhookId);
@@ -69,8 +68,10 @@ impl Deliver {
         let clock = Clock::from_environment();
         let settings_table = environment.text("SETTINGS_TABLE");
         let events_table = environment.text("EVENTS_TABLE");
+        let reattempts = Reattempts::from_environment(environment, &aws, clock.clone());
         Self {
-            attempts: Attempts::from_environment(environment, &aws, clock.clone()),
+            attempts: Arc::clone(reattempts.attempts()),
+            reattempts,
             events: Events::new(&aws, settings_table.clone(), events_table.clone()),
             settings: Settings::new(&aws, settings_table),
             updates: Updates::new(&aws, events_table),
@@ -92,121 +93,182 @@ impl Deliver {
     /// Handles a batch, and answers which messages go back to the queue.
     pub async fn handle(self: &Arc<Self>, batch: SqsEvent, deadline: SystemTime) -> BatchResponse {
         let mut unfinished: BTreeSet<String> = batch.records.iter().map(|record| record.message_id.clone()).collect();
-        let work = read(batch.records);
+        let Read { work, pushes } = read(batch.records);
         let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
-        if left < self.attempts.timeout() + WIND_UP {
+        let Some(spare) = left.checked_sub(self.attempts.timeout() + WIND_UP) else {
             // Better untouched and soon taken again than sent and not recorded.
             tracing::warn!(left_ms = left.as_millis() as u64, "too little time is left to make attempts");
             return BatchResponse::failures(unfinished);
-        }
-        match self.deliver(work).await {
+        };
+        let stop_at = Instant::now() + spare.min(JOB_RUN);
+        let (delivered, pushed) =
+            join(Box::pin(self.deliver(work, spare.min(RATE_WAIT))), Box::pin(self.push(pushes, stop_at))).await;
+        match delivered {
             Ok(finished) => unfinished.retain(|id| !finished.contains(id)),
             Err(error) => tracing::error!(error = %error, "the batch could not be handled"),
         }
+        unfinished.retain(|id| !pushed.contains(id));
         BatchResponse::failures(unfinished)
     }
 
+    /// Runs jobs, and answers which of their pushes nothing depends on any more.
+    async fn push(&self, pushes: Vec<(String, JobMessage)>, stop_at: Instant) -> HashSet<String> {
+        let runner = Runner {
+            reattempts: &self.reattempts,
+            settings: &self.settings,
+            retries: &self.retries,
+            clock: &self.clock,
+        };
+        let runs = pushes.into_iter().map(async |(id, message)| match runner.push(&id, &message, stop_at).await {
+            Ok(()) => Some(id),
+            Err(error) => {
+                tracing::error!(error = %error, job = %message.job, "the job could not go on");
+                None
+            }
+        });
+        join_all(runs).await.into_iter().flatten().collect()
+    }
+
     /// Answers the ids of the messages that nothing depends on any more.
-    async fn deliver(self: &Arc<Self>, work: Vec<Work>) -> Result<HashSet<String>, StoreError> {
+    async fn deliver(self: &Arc<Self>, mut work: Vec<Work>, wait: Duration) -> Result<HashSet<String>, StoreError> {
         let now = self.clock.now();
         let mut finished = HashSet::new();
-        let work = newest_of_each_event(work, &mut finished);
+        if work.is_empty() {
+            return Ok(finished);
+        }
         let keys: Vec<_> = work.iter().map(|work| (work.message.developer.clone(), work.message.event)).collect();
         let loaded = Arc::new(self.events.load(&keys, now).await?);
 
         let mut attempts = Vec::new();
+        let mut probes = Vec::new();
         let mut later = Vec::new();
-        let mut probed = HashSet::new();
+        let mut seen = Seen::default();
+        work.sort_by_key(|work| std::cmp::Reverse(work.message.attempt));
         for work in work {
-            match self.step(&work, &loaded, &mut probed, now).await? {
-                Step::Done => {
+            match self.decide(&work, &loaded, &mut seen, now).await? {
+                Decision::Acknowledge => {
+                    tracing::info!(event_id = %work.message.event, attempt = work.message.attempt, "a copy of a message");
                     finished.insert(work.message_id);
                 }
-                Step::Attempt => attempts.push(work),
-                Step::SendNext(due) => {
-                    let message = DeliveryMessage { attempt: work.message.attempt + 1, ..work.message };
-                    later.push(Later { message_id: work.message_id, message, due });
-                }
-                Step::PutOff(due) => {
-                    if self.store_put_off(&work, &loaded, due, now).await? {
-                        later.push(Later { message_id: work.message_id, message: work.message, due });
+                Decision::Attempt => attempts.push(work),
+                Decision::Probe { .. } => probes.push((work, None)),
+                Decision::SendNext { due } => later.push(next_attempt(work, due)),
+                Decision::PutOff { until } => {
+                    if self.store_put_off(&work, &loaded, until, now).await? {
+                        later.push(Later { message_id: work.message_id, message: work.message, due: until });
                     }
                 }
-                Step::Drop(reason) => {
+                Decision::Drop(reason) => {
                     if self.store_dropped(&work, &loaded, reason, now).await? {
                         finished.insert(work.message_id);
                     }
                 }
             }
         }
-        let made = self.attempt_all(attempts, &loaded).await;
+        let mut admitted = self.admit(attempts, &loaded, &mut later, wait, now).await;
+        admitted.extend(probes);
+        let made = self.attempt_all(admitted, &loaded).await;
         let recorded = self.record(made, &loaded, &mut finished).await;
         later.extend(recorded);
-        finished.extend(self.send_later(later, now).await);
+        finished.extend(send_later(&self.retries, &self.schedules, later, self.clock.now()).await);
         Ok(finished)
     }
 
-    async fn step(
+    async fn decide(
         &self,
         work: &Work,
         loaded: &Deliveries,
-        probed: &mut HashSet<WebhookKey>,
+        seen: &mut Seen,
         now: Timestamp,
-    ) -> Result<Step, StoreError> {
+    ) -> Result<Decision, StoreError> {
         let DeliveryMessage { developer, event, attempt, .. } = &work.message;
-        match plan(*attempt, &work.message_id, loaded.events.get(&(developer.clone(), *event))) {
-            Plan::Acknowledge => {
-                tracing::info!(event_id = %event, attempt, "a copy of a message whose attempt is recorded");
-                return Ok(Step::Done);
-            }
-            Plan::SendNext { due } => return Ok(Step::SendNext(due)),
-            Plan::Attempt => {}
-        }
-        let Some(webhook) = loaded.webhook(developer, event.webhook) else {
-            return Ok(Step::Drop(DropReason::WebhookDeleted));
-        };
-        if webhook.webhook.disabled.is_some() {
-            return Ok(Step::Drop(DropReason::WebhookDisabled));
-        }
         let key = (developer.clone(), event.webhook);
-        let Some(health) = loaded.health.get(&key) else { return Ok(Step::Attempt) };
-        if let Some(until) = health.put_off_until(now) {
-            return Ok(Step::PutOff(until));
+        let stored = loaded.events.get(&(developer.clone(), *event));
+        let webhook = loaded.webhook(developer, event.webhook).map(|stored| &stored.webhook);
+        let decision = decide(*attempt, &work.message_id, stored, webhook, loaded.health.get(&key), now);
+        // Of several messages that would go on with one event only one does. Each is decided by itself before that: a
+        // copy may be the very message that recorded an attempt and died, and has to send the next one.
+        let ends = matches!(decision, Decision::Acknowledge | Decision::SendNext { .. });
+        if !ends && !seen.events.insert((developer.clone(), *event)) {
+            return Ok(Decision::Acknowledge);
         }
-        if !health.is_probe(now) {
-            return Ok(Step::Attempt);
+        let goes_on = matches!(decision, Decision::Attempt | Decision::Probe { .. } | Decision::PutOff { .. });
+        if goes_on && may_be_over(*event, now) {
+            let update = self.updates.get(developer, event.update, now).await?;
+            if update.is_none_or(|update| is_over(update.expires_at, now)) {
+                return Ok(Decision::Drop(DropReason::Expired));
+            }
         }
         // One attempt goes through an open breaker at a time, over all sandboxes.
-        let next = now.checked_add(Health::probe_delay(health.failures)).unwrap_or(now);
-        let due = health.probe_at.unwrap_or(now);
-        if probed.insert(key) && self.events.claim_probe(developer, event.webhook, due, next).await? {
-            Ok(Step::Attempt)
-        } else {
-            Ok(Step::PutOff(next))
+        if let Decision::Probe { due, next } = decision
+            && !(seen.probes.insert(key) && self.events.claim_probe(developer, event.webhook, due, next).await?)
+        {
+            return Ok(Decision::PutOff { until: next });
         }
+        Ok(decision)
+    }
+
+    /// Takes slots for the attempts of webhooks that have a rate limit. Answers what is to be attempted, and from when
+    /// on; what got no slot goes to `later`, for the same attempt again.
+    async fn admit(
+        &self,
+        attempts: Vec<Work>,
+        loaded: &Deliveries,
+        later: &mut Vec<Later>,
+        wait: Duration,
+        now: Timestamp,
+    ) -> Vec<(Work, Option<Timestamp>)> {
+        let mut admitted = Vec::with_capacity(attempts.len());
+        let mut limited: HashMap<WebhookKey, Vec<Work>> = HashMap::new();
+        for work in attempts {
+            let key = (work.message.developer.clone(), work.message.event.webhook);
+            match loaded.webhook(&key.0, key.1).and_then(|stored| stored.webhook.rate_limit) {
+                Some(_) => limited.entry(key).or_default().push(work),
+                None => admitted.push((work, None)),
+            }
+        }
+        for ((developer, webhook), mut works) in limited {
+            let limit = loaded.webhook(&developer, webhook).and_then(|stored| stored.webhook.rate_limit);
+            let Some(limit) = limit else { continue };
+            // Whoever waited most goes first.
+            works.sort_by_key(|work| std::cmp::Reverse(work.message.waits));
+            let taken = self.reattempts.rates().take(&developer, webhook, limit, works.len(), now, wait).await;
+            let slots = match taken {
+                Ok(slots) => slots,
+                Err(error) => {
+                    tracing::error!(error = %error, webhook_id = %webhook, "no slots could be taken");
+                    continue;
+                }
+            };
+            let without = works.split_off(slots.len().min(works.len()));
+            admitted.extend(works.into_iter().zip(slots).map(|(work, slot)| (work, Some(slot))));
+            for (place, Work { message_id, message }) in without.into_iter().enumerate() {
+                let delay = put_off(limit, place, message.waits);
+                let delay = SignedDuration::try_from(jittered(message.event, message.waits.into(), delay));
+                let due = delay.ok().and_then(|delay| now.checked_add(delay).ok()).unwrap_or(now);
+                let message = DeliveryMessage { waits: message.waits.saturating_add(1), ..message };
+                later.push(Later { message_id, message, due });
+            }
+        }
+        admitted
     }
 
     /// Makes all attempts at once, each in a task of its own, so that a panic ends one of them and not the batch.
     async fn attempt_all(
         self: &Arc<Self>,
-        work: Vec<Work>,
+        work: Vec<(Work, Option<Timestamp>)>,
         loaded: &Arc<Deliveries>,
     ) -> Vec<(Work, Result<Made, AttemptFault>)> {
-        let tasks = work.into_iter().map(|work| {
-            let (deliver, loaded, task_work) = (Arc::clone(self), Arc::clone(loaded), work.clone());
-            let task = tokio::spawn(async move { deliver.attempt(&task_work, &loaded).await });
-            async move { (work, task.await) }
-        });
-        let mut made = Vec::new();
-        for (work, result) in join_all(tasks).await {
-            match result {
-                Ok(result) => made.push((work, result)),
-                Err(error) => {
-                    tracing::error!(error = %error, event_id = %work.message.event, "an attempt panicked");
+        let made = each_apart(work, |(work, slot)| {
+            let (deliver, loaded) = (Arc::clone(self), Arc::clone(loaded));
+            async move {
+                if let Some(slot) = slot {
+                    sleep_until(slot, deliver.clock.now()).await;
                 }
+                deliver.attempt(&work, &loaded).await
             }
-        }
-        made
+        });
+        made.await.into_iter().map(|((work, _), made)| (work, made)).collect()
     }
 
     async fn attempt(&self, work: &Work, loaded: &Deliveries) -> Result<Made, AttemptFault> {
@@ -245,7 +307,7 @@ impl Deliver {
             return Ok(content.clone());
         }
         let update = self.updates.get(&message.developer, message.event.update, self.clock.now()).await?;
-        update.map(|update| update.content).ok_or_else(|| AttemptFault::Content("it has expired".to_owned()))
+        update.map(|update| update.content).ok_or(AttemptFault::Expired)
     }
 
     /// Records what came of the attempts: failures first, each webhook's in one transaction, then successes, which
@@ -265,9 +327,9 @@ impl Deliver {
             match result {
                 Ok(made) if made.outcome.is_success() => delivered.push((work, made)),
                 Ok(made) => failed.entry(key).or_default().push((work, made)),
-                Err(AttemptFault::Inexpressible(why)) => {
-                    tracing::warn!(event_id = %work.message.event, why = %why, "dropped");
-                    match self.store_dropped(&work, loaded, DropReason::Inexpressible, now).await {
+                Err(fault) if fault.is_final() => {
+                    tracing::warn!(event_id = %work.message.event, why = %fault, "dropped");
+                    match self.store_dropped(&work, loaded, reason_of(&fault), now).await {
                         Ok(true) => {
                             finished.insert(work.message_id);
                         }
@@ -326,28 +388,13 @@ impl Deliver {
             effective_delays(own, configuration.retry_schedule.as_ref(), configuration.integration)
         });
         let delays = delays.unwrap_or_default();
-        let mut events = Vec::with_capacity(failed.len());
-        for (work, made) in &failed {
-            let number = work.message.attempt;
-            let mut event = attempted(work, made, loaded);
-            let due = next_delay(event.id, number, &delays, &made.outcome, now)
-                .filter(|_| disabled.is_none())
-                .and_then(|delay| SignedDuration::try_from(delay).ok())
-                .and_then(|delay| now.checked_add(delay).ok());
-            match due {
-                Some(due) => {
-                    event.next_attempt_at = Some(due);
-                    event.expires_at = in_ten_days(due);
-                }
-                None => {
-                    let reason = disabled.map_or(DropReason::AttemptsSpent, |(_, reason)| reason);
-                    event.status = EventStatus::Dropped;
-                    event.dropped = Some((reason, now));
-                    event.expires_at = in_ten_days(now);
-                }
-            }
-            events.push(event);
-        }
+        let events: Vec<Event> = failed
+            .iter()
+            .map(|(work, made)| {
+                let reason = disabled.map(|(_, reason)| reason);
+                recording::failed(attempted(work, made, loaded), &made.outcome, &delays, reason, now)
+            })
+            .collect();
         let lost = self.events.record_failed(developer, webhook, &events, &health, now).await?;
         let mut later = Vec::new();
         for ((work, _), event) in failed.into_iter().zip(events) {
@@ -356,10 +403,7 @@ impl Deliver {
                 continue;
             }
             match event.next_attempt_at {
-                Some(due) => {
-                    let message = DeliveryMessage { attempt: work.message.attempt + 1, ..work.message };
-                    later.push(Later { message_id: work.message_id, message, due });
-                }
+                Some(due) => later.push(next_attempt(work, due)),
                 None => {
                     finished.insert(work.message_id);
                 }
@@ -378,9 +422,7 @@ impl Deliver {
         let mut health: HashMap<WebhookKey, (EventId, Timestamp)> = HashMap::new();
         let mut events = Vec::with_capacity(delivered.len());
         for (work, made) in &delivered {
-            let mut event = attempted(work, made, loaded);
-            event.status = EventStatus::Delivered;
-            event.expires_at = in_ten_days(now);
+            let event = recording::delivered(attempted(work, made, loaded), now);
             let newest =
                 health.entry((work.message.developer.clone(), event.id.webhook)).or_insert((event.id, made.attempt.at));
             *newest = (*newest).max((event.id, made.attempt.at));
@@ -426,124 +468,8 @@ impl Deliver {
         reason: DropReason,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut event = unattempted(work, loaded, now);
-        event.status = EventStatus::Dropped;
-        event.next_attempt_at = None;
-        event.dropped = Some((reason, now));
+        let event = recording::dropped(unattempted(work, loaded, now), reason, now);
         tracing::info!(event_id = %event.id, reason = reason.name(), "dropped");
         self.events.put_unattempted(&work.message.developer, &event).await
     }
-
-    /// Sends messages for later: within fifteen minutes by the queue's own delay, beyond by a schedule. Answers which
-    /// of the messages that they come from are finished with.
-    async fn send_later(&self, later: Vec<Later>, now: Timestamp) -> Vec<String> {
-        let mut finished = Vec::new();
-        let (soon, far): (Vec<_>, Vec<_>) = later.into_iter().partition(|later| delay(later.due, now) <= LONGEST_DELAY);
-        let outgoing: Vec<_> = soon
-            .iter()
-            .map(|later| Outgoing { message: later.message.clone(), delay_seconds: delay(later.due, now) })
-            .collect();
-        for (later, sent) in soon.into_iter().zip(self.retries.send(&outgoing).await) {
-            match sent {
-                Ok(()) => finished.push(later.message_id),
-                Err(error) => tracing::error!(error = %error, event_id = %later.message.event, "no retry was sent"),
-            }
-        }
-        let created = join_all(far.iter().map(|later| self.schedules.create(&later.message, later.due))).await;
-        for (later, created) in far.into_iter().zip(created) {
-            match created {
-                Ok(()) => finished.push(later.message_id),
-                Err(error) => {
-                    tracing::error!(error = %error, event_id = %later.message.event, "no retry was scheduled")
-                }
-            }
-        }
-        finished
-    }
-}
-
-/// Reads the batch's messages. One that does not read stays with the queue, whose dead letters somebody looks at.
-fn read(records: Vec<Record>) -> Vec<Work> {
-    let mut work = Vec::with_capacity(records.len());
-    for record in records {
-        match serde_json::from_str::<DeliveryMessage>(&record.body) {
-            Ok(message) if message.v == DeliveryMessage::VERSION && message.attempt > 0 => {
-                work.push(Work { message_id: record.message_id, message });
-            }
-            Ok(message) => {
-                tracing::error!(message_id = record.message_id, v = message.v, "a message of an unknown version");
-            }
-            Err(error) => {
-                tracing::error!(message_id = record.message_id, error = %error, "a message that does not read");
-            }
-        }
-    }
-    work
-}
-
-/// Of several messages for one event only that of the latest attempt counts: the others are copies whose attempts
-/// were made, or are about to be.
-fn newest_of_each_event(work: Vec<Work>, finished: &mut HashSet<String>) -> Vec<Work> {
-    let mut newest: HashMap<(DeveloperId, EventId), Work> = HashMap::new();
-    for work in work {
-        let key = (work.message.developer.clone(), work.message.event);
-        match newest.get_mut(&key) {
-            Some(kept) if kept.message.attempt >= work.message.attempt => {
-                finished.insert(work.message_id);
-            }
-            Some(kept) => {
-                finished.insert(std::mem::replace(kept, work).message_id);
-            }
-            None => {
-                newest.insert(key, work);
-            }
-        }
-    }
-    newest.into_values().collect()
-}
-
-/// The stored event with one more automatic attempt.
-fn attempted(work: &Work, made: &Made, loaded: &Deliveries) -> Event {
-    let mut event = unattempted(work, loaded, made.attempt.at);
-    event.event_name = made.event_name.to_owned();
-    event.attempts.push(made.attempt.clone());
-    event.automatic = work.message.attempt;
-    event.next_attempt_at = None;
-    event.recorded_by = Some(work.message_id.clone());
-    event
-}
-
-/// The stored event, or a new one that nothing was done with yet.
-fn unattempted(work: &Work, loaded: &Deliveries, now: Timestamp) -> Event {
-    let DeliveryMessage { developer, event, attempt, content, .. } = &work.message;
-    loaded.events.get(&(developer.clone(), *event)).cloned().unwrap_or_else(|| Event {
-        id: *event,
-        // The name in the developer's type is known once a payload is made.
-        event_name: content.as_ref().map_or_else(String::new, |content| content.event_name.clone()),
-        status: EventStatus::Pending,
-        attempts: Vec::new(),
-        automatic: attempt - 1,
-        next_attempt_at: None,
-        dropped: None,
-        recorded_by: None,
-        expires_at: in_ten_days(now),
-    })
-}
-
-fn in_ten_days(at: Timestamp) -> Timestamp {
-    at.checked_add(TEN_DAYS).unwrap_or(Timestamp::MAX)
-}
-
-fn delay(due: Timestamp, now: Timestamp) -> u64 {
-    u64::try_from(due.duration_since(now).as_secs_f64().ceil() as i64).unwrap_or(0)
-}
-
-/// What a webhook's `errors` say of a failed attempt.
-fn explain(made: &Made) -> String {
-    let attempt = &made.attempt;
-    let head = match attempt.status {
-        Some(status) => format!("the receiver answered {status}"),
-        None => format!("no answer ({})", attempt.class.name()),
-    };
-    if attempt.answer.is_empty() { head } else { format!("{head}: {}", attempt.answer) }
 }

@@ -3,10 +3,16 @@
 //! A receiver's failure is data here. Only what went wrong on our own side goes back to the queue as a batch item
 //! failure, so that the dead-letter queues measure our own health.
 
+mod apart;
 mod attempts;
 mod batch;
 mod handler;
+mod job;
+mod later;
+mod reattempts;
+mod work;
 
 pub use attempts::{AttemptFault, Attempts, Made, Target};
 pub use batch::{BatchResponse, Record, SqsEvent};
 pub use handler::Deliver;
+pub use reattempts::{PAGE, PageDone, Reattempted, Reattempts};

@@ -1,27 +1,31 @@
 //! A developer's events: history, one event, the dropped ones, and reattempts by hand (seed S3).
 
+mod answers;
+mod contract;
 mod reattempt;
 
 use std::sync::Arc;
 
-use axum::extract::{FromRef, Path, Query, State};
-use axum::routing::{get, post};
-use axum::{Json, Router};
-use deliver::Attempts;
+use axum::Json;
+use axum::extract::{FromRef, State};
+use deliver::Reattempts;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
-use tenday_api::{Api, ApiError, Cursor, Developer, ErrorCode, Limit, attempt_view, event_view};
+use tenday_api::{Api, ApiError, Cursor, Date, Developer, ErrorCode, Limit, Path, Query, attempt_view, event_view};
 use tenday_model::event::{Event, EventStatus};
-use tenday_model::ids::{DeveloperId, EventId, WebhookId};
-use tenday_store::{Aws, DeveloperSettings, Environment, EventPage, Events, Settings, Updates};
+use tenday_model::ids::{DeveloperId, EventId, JobId, WebhookId};
+use tenday_model::job::{Filter, moment};
+use tenday_store::{Aws, DeveloperSettings, Environment, EventPage, Events, Queue, Settings, Updates};
+
+use answers::{AllReattempted, EventInFull, EventList, JobState, OneEvent, Response};
 
 struct Functions {
     api: Api,
     settings: Settings,
     events: Events,
     updates: Updates,
-    attempts: Attempts,
+    reattempts: Reattempts,
+    retries: Queue,
 }
 
 #[derive(Clone)]
@@ -47,19 +51,23 @@ pub async fn run() -> Result<(), lambda_http::Error> {
         settings: Settings::new(&aws, settings_table.clone()),
         events: Events::new(&aws, settings_table, events_table.clone()),
         updates: Updates::new(&aws, events_table),
-        attempts: Attempts::from_environment(&mut environment, &aws, api.clock().clone()),
+        reattempts: Reattempts::from_environment(&mut environment, &aws, api.clock().clone()),
+        retries: Queue::new(&aws, environment.text("RETRIES_QUEUE_URL")),
         api,
     };
     environment.finish()?;
     functions.api.warm().await;
-    functions.attempts.warm().await;
-    let router = Router::new()
-        .route("/configuration/webhooks/{webhookId}/events", get(history))
-        .route("/configuration/events/{eventId}", get(view))
-        .route("/configuration/webhooks/retrievals", get(dropped))
-        .route("/configuration/webhooks/retrievals/{eventId}", post(reattempt))
-        .with_state(Shared(Arc::new(functions)));
-    tenday_api::serve(router).await
+    functions.reattempts.warm().await;
+    tenday_api::serve(router().with_state(Shared(Arc::new(functions)))).await
+}
+
+tenday_api::routes! { Shared:
+    get "/configuration/webhooks/{webhookId}/events" history, contract::history();
+    get "/configuration/events/{eventId}" view, contract::view();
+    get "/configuration/webhooks/retrievals" dropped, contract::dropped();
+    post "/configuration/webhooks/retrievals" reattempt_all, contract::reattempt_all();
+    get "/configuration/webhooks/retrievals/jobs/{jobId}" job, contract::job();
+    post "/configuration/webhooks/retrievals/{eventId}" reattempt, contract::reattempt();
 }
 
 #[derive(Debug, Deserialize)]
@@ -76,7 +84,7 @@ async fn history(
     developer: Developer<ConfigurationRead>,
     Path(webhook): Path<String>,
     Query(query): Query<PageQuery>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<EventList>, ApiError> {
     let limit = Limit::parse(query.limit.as_deref())?;
     let after = Cursor::parse(query.cursor.as_deref())?;
     let status = query.status.as_deref().map(|name| EventStatus::from_name(name).ok_or_else(unknown_status));
@@ -93,7 +101,7 @@ async fn dropped(
     State(Shared(functions)): State<Shared>,
     developer: Developer<ConfigurationRead>,
     Query(query): Query<PageQuery>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<EventList>, ApiError> {
     let limit = Limit::parse(query.limit.as_deref())?;
     let after = Cursor::parse(query.cursor.as_deref())?;
     let settings = functions.read(&developer.id).await?;
@@ -108,7 +116,7 @@ async fn view(
     State(Shared(functions)): State<Shared>,
     developer: Developer<ConfigurationRead>,
     Path(event): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<OneEvent>, ApiError> {
     let id: EventId = event.parse().map_err(|_| not_found())?;
     let now = functions.api.now();
     let settings = functions.read(&developer.id).await?;
@@ -134,20 +142,76 @@ async fn view(
         }
     };
     let format = settings.configuration.date_format;
-    let mut shown = event_view(&event, format);
-    shown["attempts"] = event.attempts.iter().map(|attempt| attempt_view(attempt, format)).collect();
-    shown["payload"] =
-        update.and_then(|update| reattempt::payload(&settings, id, &update.content)).unwrap_or(Value::Null);
-    Ok(Json(json!({ "event": shown })))
+    Ok(Json(OneEvent {
+        event: EventInFull {
+            event: event_view(&event, format),
+            attempts: event.attempts.iter().map(|attempt| attempt_view(attempt, format)).collect(),
+            payload: update.and_then(|update| reattempt::payload(&settings, id, &update.content)),
+        },
+    }))
 }
 
 async fn reattempt(
     State(Shared(functions)): State<Shared>,
     developer: Developer<ConfigurationWrite>,
     Path(event): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Response>, ApiError> {
     let id: EventId = event.parse().map_err(|_| not_found())?;
     functions.reattempt(&developer.id, id).await.map(Json)
+}
+
+/// Which dropped events are meant.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FilterQuery {
+    since: Option<String>,
+    until: Option<String>,
+    event_name: Option<String>,
+    webhook_id: Option<String>,
+}
+
+async fn reattempt_all(
+    State(Shared(functions)): State<Shared>,
+    developer: Developer<ConfigurationWrite>,
+    Query(query): Query<FilterQuery>,
+) -> Result<Json<AllReattempted>, ApiError> {
+    let time = |name: &str, text: Option<&str>, end| {
+        let invalid = || {
+            let message = format!("The query parameter `{name}` must be an ISO 8601 date or moment.");
+            ApiError::new(ErrorCode::MalformedRequest, message)
+        };
+        text.map(|text| moment(text, end).ok_or_else(invalid)).transpose()
+    };
+    let webhook = query.webhook_id.map(|id| id.parse()).transpose();
+    let filter = Filter {
+        webhook: webhook.map_err(|_| ApiError::new(ErrorCode::WebhookNotFound, "You have no such webhook."))?,
+        event_name: query.event_name,
+        since: time("since", query.since.as_deref(), false)?,
+        until: time("until", query.until.as_deref(), true)?,
+    };
+    functions.reattempt_all(&developer.id, filter).await.map(Json)
+}
+
+async fn job(
+    State(Shared(functions)): State<Shared>,
+    developer: Developer<ConfigurationRead>,
+    Path(job): Path<String>,
+) -> Result<Json<JobState>, ApiError> {
+    let not_found = || ApiError::new(ErrorCode::JobNotFound, "You have no such job, or its ten days are over.");
+    let id: JobId = job.parse().map_err(|_| not_found())?;
+    let settings = functions.read(&developer.id).await?;
+    let found = functions.reattempts.jobs().get(&developer.id, id, functions.api.now()).await?;
+    let job = found.ok_or_else(not_found)?;
+    let format = settings.configuration.date_format;
+    Ok(Json(JobState {
+        job_id: job.id,
+        status: job.status,
+        queued: job.queued,
+        succeeded: job.succeeded,
+        failed: job.failed,
+        started_time: Date::new(format, job.started_at),
+        finished_time: job.finished_at.map(|at| Date::new(format, at)),
+    }))
 }
 
 impl Functions {
@@ -164,10 +228,12 @@ fn own_webhook(settings: &DeveloperSettings, id: &str) -> Result<WebhookId, ApiE
     own.ok_or_else(|| ApiError::new(ErrorCode::WebhookNotFound, "You have no such webhook."))
 }
 
-fn page_view(settings: &DeveloperSettings, page: &EventPage) -> Value {
+fn page_view(settings: &DeveloperSettings, page: &EventPage) -> EventList {
     let format = settings.configuration.date_format;
-    let events: Vec<_> = page.events.iter().map(|event| event_view(event, format)).collect();
-    json!({ "events": events, "nextCursor": page.next.map(Cursor::encode) })
+    EventList {
+        events: page.events.iter().map(|event| event_view(event, format)).collect(),
+        next_cursor: page.next.map(Cursor::encode),
+    }
 }
 
 fn unknown_status() -> ApiError {

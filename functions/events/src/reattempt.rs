@@ -1,95 +1,158 @@
-//! Reattempting a dropped event by hand: synchronous, and answered with what the receiver said (seed S3).
+//! Reattempting dropped events by hand: synchronous, and answered with what the receiver said (seed S3).
 
-use deliver::{AttemptFault, Target};
+use std::time::{Duration, Instant};
+
+use deliver::{AttemptFault, Made, Reattempted};
 use http::StatusCode;
-use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use jiff::Timestamp;
+use serde_json::Value;
 use tenday_api::{ApiError, ErrorCode};
-use tenday_model::event::{Event, EventStatus, TEN_DAYS};
-use tenday_model::ids::{DeveloperId, EventId};
-use tenday_model::outcome::{Outcome, OutcomeClass};
+use tenday_model::ids::{DeveloperId, EventId, JobId, WebhookId};
+use tenday_model::job::{Filter, Job, Status};
+use tenday_model::outcome::OutcomeClass;
 use tenday_model::render::{RenderContext, render_content};
 use tenday_model::update::parse_content;
-use tenday_model::webhook::Health;
-use tenday_store::{Claim, DeveloperSettings, MessageContent, StoredWebhook};
+use tenday_store::{DeveloperSettings, JobMessage, Jobs, MessageContent, random};
 
+use crate::answers::{AllReattempted, Response};
 use crate::{Functions, not_found};
 
-/// How long a reattempt keeps others of the same event away: longer than the function can run.
-const CLAIM: SignedDuration = SignedDuration::from_secs(30);
+/// How long a single reattempt waits for its webhook's rate limit.
+const RATE_WAIT: Duration = Duration::from_secs(5);
+/// Within this everything that can be answered directly is.
+const DIRECTLY: Duration = Duration::from_secs(20);
+/// What of it is kept for what comes after the last attempt: counting the rest, and starting its job.
+const KEPT: Duration = Duration::from_secs(2);
+/// The longest that the rest is counted.
+const COUNTING: Duration = Duration::from_secs(1);
+/// The most responses in one answer, which may not become too large for the gateway.
+const MOST_RESPONSES: usize = 1000;
 
 impl Functions {
-    pub(crate) async fn reattempt(&self, developer: &DeveloperId, id: EventId) -> Result<Value, ApiError> {
-        let now = self.api.now();
+    pub(crate) async fn reattempt(&self, developer: &DeveloperId, id: EventId) -> Result<Response, ApiError> {
         let settings = self.read(developer).await?;
         let webhook = settings.webhooks.iter().find(|stored| stored.webhook.id == id.webhook).ok_or_else(not_found)?;
         if let Some(disabled) = &webhook.webhook.disabled {
             let why = disabled.reason.message();
             return Err(ApiError::new(ErrorCode::WebhookDisabled, format!("The webhook is disabled: {why}.")));
         }
-        let until = now.checked_add(CLAIM).unwrap_or(Timestamp::MAX);
-        let event = match self.events.claim(developer, id, now, until).await? {
-            Claim::Claimed(event) => event,
-            Claim::Busy => {
-                return Err(ApiError::new(
-                    ErrorCode::ReattemptInProgress,
-                    "Another reattempt of this event is under way.",
-                ));
-            }
-            Claim::NotDropped(None) => return Err(not_found()),
-            Claim::NotDropped(Some(event)) => {
-                return Err(ApiError::new(
-                    ErrorCode::EventNotDropped,
-                    format!("Only a dropped event can be reattempted; this one is {}.", event.status.name()),
-                ));
-            }
-        };
-        let update = self.updates.get(developer, id.update, now).await?.ok_or_else(not_found)?;
-        let target = Target {
-            developer,
-            configuration: &settings.configuration,
-            webhook,
-            event: id,
-            content: &update.content,
-            before: event.attempts.len(),
-            manual: true,
-        };
-        let made = match self.attempts.make(&target).await {
-            Ok(made) => made,
-            Err(fault) => {
-                // Nothing was sent: the claim ends at once, and the event stays as it was.
-                self.events.record_reattempt(developer, &event).await?;
-                return Err(refusal(fault));
-            }
-        };
-        let success = made.outcome.is_success();
-        let stored = after(event, &made, self.api.now());
-        if success {
-            // Its success also closes an open breaker.
-            let health = Health::succeeded(id, made.attempt.at);
-            let (developer, webhook) = (developer.clone(), id.webhook);
-            let rows = [(developer.clone(), stored)];
-            self.events.record_delivered(&rows, &[(developer, webhook, health)], self.api.now()).await?;
-        } else {
-            self.events.record_reattempt(developer, &stored).await?;
+        if !self.reattempts.admit(developer, webhook, RATE_WAIT).await? {
+            let message = "The webhook's own rate limit is used up. Try again in a moment.";
+            return Err(ApiError::new(ErrorCode::RateLimitExceeded, message).retry_after(1));
         }
-        Ok(answer(webhook, &made))
+        match self.reattempts.one(developer, &settings, webhook, id, None).await.map_err(refusal)? {
+            Reattempted::Made(made) => Ok(response(None, &webhook.webhook.callback_url, &made)),
+            Reattempted::Impossible(fault) => Err(refusal(fault)),
+            Reattempted::Busy => {
+                let message = "Another reattempt of this event is under way.";
+                Err(ApiError::new(ErrorCode::ReattemptInProgress, message))
+            }
+            Reattempted::NotDropped(Some(event)) => Err(ApiError::new(
+                ErrorCode::EventNotDropped,
+                format!("Only a dropped event can be reattempted; this one is {}.", event.status.name()),
+            )),
+            Reattempted::NotDropped(None) | Reattempted::Before(_) => Err(not_found()),
+        }
+    }
+
+    /// Reattempts all dropped events: as many as there is time for now, the rest in a job.
+    pub(crate) async fn reattempt_all(
+        &self,
+        developer: &DeveloperId,
+        filter: Filter,
+    ) -> Result<AllReattempted, ApiError> {
+        let started = Instant::now();
+        let stop_at = started + DIRECTLY.saturating_sub(self.reattempts.timeout() + KEPT);
+        let settings = self.read(developer).await?;
+        let mut job = new_job(filter, self.api.now(), random()?);
+        let mut responses = Vec::new();
+        while !job.last_page || !job.page.is_empty() {
+            if job.page.is_empty() {
+                self.reattempts.turn(developer, &settings, &mut job).await?;
+            }
+            let before = job.page.len();
+            let done = self.reattempts.page(developer, &settings, &mut job, stop_at).await;
+            // What another reattempt has is answered there.
+            job.page = done.left;
+            responses.extend(done.made.into_iter().filter_map(|(id, result)| one_of_all(&settings, id, result)));
+            match done.fault {
+                Some(fault) if responses.is_empty() => return Err(refusal(fault)),
+                Some(fault) => {
+                    tracing::error!(error = %fault, "a reattempt could not be made; a job takes up the rest");
+                    break;
+                }
+                None => {}
+            }
+            // Nothing was done, so the page waits for its rate limit, which the job does better.
+            let stuck = !job.page.is_empty() && job.page.len() == before;
+            if stuck || responses.len() >= MOST_RESPONSES || Instant::now() >= stop_at {
+                break;
+            }
+        }
+        if job.last_page && job.page.is_empty() {
+            return Ok(AllReattempted { responses, job_id: None });
+        }
+        let rest = if job.last_page {
+            0
+        } else {
+            let until = Instant::now() + COUNTING;
+            self.reattempts.jobs().count(developer, &job.filter, job.cursor, until).await?
+        };
+        // The job counts what it does itself; what is answered here is not its business.
+        job.queued = rest + u64::try_from(job.page.len()).unwrap_or(u64::MAX);
+        (job.succeeded, job.failed) = (0, 0);
+        // The row, then the message: a job that nobody pushes was never promised to anyone.
+        self.reattempts.jobs().create(developer, &job).await?;
+        self.retries.push(&JobMessage::new(developer.clone(), job.id, job.step), 0).await?;
+        Ok(AllReattempted { responses, job_id: Some(job.id) })
     }
 }
 
-fn after(mut event: Event, made: &deliver::Made, now: Timestamp) -> Event {
-    event.attempts.push(made.attempt.clone());
-    event.event_name = made.event_name.to_owned();
-    if made.outcome.is_success() {
-        event.status = EventStatus::Delivered;
-        event.dropped = None;
-        event.expires_at = now.checked_add(TEN_DAYS).unwrap_or(Timestamp::MAX);
+fn new_job(filter: Filter, now: Timestamp, random: [u8; 10]) -> Job {
+    Job {
+        id: JobId::new(now, random),
+        status: Status::Running,
+        filter,
+        started_at: now,
+        finished_at: None,
+        queued: 0,
+        succeeded: 0,
+        failed: 0,
+        step: 0,
+        advanced_by: None,
+        page: Vec::new(),
+        cursor: None,
+        last_page: false,
+        unanswered: std::collections::BTreeMap::new(),
+        expires_at: Jobs::expiry(now),
     }
-    event
+}
+
+/// One of the responses of all; none for what was not dropped any more.
+fn one_of_all(settings: &DeveloperSettings, id: EventId, result: Reattempted) -> Option<Response> {
+    let url = callback_url(settings, id.webhook);
+    match result {
+        Reattempted::Made(made) => Some(response(Some(id), url, &made)),
+        Reattempted::Impossible(fault) => Some(Response {
+            event_id: Some(id),
+            response_code: None,
+            response_message: format!("not sent: {fault}"),
+            callback_url: url.to_owned(),
+            event_name: None,
+            timeout: false,
+            success: false,
+        }),
+        Reattempted::Busy | Reattempted::NotDropped(_) | Reattempted::Before(_) => None,
+    }
+}
+
+fn callback_url(settings: &DeveloperSettings, webhook: WebhookId) -> &str {
+    let stored = settings.webhooks.iter().find(|stored| stored.webhook.id == webhook);
+    stored.map_or("", |stored| &stored.webhook.callback_url)
 }
 
 /// Seed S3's answer. `responseCode` is text there.
-fn answer(webhook: &StoredWebhook, made: &deliver::Made) -> Value {
+fn response(event_id: Option<EventId>, callback_url: &str, made: &Made) -> Response {
     let attempt = &made.attempt;
     let message = match attempt.status {
         Some(status) => {
@@ -99,19 +162,21 @@ fn answer(webhook: &StoredWebhook, made: &deliver::Made) -> Value {
         None if attempt.answer.is_empty() => format!("no answer ({})", attempt.class.name()),
         None => format!("no answer ({}): {}", attempt.class.name(), attempt.answer),
     };
-    json!({
-        "responseCode": attempt.status.map(|status| status.to_string()),
-        "responseMessage": message,
-        "callbackUrl": webhook.webhook.callback_url,
-        "eventName": made.event_name,
-        "timeout": attempt.class == OutcomeClass::Timeout || matches!(made.outcome, Outcome::Timeout),
-        "success": made.outcome.is_success(),
-    })
+    Response {
+        event_id,
+        response_code: attempt.status.map(|status| status.to_string()),
+        response_message: message,
+        callback_url: callback_url.to_owned(),
+        event_name: Some(made.event_name.to_owned()),
+        timeout: attempt.class == OutcomeClass::Timeout,
+        success: made.outcome.is_success(),
+    }
 }
 
 fn refusal(fault: AttemptFault) -> ApiError {
     match fault {
         AttemptFault::Inexpressible(why) => ApiError::new(ErrorCode::UpdateInexpressible, format!("{why}.")),
+        AttemptFault::Expired => not_found(),
         AttemptFault::Store(error) => error.into(),
         other => {
             tracing::error!(error = %other, "no attempt could be made");
@@ -128,7 +193,7 @@ pub(crate) fn payload(settings: &DeveloperSettings, id: EventId, content: &Messa
         event_id: id,
         occurred_at: content.occurred_at,
         date_format: configuration.date_format,
-        idempotency_key: None,
+        idempotency_key: content.idempotency_key.as_deref(),
     };
     let body = render_content(configuration.integration, &parsed, &context).ok()?;
     serde_json::from_slice(&body).ok()

@@ -1,23 +1,24 @@
 //! Publishing: an update is stored, then its events are queued. A 202 means that it is stored.
 
+mod answers;
+mod contract;
 mod publish;
 mod request;
 
 use std::sync::Arc;
 
-use axum::extract::{FromRef, Path, State};
+use axum::Json;
+use axum::extract::{FromRef, State};
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use http::{HeaderMap, StatusCode};
-use serde_json::{Value, json};
 use tenday_api::scopes::UpdatesPublish;
-use tenday_api::{Api, ApiError, Body, ErrorCode, Platform, attempt_view};
-use tenday_model::dates::{DateFormat, iso};
+use tenday_api::{Api, ApiError, Body, Date, ErrorCode, Path, Platform, attempt_view};
+use tenday_model::dates::DateFormat;
 use tenday_model::event::EventStatus;
 use tenday_model::ids::{EventId, UpdateId};
-use tenday_store::{Aws, Environment, Events, Queue, Settings, Updates};
+use tenday_store::{Aws, Environment, Events, Publishing, Queue, Settings, Updates};
 
+use answers::{EventState, UpdateState};
 use request::Published;
 
 struct Functions {
@@ -25,7 +26,7 @@ struct Functions {
     settings: Settings,
     events: Events,
     updates: Updates,
-    deliveries: Queue,
+    publishing: Publishing,
 }
 
 #[derive(Clone)]
@@ -46,20 +47,24 @@ pub async fn run() -> Result<(), lambda_http::Error> {
     let aws = Aws::from_environment(&mut environment);
     let settings_table = environment.text("SETTINGS_TABLE");
     let events_table = environment.text("EVENTS_TABLE");
+    let events = Events::new(&aws, settings_table.clone(), events_table.clone());
+    let updates = Updates::new(&aws, events_table);
+    let deliveries = Queue::new(&aws, environment.text("DELIVERIES_QUEUE_URL"));
     let functions = Functions {
         api: Api::from_environment(&mut environment, &aws),
-        settings: Settings::new(&aws, settings_table.clone()),
-        events: Events::new(&aws, settings_table, events_table.clone()),
-        updates: Updates::new(&aws, events_table),
-        deliveries: Queue::new(&aws, environment.text("DELIVERIES_QUEUE_URL")),
+        settings: Settings::new(&aws, settings_table),
+        publishing: Publishing::new(events.clone(), updates.clone(), deliveries),
+        events,
+        updates,
     };
     environment.finish()?;
     functions.api.warm().await;
-    let router = Router::new()
-        .route("/updates", post(publish))
-        .route("/updates/{updateId}", get(view))
-        .with_state(Shared(Arc::new(functions)));
-    tenday_api::serve(router).await
+    tenday_api::serve(router().with_state(Shared(Arc::new(functions)))).await
+}
+
+tenday_api::routes! { Shared:
+    post "/updates" publish, contract::publish();
+    get "/updates/{updateId}" view, contract::view();
 }
 
 async fn publish(
@@ -86,37 +91,34 @@ async fn view(
     State(Shared(functions)): State<Shared>,
     _platform: Platform<UpdatesPublish>,
     Path(update): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<UpdateState>, ApiError> {
     let not_found = || ApiError::new(ErrorCode::UpdateNotFound, "There is no such update, or it has expired.");
     let id: UpdateId = update.parse().map_err(|_| not_found())?;
     let now = functions.api.now();
     let update = functions.updates.find(id, now).await?.ok_or_else(not_found)?;
     let stored = functions.events.of_update(&update.developer, id, &update.webhooks, now).await?;
-    let events: Vec<Value> = update
-        .webhooks
-        .iter()
-        .map(|webhook| {
-            let event = EventId { update: id, webhook: *webhook };
-            let stored = stored.get(&event);
-            json!({
-                "eventId": event,
-                "webhookId": webhook,
-                "status": stored.map_or(EventStatus::Pending, |stored| stored.status).name(),
-                "attemptCount": stored.map_or(0, |stored| stored.attempts.len()),
-                "lastAttempt": stored
-                    .and_then(|stored| stored.attempts.last())
-                    .map(|attempt| attempt_view(attempt, DateFormat::Iso)),
-                "nextAttemptTime": stored.and_then(|stored| stored.next_attempt_at).map(iso),
-                "dropReason": stored.and_then(|stored| stored.dropped).map(|(reason, _)| reason.name()),
-            })
-        })
-        .collect();
-    Ok(Json(json!({
-        "updateId": id,
-        "developerId": update.developer,
-        "eventName": update.content.event_name,
-        "occurredAt": iso(update.content.occurred_at),
-        "publishedAt": iso(id.published_at()),
-        "events": events,
-    })))
+    let date = |at| Date::new(DateFormat::Iso, at);
+    let event = |webhook| {
+        let event_id = EventId { update: id, webhook };
+        let stored = stored.get(&event_id);
+        EventState {
+            event_id,
+            webhook_id: webhook,
+            status: stored.map_or(EventStatus::Pending, |stored| stored.status),
+            attempt_count: stored.map_or(0, |stored| stored.attempts.len()),
+            last_attempt: stored
+                .and_then(|stored| stored.attempts.last())
+                .map(|attempt| attempt_view(attempt, DateFormat::Iso)),
+            next_attempt_time: stored.and_then(|stored| stored.next_attempt_at).map(date),
+            drop_reason: stored.and_then(|stored| stored.dropped).map(|(reason, _)| reason),
+        }
+    };
+    Ok(Json(UpdateState {
+        update_id: id,
+        events: update.webhooks.iter().copied().map(event).collect(),
+        occurred_at: date(update.content.occurred_at),
+        published_at: date(id.published_at()),
+        developer_id: update.developer,
+        event_name: update.content.event_name,
+    }))
 }

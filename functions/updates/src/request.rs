@@ -1,11 +1,14 @@
 //! What the platform publishes: one update, or up to a hundred.
 
-use aws_lc_rs::digest::{Context, SHA256};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tenday_model::error::ValidationError;
 use tenday_model::ids::DeveloperId;
+use tenday_store::digest;
+use utoipa::ToSchema;
+
+use crate::contract::{RawPayload, UpdateEventName};
 
 /// The largest `data` or `raw` of one update, in bytes.
 pub(crate) const MAX_DATA: usize = 64 * 1024;
@@ -25,16 +28,25 @@ pub(crate) struct Published {
     updates: Option<Vec<Update>>,
 }
 
-/// One update.
-#[derive(Debug, Deserialize)]
+/// One update: what happened, either as `data`, which any type renders, or as `raw`.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Update {
     pub(crate) developer_id: DeveloperId,
+    /// What happened, in the provider-neutral vocabulary.
+    #[schema(value_type = UpdateEventName)]
     pub(crate) event_name: String,
+    /// What the event name asks for, at most 65,536 bytes. Give either this or `raw`.
+    #[schema(value_type = Option<Object>)]
     pub(crate) data: Option<Box<RawValue>>,
+    /// A payload that is ready for one type and is passed on byte for byte, at most 65,536 bytes.
+    #[schema(value_type = Option<RawPayload>)]
     pub(crate) raw: Option<Box<RawValue>>,
+    /// When it happened; unless given, now.
+    #[schema(value_type = Option<String>, format = DateTime, examples("2026-11-21T18:16:00Z"))]
     pub(crate) occurred_at: Option<Timestamp>,
     /// The platform's own name for this update: publishing it again changes nothing.
+    #[schema(min_length = 1, max_length = 200)]
     pub(crate) id: Option<String>,
 }
 
@@ -108,16 +120,4 @@ impl Update {
         let occurred = self.occurred_at.map(|at| at.to_string()).unwrap_or_default();
         digest(&[self.developer_id.as_str(), &self.event_name, &raw(&self.data), &raw(&self.raw), &occurred])
     }
-}
-
-/// SHA-256 over texts, each with its length, so that no two lists of texts give the same bytes.
-pub(crate) fn digest(texts: &[&str]) -> [u8; 32] {
-    let mut context = Context::new(&SHA256);
-    for text in texts {
-        context.update(&(text.len() as u64).to_be_bytes());
-        context.update(text.as_bytes());
-    }
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(context.finish().as_ref());
-    bytes
 }

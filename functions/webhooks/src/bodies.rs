@@ -1,52 +1,90 @@
-//! The bodies that make and change a webhook. `eventName` and `callbackURL` are seed S1's; `status`, `retrySchedule` and
-//! the overlap of a rotation are ours.
+//! The bodies that make and change a webhook. `eventName` and `callbackURL` are seed S1's; `status`, `retrySchedule`,
+//! `rateLimit`, `headers` and the overlap of a rotation are ours.
 
 use jiff::Timestamp;
 use serde::Deserialize;
 use tenday_api::{ApiError, absent_or};
 use tenday_model::callback_url::{CallbackUrl, UrlRules};
 use tenday_model::configuration::RetrySchedule;
+use tenday_model::custom_headers::{CustomHeaders, HeadersInput};
 use tenday_model::error::ValidationError;
 use tenday_model::ids::WebhookId;
 use tenday_model::integration::Integration;
+use tenday_model::rate::RateLimit;
 use tenday_model::render::{is_subscribable, subscribable};
 use tenday_model::webhook::{Disabled, DisabledReason, Webhook};
 use tenday_store::WebhookChanges;
+use utoipa::ToSchema;
 
 use crate::invalid;
 
-#[derive(Debug, Deserialize)]
+/// A new webhook.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = NewWebhook)]
 pub(crate) struct Create {
+    /// One of the names that the configuration's type has, or what stands before the full stop of some of them. Left
+    /// out, the webhook takes every event.
+    #[schema(examples("DATA_UPDATES"))]
     event_name: Option<String>,
+    /// Where the events are POSTed to: https, without a user or a fragment. Its host has to resolve to addresses that
+    /// are in the configuration's `ipAllowlist`.
     #[serde(rename = "callbackURL")]
+    #[schema(max_length = 2048, examples("https://example.com/link-money/callback"))]
     callback_url: String,
+    /// In place of the configuration's, or the type's own.
     retry_schedule: Option<RetrySchedule>,
+    /// Left out, there is none.
+    rate_limit: Option<RateLimit>,
+    /// Sent with every event, beside the webhook's own.
+    headers: Option<HeadersInput>,
 }
 
-#[derive(Debug, Deserialize)]
+/// What to change of a webhook: at least one field. What is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = WebhookChange)]
 pub(crate) struct Change {
     #[serde(rename = "callbackURL")]
+    #[schema(max_length = 2048, examples("https://example.com/new-callback-url"))]
     callback_url: Option<String>,
-    /// Only there to be refused: a webhook's event is changed by making another webhook (seed S1).
+    // Only there to be refused: a webhook's event is changed by making another webhook (seed S1).
     #[serde(default, deserialize_with = "absent_or")]
+    #[schema(ignore)]
     event_name: Option<Option<String>>,
+    /// `active` enables a disabled webhook, whose failures are forgotten.
     status: Option<ChangedStatus>,
+    /// `null` goes back to the configuration's, or the type's own.
     #[serde(default, deserialize_with = "absent_or")]
+    #[schema(value_type = Option<RetrySchedule>, required = false)]
     retry_schedule: Option<Option<RetrySchedule>>,
+    /// `null` takes it away.
+    #[serde(default, deserialize_with = "absent_or")]
+    #[schema(value_type = Option<RateLimit>, required = false)]
+    rate_limit: Option<Option<RateLimit>>,
+    /// All of them: those that are not given are gone.
+    #[serde(default, deserialize_with = "absent_or")]
+    #[schema(value_type = Option<HeadersInput>, required = false)]
+    headers: Option<Option<HeadersInput>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// A webhook's own headers, with their values.
+type Headers = Option<CustomHeaders>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum ChangedStatus {
     Active,
     Disabled,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// How to rotate a secret.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = Rotation)]
 pub(crate) struct Rotate {
+    /// How long the old secret signs beside the new one; unless given, a day.
+    #[schema(minimum = 0, maximum = 604_800)]
     overlap_seconds: Option<i64>,
 }
 
@@ -74,23 +112,27 @@ impl Create {
         integration: Integration,
         local: bool,
         own_host: Option<&str>,
-    ) -> Result<Webhook, ApiError> {
+    ) -> Result<(Webhook, Headers), ApiError> {
         let mut errors = Vec::new();
         check_url(&self.callback_url, local, own_host, &mut errors);
         if let Some(name) = &self.event_name {
             check_event_name(integration, name, &mut errors);
         }
+        let headers = check_headers(self.headers, &mut errors);
         if !errors.is_empty() {
             return Err(ApiError::validation(errors));
         }
-        Ok(Webhook {
+        let webhook = Webhook {
             id,
             event_name: self.event_name,
             callback_url: self.callback_url,
             disabled: None,
             retry_schedule: self.retry_schedule,
+            rate_limit: self.rate_limit,
+            header_names: headers.as_ref().map(CustomHeaders::names).unwrap_or_default(),
             created_at: now,
-        })
+        };
+        Ok((webhook, headers))
     }
 }
 
@@ -102,14 +144,20 @@ impl Change {
         now: Timestamp,
         local: bool,
         own_host: Option<&str>,
-    ) -> Result<WebhookChanges, ApiError> {
+    ) -> Result<(WebhookChanges, Option<Headers>), ApiError> {
         let mut errors = Vec::new();
         if self.event_name.is_some() {
             let message = "a webhook's event cannot be changed; make another webhook for the other event";
             errors.push(invalid("eventName", "immutable", message));
         }
-        if self.callback_url.is_none() && self.status.is_none() && self.retry_schedule.is_none() && errors.is_empty() {
-            let message = "nothing would change; give at least one of callbackURL, status, retrySchedule";
+        let nothing = self.callback_url.is_none()
+            && self.status.is_none()
+            && self.retry_schedule.is_none()
+            && self.rate_limit.is_none()
+            && self.headers.is_none();
+        if nothing && errors.is_empty() {
+            let message =
+                "nothing would change; give at least one of callbackURL, status, retrySchedule, rateLimit, headers";
             errors.push(ValidationError::new(&["body"], "missing", message));
         }
         if let Some(url) = &self.callback_url {
@@ -118,6 +166,7 @@ impl Change {
         if let (Some(ChangedStatus::Active), Some(name)) = (self.status, &webhook.event_name) {
             check_event_name(integration, name, &mut errors);
         }
+        let headers = self.headers.map(|headers| check_headers(headers, &mut errors));
         if !errors.is_empty() {
             return Err(ApiError::validation(errors));
         }
@@ -125,7 +174,15 @@ impl Change {
             ChangedStatus::Active => None,
             ChangedStatus::Disabled => Some(Disabled { reason: DisabledReason::Developer, since: now }),
         });
-        Ok(WebhookChanges { callback_url: self.callback_url, disabled, retry_schedule: self.retry_schedule })
+        let changes = WebhookChanges {
+            callback_url: self.callback_url,
+            disabled,
+            retry_schedule: self.retry_schedule,
+            rate_limit: self.rate_limit,
+            // They are sealed first.
+            headers: None,
+        };
+        Ok((changes, headers))
     }
 }
 
@@ -133,6 +190,13 @@ fn check_url(url: &str, local: bool, own_host: Option<&str>, errors: &mut Vec<Va
     if let Err(problem) = CallbackUrl::parse(url, &UrlRules { local, own_host }) {
         errors.push(invalid("callbackURL", "value", problem.to_string()));
     }
+}
+
+fn check_headers(headers: Option<HeadersInput>, errors: &mut Vec<ValidationError>) -> Headers {
+    CustomHeaders::check(headers.unwrap_or_default()).unwrap_or_else(|problems| {
+        errors.extend(problems);
+        None
+    })
 }
 
 fn check_event_name(integration: Integration, name: &str, errors: &mut Vec<ValidationError>) {

@@ -1,21 +1,21 @@
 //! A developer's webhooks (seed S1).
 
 mod bodies;
+mod contract;
 mod view;
 
 use std::sync::Arc;
 
-use axum::extract::{FromRef, Path, Query, State};
+use axum::Json;
+use axum::extract::{FromRef, State};
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use serde_json::{Value, json};
 use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
-use tenday_api::{Api, ApiError, Body, Developer, ErrorCode};
+use tenday_api::{Api, ApiError, Body, Date, Developer, ErrorCode, Path, Query};
 use tenday_model::configuration::MAX_WEBHOOKS;
+use tenday_model::custom_headers::CustomHeaders;
 use tenday_model::error::ValidationError;
 use tenday_model::ids::{DeveloperId, RequestId, WebhookId};
 use tenday_model::signature::Secret;
@@ -25,6 +25,7 @@ use tenday_store::{
 };
 
 use bodies::{Change, Create, Rotate};
+use view::{Changed, ChangedWebhook, Deleted, OneWebhook, Rotated, SecretView, WebhookList};
 
 struct Functions {
     api: Api,
@@ -62,14 +63,18 @@ pub async fn run() -> Result<(), lambda_http::Error> {
     };
     environment.finish()?;
     functions.api.warm().await;
-    let router = Router::new()
-        .route("/configuration/webhooks", get(list).post(create))
-        .route("/configuration/webhooks/{webhookId}", get(view_one).patch(change).delete(delete))
-        .route("/configuration/webhooks/restore/{requestId}", post(restore))
-        .route("/configuration/webhooks/{webhookId}/secret", get(secret))
-        .route("/configuration/webhooks/{webhookId}/secret/rotate", post(rotate))
-        .with_state(Shared(Arc::new(functions)));
-    tenday_api::serve(router).await
+    tenday_api::serve(router().with_state(Shared(Arc::new(functions)))).await
+}
+
+tenday_api::routes! { Shared:
+    post "/configuration/webhooks" create, contract::create();
+    get "/configuration/webhooks" list, contract::list();
+    get "/configuration/webhooks/{webhookId}" view_one, contract::view();
+    patch "/configuration/webhooks/{webhookId}" change, contract::change();
+    delete "/configuration/webhooks/{webhookId}" delete, contract::delete();
+    post "/configuration/webhooks/restore/{requestId}" restore, contract::restore();
+    get "/configuration/webhooks/{webhookId}/secret" secret, contract::secret();
+    post "/configuration/webhooks/{webhookId}/secret/rotate" rotate, contract::rotate();
 }
 
 async fn create(
@@ -84,7 +89,7 @@ async fn create(
             "A webhook needs a configuration. POST /configuration makes one.",
         ));
     };
-    let webhook = body.value.webhook(
+    let (webhook, headers) = body.value.webhook(
         WebhookId::new(now, random()?),
         now,
         settings.configuration.integration,
@@ -94,15 +99,21 @@ async fn create(
     refuse_if_full(&settings)?;
     let secret = Secret::from_random(random()?);
     let sealed = functions.seal(&developer.id, webhook.id, &secret).await?;
-    let stored = StoredWebhook { webhook, secret: sealed, old_secrets: Vec::new(), generation: settings.generation };
+    let headers = functions.seal_headers(&developer.id, webhook.id, headers.as_ref()).await?;
+    let stored = StoredWebhook {
+        webhook,
+        secret: sealed,
+        old_secrets: Vec::new(),
+        headers: headers.map(|(_, sealed)| sealed),
+        generation: settings.generation,
+    };
     if !functions.settings.create_webhook(&developer.id, &stored).await? {
         // Somebody was quicker since the settings were read: say what stands in the way now.
         let settings = functions.settings.read(&developer.id, now).await?;
         settings.as_ref().map_or(Ok(()), refuse_if_full)?;
         return Err(ApiError::new(ErrorCode::ConfigurationChanged, "The configuration has just changed. Try again."));
     }
-    let mut answer = view::created(&stored.webhook);
-    answer["webhook"]["secret"] = json!(secret.reveal().as_str());
+    let answer = view::created(&stored.webhook, secret.reveal().as_str().to_owned());
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
@@ -116,7 +127,7 @@ async fn list(
     State(Shared(functions)): State<Shared>,
     developer: Developer<ConfigurationRead>,
     Query(query): Query<ListQuery>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<WebhookList>, ApiError> {
     let display_all = match query.display_all.as_deref() {
         None | Some("true") => true,
         Some("false") => false,
@@ -138,7 +149,7 @@ async fn view_one(
     State(Shared(functions)): State<Shared>,
     developer: Developer<ConfigurationRead>,
     Path(webhook): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<OneWebhook>, ApiError> {
     let (settings, stored) = functions.find(&developer.id, &webhook).await?;
     let now = functions.api.now();
     let id = stored.webhook.id;
@@ -147,7 +158,7 @@ async fn view_one(
     let dropped = functions.events.dropped(&developer.id, Some(id), counted, None, now).await?;
     let health = health.get(&id).cloned().unwrap_or_default();
     let format = settings.configuration.date_format;
-    Ok(Json(json!({ "webhook": view::webhook(&stored.webhook, &health, &dropped, format) })))
+    Ok(Json(OneWebhook { webhook: view::webhook(&stored.webhook, &health, &dropped, format) }))
 }
 
 async fn change(
@@ -155,12 +166,15 @@ async fn change(
     developer: Developer<ConfigurationWrite>,
     Path(webhook): Path<String>,
     body: Body<Change>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Changed>, ApiError> {
     let (settings, stored) = functions.find(&developer.id, &webhook).await?;
     let now = functions.api.now();
     let integration = settings.configuration.integration;
-    let changes =
+    let (mut changes, headers) =
         body.value.changes(&stored.webhook, integration, now, functions.local, functions.own_host.as_deref())?;
+    if let Some(headers) = headers {
+        changes.headers = Some(functions.seal_headers(&developer.id, stored.webhook.id, headers.as_ref()).await?);
+    }
     if changes.disabled == Some(None) {
         // A fresh start: its receiver's old failures would disable it again at the first new one.
         functions.events.forget_health(&developer.id, stored.webhook.id).await?;
@@ -168,21 +182,21 @@ async fn change(
     if !functions.settings.change_webhook(&developer.id, &stored, &changes).await? {
         return Err(not_found());
     }
-    let Webhook { id, event_name, callback_url, .. } = &stored.webhook;
-    let callback_url = changes.callback_url.as_ref().unwrap_or(callback_url);
-    Ok(Json(json!({ "webhook": { "eventName": event_name, "id": id, "callbackURL": callback_url } })))
+    let Webhook { id, event_name, callback_url, .. } = stored.webhook;
+    let callback_url = changes.callback_url.unwrap_or(callback_url);
+    Ok(Json(Changed { webhook: ChangedWebhook { event_name, id, callback_url } }))
 }
 
 async fn delete(
     State(Shared(functions)): State<Shared>,
     developer: Developer<ConfigurationWrite>,
     Path(webhook): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Deleted>, ApiError> {
     let (_, stored) = functions.find(&developer.id, &webhook).await?;
     let now = functions.api.now();
     let request = RequestId::new(now, random()?);
     if functions.settings.delete_webhook(&developer.id, &stored, request, now).await? {
-        Ok(Json(json!({ "requestId": request })))
+        Ok(Json(Deleted { request_id: request }))
     } else {
         Err(not_found())
     }
@@ -192,7 +206,7 @@ async fn restore(
     State(Shared(functions)): State<Shared>,
     developer: Developer<ConfigurationWrite>,
     Path(request): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<OneWebhook>, ApiError> {
     let gone = || {
         ApiError::new(
             ErrorCode::DeletionNotFound,
@@ -212,14 +226,18 @@ async fn restore(
     }
 }
 
-async fn view_one_of(functions: &Functions, developer: &DeveloperId, id: WebhookId) -> Result<Json<Value>, ApiError> {
+async fn view_one_of(
+    functions: &Functions,
+    developer: &DeveloperId,
+    id: WebhookId,
+) -> Result<Json<OneWebhook>, ApiError> {
     let (settings, stored) = functions.find(developer, &id.to_string()).await?;
     let now = functions.api.now();
     let health = functions.events.health(developer, now).await?;
     let dropped = functions.events.dropped(developer, Some(id), view::RETRIEVALS_COUNTED, None, now).await?;
     let health = health.get(&id).cloned().unwrap_or_default();
     let format = settings.configuration.date_format;
-    Ok(Json(json!({ "webhook": view::webhook(&stored.webhook, &health, &dropped, format) })))
+    Ok(Json(OneWebhook { webhook: view::webhook(&stored.webhook, &health, &dropped, format) }))
 }
 
 async fn secret(
@@ -227,11 +245,11 @@ async fn secret(
     // Who may read the secret may forge deliveries: it takes the scope that may also replace it.
     developer: Developer<ConfigurationWrite>,
     Path(webhook): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<SecretView>, ApiError> {
     let (_, stored) = functions.find(&developer.id, &webhook).await?;
     let context = StoredWebhook::secret_context(&developer.id, stored.webhook.id);
     let opened = functions.keyring.open(&context, &stored.secret).await?;
-    Ok(Json(json!({ "secret": String::from_utf8_lossy(&opened) })))
+    Ok(Json(SecretView { secret: String::from_utf8_lossy(&opened).into_owned() }))
 }
 
 async fn rotate(
@@ -239,7 +257,7 @@ async fn rotate(
     developer: Developer<ConfigurationWrite>,
     Path(webhook): Path<String>,
     body: Option<Body<Rotate>>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Rotated>, ApiError> {
     let overlap = body.map_or(Ok(Rotate::DEFAULT_OVERLAP), |body| body.value.overlap())?;
     let (settings, stored) = functions.find(&developer.id, &webhook).await?;
     let now = functions.api.now();
@@ -252,8 +270,8 @@ async fn rotate(
     if !functions.settings.rotate(&developer.id, &stored, &sealed, &old).await? {
         return Err(ApiError::new(ErrorCode::ConfigurationChanged, "The secret was rotated meanwhile. Try again."));
     }
-    let until = settings.configuration.date_format.json(until);
-    Ok(Json(json!({ "secret": secret.reveal().as_str(), "oldSecretsSignUntil": until })))
+    let until = Date::new(settings.configuration.date_format, until);
+    Ok(Json(Rotated { secret: secret.reveal().as_str().to_owned(), old_secrets_sign_until: until }))
 }
 
 /// How many replaced secrets sign beside the current one at most; a header per secret has to stay readable.
@@ -282,6 +300,17 @@ impl Functions {
     ) -> Result<tenday_store::Sealed, ApiError> {
         let context = StoredWebhook::secret_context(developer, webhook);
         Ok(self.keyring.seal(&context, secret.reveal().as_bytes()).await?)
+    }
+
+    async fn seal_headers(
+        &self,
+        developer: &DeveloperId,
+        webhook: WebhookId,
+        headers: Option<&CustomHeaders>,
+    ) -> Result<Option<(Vec<String>, tenday_store::Sealed)>, ApiError> {
+        let Some(headers) = headers else { return Ok(None) };
+        let context = StoredWebhook::headers_context(developer, webhook);
+        Ok(Some((headers.names(), self.keyring.seal(&context, &headers.reveal()).await?)))
     }
 }
 

@@ -1,101 +1,270 @@
-//! What a developer sees of a webhook.
+//! What a developer sees of a webhook (seed S1).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use serde_json::{Value, json};
-use tenday_api::event_view;
+use serde::Serialize;
+use tenday_api::{Date, EventView, event_view};
+use tenday_model::configuration::RetrySchedule;
 use tenday_model::dates::DateFormat;
-use tenday_model::ids::WebhookId;
-use tenday_model::webhook::{Health, Webhook, WebhookError};
+use tenday_model::ids::{EventId, RequestId, WebhookId};
+use tenday_model::outcome::OutcomeClass;
+use tenday_model::rate::RateLimit;
+use tenday_model::webhook::{Health, Status, Webhook, WebhookError};
 use tenday_store::{DeveloperSettings, EventPage};
+use utoipa::ToSchema;
 
 /// How many dropped events are shown inside a webhook, newest first.
 const RETRIEVALS_SHOWN: usize = 100;
 /// How many are counted at most: beyond that the count is this, and `moreRetrievals` is true.
 pub(crate) const RETRIEVALS_COUNTED: usize = 1000;
 
-/// A webhook as the answer to its creation shows it (seed S1).
-pub(crate) fn created(webhook: &Webhook) -> Value {
-    json!({ "webhook": {
-        "id": webhook.id,
-        "eventName": webhook.event_name,
-        "callbackURL": webhook.callback_url,
-        "lastEvent": null,
-        "lastEventTime": null,
-    }})
+/// The answer to a creation. Nothing has been sent yet, and the signing secret is shown here only.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Created {
+    webhook: CreatedWebhook,
 }
 
-/// A webhook in full (seed S1).
-pub(crate) fn webhook(webhook: &Webhook, health: &Health, dropped: &EventPage, format: DateFormat) -> Value {
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct CreatedWebhook {
+    id: WebhookId,
+    /// Null takes every event.
+    #[schema(required)]
+    event_name: Option<String>,
+    #[serde(rename = "callbackURL")]
+    callback_url: String,
+    #[schema(required)]
+    last_event: Option<EventId>,
+    #[schema(required)]
+    last_event_time: Option<Date>,
+    /// Signs what is delivered, by Standard Webhooks.
+    #[schema(examples("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))]
+    secret: String,
+}
+
+/// The answer to a change.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Changed {
+    pub(crate) webhook: ChangedWebhook,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ChangedWebhook {
+    #[schema(required)]
+    pub(crate) event_name: Option<String>,
+    pub(crate) id: WebhookId,
+    #[serde(rename = "callbackURL")]
+    pub(crate) callback_url: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OneWebhook {
+    pub(crate) webhook: WebhookView,
+}
+
+/// A webhook in full.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Webhook)]
+pub(crate) struct WebhookView {
+    id: WebhookId,
+    /// Null takes every event.
+    #[schema(required)]
+    event_name: Option<String>,
+    #[serde(rename = "callbackURL")]
+    callback_url: String,
+    /// The last event that was attempted.
+    #[schema(required)]
+    last_event: Option<EventId>,
+    #[schema(required)]
+    last_event_time: Option<Date>,
+    status: Status,
+    /// Why it is disabled, then its newest failures since the last success.
+    errors: Vec<ErrorView>,
+    /// Its dropped events, newest first.
+    #[schema(max_items = 100)]
+    retrievals: Vec<EventView>,
+    /// How many dropped events there are, at most 1000.
+    retrieval_count: usize,
+    /// Only there, and true, if there are more than were counted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    more_retrievals: bool,
+    /// Only there if the webhook has its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = RetrySchedule, required = false)]
+    retry_schedule: Option<RetrySchedule>,
+    /// Only there if the webhook has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = RateLimit, required = false)]
+    rate_limit: Option<RateLimit>,
+    /// The webhook's own headers, if it has any. Values are write-only: null, which no value can be, so that sending
+    /// back what was read is refused.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = Object, required = false)]
+    headers: BTreeMap<String, ()>,
+}
+
+/// What is wrong with a webhook.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = WebhookError)]
+pub(crate) struct ErrorView {
+    webhook_id: WebhookId,
+    code: ErrorKind,
+    message: String,
+    time: Date,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Failure)]
+    failure: Option<Failure>,
+}
+
+/// `disabled`, or the outcome of an attempt.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum ErrorKind {
+    Webhook(DisabledWord),
+    Attempt(OutcomeClass),
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum DisabledWord {
+    Disabled,
+}
+
+/// What only an attempt has.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Failure {
+    #[schema(required = false)]
+    event_id: EventId,
+    /// The receiver's status code, as text; null if it did not answer.
+    response_code: Option<String>,
+}
+
+/// All webhooks, and what is wrong with any of them.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct WebhookList {
+    /// Not there with `displayAll=false`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<WebhookView>, required = false, max_items = 100)]
+    webhooks: Option<Vec<WebhookView>>,
+    metadata: Metadata,
+}
+
+/// What concerns all webhooks.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    all_errors: Vec<ErrorView>,
+    /// The dropped events of all webhooks, newest first.
+    #[schema(max_items = 100)]
+    all_retrievals: Vec<EventView>,
+    /// How many dropped events there are, at most 1000.
+    retrieval_count: usize,
+    /// Only there, and true, if there are more than were counted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    more_retrievals: bool,
+}
+
+/// The answer to a deletion.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Deleted)]
+pub(crate) struct Deleted {
+    /// Undoes the deletion, for ten days.
+    pub(crate) request_id: RequestId,
+}
+
+/// The secret that signs a webhook's deliveries, by Standard Webhooks.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SecretView {
+    #[schema(examples("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))]
+    pub(crate) secret: String,
+}
+
+/// The new secret.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Rotated {
+    #[schema(examples("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))]
+    pub(crate) secret: String,
+    /// Until when the old secret signs beside the new one.
+    pub(crate) old_secrets_sign_until: Date,
+}
+
+pub(crate) fn created(webhook: &Webhook, secret: String) -> Created {
+    Created {
+        webhook: CreatedWebhook {
+            id: webhook.id,
+            event_name: webhook.event_name.clone(),
+            callback_url: webhook.callback_url.clone(),
+            last_event: None,
+            last_event_time: None,
+            secret,
+        },
+    }
+}
+
+pub(crate) fn webhook(webhook: &Webhook, health: &Health, dropped: &EventPage, format: DateFormat) -> WebhookView {
     let own = dropped.events.iter().filter(|event| event.id.webhook == webhook.id);
-    let retrievals: Vec<_> = own.clone().take(RETRIEVALS_SHOWN).map(|event| event_view(event, format)).collect();
-    let mut shown = json!({
-        "id": webhook.id,
-        "eventName": webhook.event_name,
-        "callbackURL": webhook.callback_url,
-        "lastEvent": health.last_event,
-        "lastEventTime": health.last_event_at.map(|at| format.json(at)),
-        "status": health.status(webhook).name(),
-        "errors": errors(webhook, health, format),
-        "retrievals": retrievals,
-        "retrievalCount": own.count(),
-    });
-    if dropped.next.is_some() {
-        shown["moreRetrievals"] = json!(true);
+    WebhookView {
+        id: webhook.id,
+        event_name: webhook.event_name.clone(),
+        callback_url: webhook.callback_url.clone(),
+        last_event: health.last_event,
+        last_event_time: health.last_event_at.map(|at| Date::new(format, at)),
+        status: health.status(webhook),
+        errors: errors(webhook, health, format),
+        retrievals: own.clone().take(RETRIEVALS_SHOWN).map(|event| event_view(event, format)).collect(),
+        retrieval_count: own.count(),
+        more_retrievals: dropped.next.is_some(),
+        retry_schedule: webhook.retry_schedule.clone(),
+        rate_limit: webhook.rate_limit,
+        headers: webhook.header_names.iter().map(|name| (name.clone(), ())).collect(),
     }
-    if let Some(schedule) = &webhook.retry_schedule {
-        shown["retrySchedule"] = json!(schedule);
-    }
-    shown
 }
 
-/// All webhooks, and what is wrong with any of them (seed S1).
 pub(crate) fn list(
     settings: &DeveloperSettings,
     health: &HashMap<WebhookId, Health>,
     dropped: &EventPage,
     display_all: bool,
-) -> Value {
+) -> WebhookList {
     let format = settings.configuration.date_format;
     let healthy = Health::default();
     let of = |webhook: &Webhook| health.get(&webhook.id).unwrap_or(&healthy);
     let webhooks = || settings.webhooks.iter().map(|stored| &stored.webhook);
-    let all_errors: Vec<_> = webhooks().flat_map(|webhook| errors(webhook, of(webhook), format)).collect();
     // A deleted webhook's events wait for its return; until then they are not listed.
     let live: Vec<_> =
         dropped.events.iter().filter(|event| webhooks().any(|webhook| webhook.id == event.id.webhook)).collect();
-    let all_retrievals: Vec<_> = live.iter().take(RETRIEVALS_SHOWN).map(|event| event_view(event, format)).collect();
-    let mut metadata =
-        json!({ "allErrors": all_errors, "allRetrievals": all_retrievals, "retrievalCount": live.len() });
-    if dropped.next.is_some() {
-        metadata["moreRetrievals"] = json!(true);
-    }
-    if !display_all {
-        return json!({ "metadata": metadata });
-    }
-    let webhooks: Vec<_> = webhooks().map(|shown| webhook(shown, of(shown), dropped, format)).collect();
-    json!({ "webhooks": webhooks, "metadata": metadata })
+    let metadata = Metadata {
+        all_errors: webhooks().flat_map(|webhook| errors(webhook, of(webhook), format)).collect(),
+        all_retrievals: live.iter().take(RETRIEVALS_SHOWN).map(|event| event_view(event, format)).collect(),
+        retrieval_count: live.len(),
+        more_retrievals: dropped.next.is_some(),
+    };
+    let shown = || webhooks().map(|shown| webhook(shown, of(shown), dropped, format)).collect();
+    WebhookList { webhooks: display_all.then(shown), metadata }
 }
 
-/// What is wrong with a webhook: why it is disabled, then its newest failures since the last success.
-fn errors(webhook: &Webhook, health: &Health, format: DateFormat) -> Vec<Value> {
-    let disabled = webhook.disabled.map(|disabled| {
-        json!({
-            "webhookId": webhook.id,
-            "code": "disabled",
-            "message": disabled.reason.message(),
-            "time": format.json(disabled.since),
-        })
+fn errors(webhook: &Webhook, health: &Health, format: DateFormat) -> Vec<ErrorView> {
+    let disabled = webhook.disabled.map(|disabled| ErrorView {
+        webhook_id: webhook.id,
+        code: ErrorKind::Webhook(DisabledWord::Disabled),
+        message: disabled.reason.message().to_owned(),
+        time: Date::new(format, disabled.since),
+        failure: None,
     });
-    let failures = health.errors.iter().map(|error: &WebhookError| {
-        json!({
-            "webhookId": webhook.id,
-            "code": error.class.name(),
-            "message": error.message,
-            "time": format.json(error.at),
-            "eventId": error.event,
-            "responseCode": error.status.map(|status| status.to_string()),
-        })
+    let failures = health.errors.iter().map(|error: &WebhookError| ErrorView {
+        webhook_id: webhook.id,
+        code: ErrorKind::Attempt(error.class),
+        message: error.message.clone(),
+        time: Date::new(format, error.at),
+        failure: Some(Failure { event_id: error.event, response_code: error.status.map(|status| status.to_string()) }),
     });
     disabled.into_iter().chain(failures).collect()
 }

@@ -46,11 +46,13 @@ pub(crate) async fn handle(system: &System, method: &Method, path: &str, body: I
         ("GET", "sandboxes") => Ok(json!(system.sandboxes.count())),
         ("GET", "idle") => Ok(json!({ "idle": system.is_idle() })),
         ("GET", "outputs") => Ok(json!(system.template.outputs)),
+        // For tools that work on the tables themselves.
+        ("GET", "endpoint") => Ok(json!({ "endpointUrl": system.endpoint_url })),
         ("POST", "kill") => kill(system, body).await,
         (
             _,
             known @ ("clock/advance" | "clock" | "calls" | "queues" | "schedules" | "sandboxes" | "idle" | "outputs"
-            | "kill"),
+            | "endpoint" | "kill"),
         ) => Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, format!("{method} /_local/{known} does not exist"))),
         _ => Err(Refusal(StatusCode::NOT_FOUND, format!("there is no /_local/{path}"))),
     };

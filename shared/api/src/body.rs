@@ -25,7 +25,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        Self::read(read(request).await?)
+        Self::read(read_body(request).await?)
     }
 }
 
@@ -34,7 +34,7 @@ impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Option<Self>, ApiError> {
-        let bytes = read(request).await?;
+        let bytes = read_body(request).await?;
         if bytes.is_empty() { Ok(None) } else { Self::read(bytes).map(Some) }
     }
 }
@@ -47,7 +47,11 @@ impl<T: DeserializeOwned> Body<T> {
     }
 }
 
-async fn read(request: Request) -> Result<Bytes, ApiError> {
+/// The bytes of a body, at most [`MAX_BODY`].
+///
+/// # Errors
+/// When there are more, or the body breaks off.
+pub async fn read_body(request: Request) -> Result<Bytes, ApiError> {
     let mut body = request.into_body();
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {

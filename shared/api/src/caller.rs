@@ -11,12 +11,14 @@ use tenday_model::ids::{ClientId, DeveloperId};
 use tenday_store::{Aws, Clock, Environment, SigningKeys};
 
 use crate::error::{ApiError, ErrorCode};
+use crate::rate_limit::{RateLimit, RateLimiter};
 use crate::token::{Claims, TokenProblem, Verifier};
 
 /// What every HTTP function has.
 #[derive(Clone)]
 pub struct Api {
     verifier: Arc<Verifier>,
+    limiter: Arc<RateLimiter>,
     clock: Clock,
 }
 
@@ -25,7 +27,8 @@ impl Api {
         let clock = Clock::from_environment();
         let keys = SigningKeys::new(aws, environment.text("SETTINGS_TABLE"));
         let verifier = Verifier::new(keys, environment.text("TOKEN_ISSUER"), clock.clone());
-        Self { verifier: Arc::new(verifier), clock }
+        let limiter = RateLimiter::new(RateLimit::from_environment(environment));
+        Self { verifier: Arc::new(verifier), limiter: Arc::new(limiter), clock }
     }
 
     pub fn clock(&self) -> &Clock {
@@ -51,11 +54,13 @@ impl Api {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
             _ => return Err(unauthorized("The Authorization header must be `Bearer <token>`.")),
         };
-        self.verifier.verify(token).await.map_err(|problem| match problem {
+        let claims = self.verifier.verify(token).await.map_err(|problem| match problem {
             TokenProblem::Expired => ApiError::new(ErrorCode::ExpiredAccessToken, "Access token expired"),
             TokenProblem::Invalid => unauthorized("The access token is not valid. POST /auth/token gives a new one."),
             TokenProblem::Keys(error) => error.into(),
-        })
+        })?;
+        self.limiter.take(&claims.sub, self.now())?;
+        Ok(claims)
     }
 }
 
@@ -83,6 +88,15 @@ pub mod scopes {
     scope!(LinksTest, "links:test");
     scope!(UpdatesPublish, "updates:publish");
     scope!(LinksManage, "links:manage");
+
+    /// What each scope lets its bearer do.
+    pub const DESCRIPTIONS: [(&str, &str); 5] = [
+        ("configuration:read", "See the configuration, its webhooks and their events."),
+        ("configuration:write", "Change them, see webhooks' secrets, and reattempt events."),
+        ("links:test", "Fire test events for the developer's own sandbox links."),
+        ("updates:publish", "Publish updates for any developer. For the platform's own clients."),
+        ("links:manage", "Register links for any developer. For the platform's own clients."),
+    ];
 
     /// What a developer's client may have.
     pub const DEVELOPER: [&str; 3] = ["configuration:read", "configuration:write", "links:test"];

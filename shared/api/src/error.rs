@@ -4,15 +4,18 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use tenday_model::error::ValidationError;
+use tenday_model::link::LinkErrorCode;
 use tenday_store::StoreError;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::serve::RequestId;
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $status:ident $code:literal,)+) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $status:ident $code:literal,)+) => {
         /// Every `error_code` there is.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum ErrorCode { $($(#[$doc])* $name,)+ }
+        pub enum ErrorCode { $($(#[doc = $doc])* $name,)+ }
 
         impl ErrorCode {
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
@@ -25,40 +28,101 @@ macro_rules! codes {
             pub fn status(self) -> StatusCode {
                 match self { $(Self::$name => StatusCode::$status,)+ }
             }
+
+            /// What the OpenAPI document says of it: its own doc comment.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),*).trim_ascii(),)+ }
+            }
         }
     };
 }
 
 codes! {
+    /// The access token has expired. `POST /auth/token` gives a new one.
     ExpiredAccessToken = UNAUTHORIZED "api_error.auth.expired_access_token",
+    /// There is no access token, or it is not valid.
     Unauthorized = UNAUTHORIZED "api_error.auth.unauthorized",
+    /// The access token lacks the scope of this operation, or is of the wrong kind of client.
     InsufficientScope = FORBIDDEN "api_error.auth.insufficient_scope",
+    /// The request cannot be read: its body is not JSON, or a query parameter or header is not valid.
     MalformedRequest = BAD_REQUEST "api_error.request.malformed",
+    /// The body is JSON but not what the operation takes. `validation_errors` says what is wrong where.
     ValidationFailed = BAD_REQUEST "api_error.request.validation_failed",
+    /// The body is larger than 262,144 bytes.
     RequestTooLarge = PAYLOAD_TOO_LARGE "api_error.request.too_large",
+    /// There is no such route.
     RouteNotFound = NOT_FOUND "api_error.route_not_found",
+    /// The route does not take this method.
     MethodNotAllowed = METHOD_NOT_ALLOWED "api_error.method_not_allowed",
+    /// There were too many requests. `Retry-After` says when to try again.
     RateLimitExceeded = TOO_MANY_REQUESTS "api_error.rate_limit_exceeded",
+    /// Something went wrong on Tenday's side. Quote `request_id` to the operator.
     Internal = INTERNAL_SERVER_ERROR "api_error.internal",
+    /// Storage did not answer in time. Try again.
     Unavailable = SERVICE_UNAVAILABLE "api_error.unavailable",
+    /// There is no configuration. `POST /configuration` makes one.
     ConfigurationNotFound = NOT_FOUND "configuration_error.not_found",
+    /// There is a configuration already. `PATCH /configuration` changes it.
     ConfigurationExists = CONFLICT "configuration_error.already_exists",
+    /// Somebody else changed it meanwhile. Try again.
     ConfigurationChanged = CONFLICT "configuration_error.changed_meanwhile",
+    /// The last address cannot be removed while there are webhooks.
     AllowlistInUse = CONFLICT "configuration_error.allowlist_in_use",
+    /// A webhook needs a configuration.
     ConfigurationRequired = CONFLICT "webhook_error.configuration_required",
+    /// A webhook needs at least one address in the configuration's `ipAllowlist`.
     AllowlistRequired = CONFLICT "webhook_error.allowlist_required",
+    /// A configuration has at most 100 webhooks.
     WebhookLimitReached = CONFLICT "webhook_error.limit_reached",
+    /// The webhook is disabled.
     WebhookDisabled = CONFLICT "webhook_error.disabled",
+    /// There is no such webhook.
     WebhookNotFound = NOT_FOUND "webhook_error.not_found",
+    /// There is no such deletion, its ten days are over, or it was undone already.
     DeletionNotFound = NOT_FOUND "deletion_error.not_found",
+    /// There is no such event, or its ten days are over.
     EventNotFound = NOT_FOUND "event_error.not_found",
+    /// Only a dropped event can be reattempted.
     EventNotDropped = CONFLICT "event_error.not_dropped",
+    /// Another reattempt of the event is under way.
     ReattemptInProgress = CONFLICT "event_error.reattempt_in_progress",
+    /// There is no such job of this developer's, or its ten days are over.
+    JobNotFound = NOT_FOUND "event_error.job_not_found",
+    /// There is no such update, or it has expired.
     UpdateNotFound = NOT_FOUND "update_error.not_found",
+    /// Another update was published under this id or `Idempotency-Key`.
     UpdateConflict = CONFLICT "update_error.idempotency_conflict",
+    /// The developer's type has no payload for this update.
     UpdateInexpressible = BAD_REQUEST "update_error.inexpressible",
+    /// The link is another developer's.
+    LinkUnauthorized = UNAUTHORIZED "link_error.unauthorized_access",
+    /// There is no such link.
+    LinkNotFound = NOT_FOUND "link_error.not_found",
+    /// The link was deleted. Its id is never used again.
+    LinkDeleted = GONE "link_error.deleted",
+    /// The link is not a sandbox link, or its user did not permit what the event tells of.
+    LinkForbidden = FORBIDDEN "link_error.forbidden_action",
+    /// The link is in an error state. `link_error_code` says in which.
+    LinkBadState = UNPROCESSABLE_ENTITY "link_error.bad_state",
+    /// No active webhook would get the event.
+    LinkBadConfig = BAD_REQUEST "link_error.bad_config",
+    /// The link belongs to another developer than the one that the request names.
+    LinkOfAnother = CONFLICT "link_error.another_developer",
+    /// There is no such developer.
     DeveloperUnknown = BAD_REQUEST "update_error.unknown_developer",
 }
+
+impl PartialSchema for ErrorCode {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("Every error code there is"))
+            .enum_values(Some(Self::ALL.iter().map(|code| code.name())))
+            .into()
+    }
+}
+
+impl ToSchema for ErrorCode {}
 
 /// An error answer.
 #[derive(Debug)]
@@ -67,12 +131,13 @@ pub struct ApiError {
     message: String,
     validation_errors: Vec<ValidationError>,
     retry_after: Option<u64>,
+    link_error_code: Option<&'static str>,
 }
 
 impl ApiError {
     /// `message` is for the caller: what is wrong, and what to do.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), validation_errors: Vec::new(), retry_after: None }
+        Self { code, message: message.into(), validation_errors: Vec::new(), retry_after: None, link_error_code: None }
     }
 
     /// A body that is JSON but not what the route takes.
@@ -88,6 +153,17 @@ impl ApiError {
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
+    }
+
+    /// Why a link is in an error state (seed S0).
+    pub fn link_error_code(mut self, code: &'static str) -> Self {
+        self.link_error_code = Some(code);
+        self
+    }
+
+    /// Under another code, as some route documents it.
+    pub fn recoded(self, code: ErrorCode) -> Self {
+        Self { code, ..self }
     }
 
     pub fn code(&self) -> ErrorCode {
@@ -126,14 +202,27 @@ impl ApiError {
     }
 }
 
-#[derive(Serialize)]
-struct ErrorBody<'a> {
+/// The one error body.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(crate) struct ErrorBody<'a> {
+    /// For programs.
+    #[schema(value_type = ErrorCode)]
     error_code: &'static str,
+    /// For people: what is wrong, and what to do.
     error_message: &'a str,
+    /// Where this document is.
     documentation_url: String,
+    /// The request, as the operator's log names it.
     request_id: String,
+    /// What is wrong where, if the body is.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false, value_type = Vec<ValidationError>)]
     validation_errors: &'a [ValidationError],
+    /// Why a link is in an error state; with `link_error.bad_state` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = LinkErrorCode)]
+    link_error_code: Option<&'static str>,
 }
 
 impl IntoResponse for ApiError {
@@ -145,6 +234,7 @@ impl IntoResponse for ApiError {
             documentation_url: request.documentation_url(self.code),
             request_id: request.to_string(),
             validation_errors: &self.validation_errors,
+            link_error_code: self.link_error_code,
         };
         let mut response = (self.code.status(), axum::Json(body)).into_response();
         let headers = response.headers_mut();

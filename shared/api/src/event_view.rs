@@ -1,36 +1,84 @@
 //! What a developer sees of an event, wherever one is listed.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 use tenday_model::dates::DateFormat;
-use tenday_model::event::{Attempt, Event};
+use tenday_model::event::{Attempt, DropReason, Event, EventStatus};
+use tenday_model::ids::{EventId, UpdateId, WebhookId};
+use tenday_model::outcome::OutcomeClass;
+use utoipa::ToSchema;
+
+use crate::date::Date;
 
 /// An event without its attempts and payload.
-pub fn event_view(event: &Event, format: DateFormat) -> Value {
-    let last = event.attempts.last();
-    json!({
-        "id": event.id,
-        "webhookId": event.id.webhook,
-        "updateId": event.id.update,
-        "eventName": event.event_name,
-        "status": event.status.name(),
-        "publishedTime": format.json(event.id.update.published_at()),
-        "attemptCount": event.attempts.len(),
-        "lastAttempt": last.map(|attempt| attempt_view(attempt, format)),
-        "nextAttemptTime": event.next_attempt_at.map(|at| format.json(at)),
-        "dropReason": event.dropped.map(|(reason, _)| reason.name()),
-        "droppedTime": event.dropped.map(|(_, at)| format.json(at)),
-        "expiresTime": format.json(event.expires_at),
-    })
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Event)]
+pub struct EventView {
+    /// Constant over all attempts; the receiver gets it as `webhook-id`.
+    id: EventId,
+    webhook_id: WebhookId,
+    update_id: UpdateId,
+    /// The name that the configuration's type gives it.
+    event_name: String,
+    status: EventStatus,
+    published_time: Date,
+    attempt_count: usize,
+    #[schema(required)]
+    last_attempt: Option<AttemptView>,
+    /// When the next automatic attempt is due, while the event is pending.
+    #[schema(required)]
+    next_attempt_time: Option<Date>,
+    #[schema(required)]
+    drop_reason: Option<DropReason>,
+    #[schema(required)]
+    dropped_time: Option<Date>,
+    /// Until when the event is kept.
+    expires_time: Date,
 }
 
 /// One attempt.
-pub fn attempt_view(attempt: &Attempt, format: DateFormat) -> Value {
-    json!({
-        "time": format.json(attempt.at),
-        "milliseconds": attempt.milliseconds,
-        "outcome": attempt.class.name(),
-        "responseCode": attempt.status.map(|status| status.to_string()),
-        "responseBody": attempt.answer,
-        "manual": attempt.manual,
-    })
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Attempt)]
+pub struct AttemptView {
+    time: Date,
+    /// How long it took.
+    milliseconds: u32,
+    outcome: OutcomeClass,
+    /// The receiver's status code, as text; null if it did not answer.
+    #[schema(required, examples("200"))]
+    response_code: Option<String>,
+    /// At most 512 printable bytes of the receiver's answer, or the reason why there is none.
+    #[schema(max_length = 512)]
+    response_body: String,
+    /// Asked for by the developer, not by the schedule.
+    manual: bool,
+}
+
+pub fn event_view(event: &Event, format: DateFormat) -> EventView {
+    EventView {
+        id: event.id,
+        webhook_id: event.id.webhook,
+        update_id: event.id.update,
+        event_name: event.event_name.clone(),
+        status: event.status,
+        published_time: Date::new(format, event.id.update.published_at()),
+        attempt_count: event.attempts.len(),
+        last_attempt: event.attempts.last().map(|attempt| attempt_view(attempt, format)),
+        next_attempt_time: event.next_attempt_at.map(|at| Date::new(format, at)),
+        drop_reason: event.dropped.map(|(reason, _)| reason),
+        dropped_time: event.dropped.map(|(_, at)| Date::new(format, at)),
+        expires_time: Date::new(format, event.expires_at),
+    }
+}
+
+pub fn attempt_view(attempt: &Attempt, format: DateFormat) -> AttemptView {
+    AttemptView {
+        time: Date::new(format, attempt.at),
+        milliseconds: attempt.milliseconds,
+        outcome: attempt.class,
+        response_code: attempt.status.map(|status| status.to_string()),
+        response_body: attempt.answer.clone(),
+        manual: attempt.manual,
+    }
 }

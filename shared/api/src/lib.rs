@@ -3,16 +3,23 @@
 
 mod body;
 mod caller;
+mod date;
 mod error;
 mod event_view;
+mod extract;
+pub mod openapi;
 mod page;
+mod rate_limit;
 mod serve;
 mod token;
 
-pub use body::{Body, MAX_BODY, absent_or};
+pub use body::{Body, MAX_BODY, absent_or, read_body};
 pub use caller::{Api, Developer, Platform, Scope, scopes};
+pub use date::Date;
 pub use error::{ApiError, ErrorCode};
-pub use event_view::{attempt_view, event_view};
+pub use event_view::{AttemptView, EventView, attempt_view, event_view};
+pub use extract::{Path, Query};
 pub use page::{Cursor, Limit};
+pub use rate_limit::{RateLimit, RateLimiter};
 pub use serve::{RequestId, serve, start};
 pub use token::{Claims, LIFETIME, TokenProblem, Verifier, issue};

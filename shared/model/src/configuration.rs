@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema, Type};
 
 use crate::address::Allowlist;
 use crate::dates::DateFormat;
@@ -63,6 +64,22 @@ impl From<RetrySchedule> for Vec<u32> {
         schedule.0
     }
 }
+
+impl utoipa::PartialSchema for RetrySchedule {
+    fn schema() -> RefOr<Schema> {
+        let delay = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(86_400));
+        ArrayBuilder::new()
+            .items(delay)
+            .min_items(Some(1))
+            .max_items(Some(20))
+            .description(Some(
+                "The delays before each automatic retry, in seconds, each counted from the failure before it",
+            ))
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for RetrySchedule {}
 
 impl RetrySchedule {
     pub fn seconds(&self) -> &[u32] {

@@ -3,10 +3,12 @@
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 /// How a developer's dates are written, everywhere the developer sees one (seed S2 names the three; design.md
 /// section 3 fixes their text).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(description = "How dates are written, wherever the developer sees one")]
 pub enum DateFormat {
     /// `2026-11-21T18:16:00.123Z`
     #[serde(rename = "ISO")]

@@ -6,12 +6,17 @@
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::event::{Event, EventStatus};
+use crate::event::{DropReason, Event, EventStatus, TEN_DAYS};
 use crate::ids::EventId;
 use crate::outcome::Outcome;
+use crate::webhook::{Health, Webhook};
+
+/// How much longer than its schedule an event may have to wait: its breaker may be open until the webhook is disabled,
+/// five days after its first failure.
+pub const MOST_PUT_OFF: SignedDuration = SignedDuration::from_hours(6 * 24);
 
 /// A receiver may ask us to wait this long at most (Plaid's cap: domain.md 3.3).
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(4 * 60 * 60);
@@ -42,6 +47,72 @@ pub fn plan(number: u16, message_id: &str, stored: Option<&Event>) -> Plan {
             _ => Plan::Acknowledge,
         },
     }
+}
+
+/// What is to be done with a queue message, all considered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing, any more.
+    Acknowledge,
+    /// Only the message for the next attempt.
+    SendNext {
+        due: Timestamp,
+    },
+    Attempt,
+    /// The one attempt that an open breaker lets through, for whoever moves its probe from `due` to `next` first.
+    Probe {
+        due: Timestamp,
+        next: Timestamp,
+    },
+    /// The breaker is open.
+    PutOff {
+        until: Timestamp,
+    },
+    Drop(DropReason),
+}
+
+/// Decides by what is stored. `webhook` is none when it, or its configuration, was deleted.
+pub fn decide(
+    number: u16,
+    message_id: &str,
+    stored: Option<&Event>,
+    webhook: Option<&Webhook>,
+    health: Option<&Health>,
+    now: Timestamp,
+) -> Decision {
+    match plan(number, message_id, stored) {
+        Plan::Acknowledge => return Decision::Acknowledge,
+        Plan::SendNext { due } => return Decision::SendNext { due },
+        Plan::Attempt => {}
+    }
+    if stored.is_none() && number > 1 {
+        // The attempt before this one was recorded before this message was sent: that record has expired since.
+        return Decision::Drop(DropReason::Expired);
+    }
+    let Some(webhook) = webhook else { return Decision::Drop(DropReason::WebhookDeleted) };
+    if webhook.disabled.is_some() {
+        return Decision::Drop(DropReason::WebhookDisabled);
+    }
+    let Some(health) = health else { return Decision::Attempt };
+    if let Some(until) = health.put_off_until(now) {
+        Decision::PutOff { until }
+    } else if health.is_probe(now) {
+        let next = now.checked_add(Health::probe_delay(health.failures)).unwrap_or(now);
+        Decision::Probe { due: health.probe_at.unwrap_or(now), next }
+    } else {
+        Decision::Attempt
+    }
+}
+
+/// Whether an event is so old that its update may not be kept much longer: time to look.
+pub fn may_be_over(event: EventId, now: Timestamp) -> bool {
+    now.duration_since(event.update.published_at()) > MOST_PUT_OFF
+}
+
+/// Whether an update that is kept until `expires_at` has automatic attempts no more: what is left of its time is for
+/// whoever wants to reattempt what was dropped.
+pub fn is_over(expires_at: Timestamp, now: Timestamp) -> bool {
+    expires_at.checked_sub(TEN_DAYS).is_ok_and(|last| last <= now)
 }
 
 /// How long to wait after failed automatic attempt `number` (from 1), or none when the schedule is spent.
@@ -130,6 +201,38 @@ mod tests {
         assert_eq!(plan(2, "m2", Some(&event)), Plan::SendNext { due: now() });
         assert_eq!(plan(2, "stray", Some(&event)), Plan::Acknowledge);
         assert_eq!(plan(1, "m2", Some(&event)), Plan::Acknowledge, "an older attempt of a chain that has gone on");
+    }
+
+    fn webhook() -> Webhook {
+        Webhook {
+            id: event_id(1).webhook,
+            event_name: None,
+            callback_url: String::new(),
+            disabled: None,
+            retry_schedule: None,
+            rate_limit: None,
+            header_names: Vec::new(),
+            created_at: now(),
+        }
+    }
+
+    #[test]
+    fn what_has_expired_or_lost_its_webhook_is_dropped_and_not_attempted() {
+        let webhook = webhook();
+        assert_eq!(decide(1, "m", None, Some(&webhook), None, now()), Decision::Attempt);
+        assert_eq!(decide(2, "m", None, Some(&webhook), None, now()), Decision::Drop(DropReason::Expired));
+        assert_eq!(decide(1, "m", None, None, None, now()), Decision::Drop(DropReason::WebhookDeleted));
+        let done = stored(EventStatus::Dropped, 1, "m");
+        assert_eq!(decide(2, "m", Some(&done), None, None, now()), Decision::Acknowledge);
+    }
+
+    #[test]
+    fn an_updates_last_ten_days_are_for_reattempts_by_hand() {
+        let later = |days: i64| now().checked_add(SignedDuration::from_hours(24 * days)).unwrap();
+        assert!(!may_be_over(event_id(1), later(6)));
+        assert!(may_be_over(event_id(1), later(7)));
+        assert!(!is_over(later(16), later(5)));
+        assert!(is_over(later(16), later(6)));
     }
 
     fn answered(status: u16, retry_after: &str) -> Outcome {

@@ -1,9 +1,11 @@
 //! What is wrong with a request: the parts of an error answer that pure rules can tell.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// One thing that is wrong with a request body (seed S0's sibling, MoneyKit's `HTTPValidationError`: domain.md 2.2).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(description = "One thing that is wrong with a request body")]
 pub struct ValidationError {
     /// Where: the names and indexes that lead to the value, `["body", "updates", "3", "eventName"]`.
     pub location: Vec<String>,

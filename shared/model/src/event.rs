@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::ids::EventId;
 use crate::outcome::OutcomeClass;
@@ -10,7 +11,7 @@ use crate::outcome::OutcomeClass;
 pub const TEN_DAYS: SignedDuration = SignedDuration::from_hours(10 * 24);
 
 /// Where an event stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EventStatus {
     /// Its automatic attempts are not spent.
@@ -38,7 +39,7 @@ impl EventStatus {
 }
 
 /// Why an event was dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DropReason {
     /// Every attempt of its schedule failed.
@@ -51,6 +52,8 @@ pub enum DropReason {
     WebhookDeleted,
     /// The developer's type changed, and the new one has no shape for the update.
     Inexpressible,
+    /// It was put off for so long that its update is not kept for further automatic attempts.
+    Expired,
     /// Our own fault: the event could not be handled, and waits here instead of in a queue that nobody sees.
     Internal,
 }
@@ -63,6 +66,7 @@ impl DropReason {
             Self::WebhookDisabled => "webhook_disabled",
             Self::WebhookDeleted => "webhook_deleted",
             Self::Inexpressible => "inexpressible",
+            Self::Expired => "expired",
             Self::Internal => "internal",
         }
     }

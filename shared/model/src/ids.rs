@@ -35,6 +35,23 @@ macro_rules! text_serde {
     };
 }
 
+/// What an id looks like in the OpenAPI document.
+macro_rules! schema {
+    ($name:ident, $pattern:expr, $example:expr) => {
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::Type::String)
+                    .pattern(Some($pattern))
+                    .examples([$example])
+                    .into()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
+    };
+}
+
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
@@ -79,6 +96,11 @@ macro_rules! uuid_id {
         }
 
         text_serde!($name);
+        schema!(
+            $name,
+            concat!("^", $prefix, "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
+            concat!($prefix, "019aa7f2-9f1c-7c3e-8a4d-5b6e7f809102")
+        );
     };
 }
 
@@ -124,6 +146,7 @@ macro_rules! name_id {
         }
 
         text_serde!($name);
+        schema!($name, concat!("^", $prefix, "[A-Za-z0-9_-]{1,64}$"), concat!($prefix, "example"));
     };
 }
 
@@ -150,6 +173,10 @@ uuid_id!(
 uuid_id!(
     /// A deletion, and the right to undo it.
     RequestId, "REQ-"
+);
+uuid_id!(
+    /// A reattempt of many dropped events that goes on by itself.
+    JobId, "JOB-"
 );
 
 impl UpdateId {
@@ -208,6 +235,7 @@ impl FromStr for EventId {
 }
 
 text_serde!(EventId);
+schema!(EventId, "^EVT-[0-9a-v]{52}$", "EVT-06dafskv3hu3t2idbdn7v04h080pl9vijse7ofka9ldmsvs0i410");
 
 /// RFC 9562 version 7: 48 bits of milliseconds, then what the caller gives (6 bits of it are overwritten).
 fn time_ordered(at: Timestamp, random: [u8; 10]) -> Uuid {
@@ -218,6 +246,7 @@ fn time_ordered(at: Timestamp, random: [u8; 10]) -> Uuid {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use utoipa::openapi::{RefOr, Schema};
 
     #[test]
     fn ids_sort_by_the_time_they_were_made_at() {
@@ -238,6 +267,15 @@ mod tests {
             assert!(bad.parse::<DeveloperId>().is_err(), "{bad}");
         }
         assert_eq!("DEV-local-developer".parse::<DeveloperId>().unwrap().as_str(), "DEV-local-developer");
+    }
+
+    #[test]
+    fn the_examples_in_the_document_are_ids() {
+        use utoipa::PartialSchema;
+        let example = |schema| serde_json::to_value::<RefOr<Schema>>(schema).unwrap()["examples"][0].clone();
+        serde_json::from_value::<WebhookId>(example(WebhookId::schema())).unwrap();
+        serde_json::from_value::<DeveloperId>(example(DeveloperId::schema())).unwrap();
+        serde_json::from_value::<EventId>(example(EventId::schema())).unwrap();
     }
 
     #[test]

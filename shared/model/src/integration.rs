@@ -1,9 +1,12 @@
 //! The type of a configuration: which provider's payload shapes, date format, retry schedule and signature headers a
 //! developer gets. `null` in the contract is the generic type.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::openapi::schema::SchemaType;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 
 use crate::dates::DateFormat;
 
@@ -85,6 +88,24 @@ impl Integration {
             Self::Mx => MX,
             Self::Yodlee => YODLEE,
         }
+    }
+}
+
+impl utoipa::PartialSchema for Integration {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::Array(vec![Type::String, Type::Null]))
+            .description(Some(
+                "Whose payload shapes, date format, retry schedule and signature headers; null is the generic type",
+            ))
+            .enum_values(Some(Self::ALL.map(Self::name)))
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for Integration {
+    fn name() -> Cow<'static, str> {
+        "Type".into()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What came of one attempt. A receiver's failure is a value here, never an error: only our own faults are errors.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The most of a receiver's answer that is kept, in bytes of printable text.
 pub const ANSWER_KEPT: usize = 512;
@@ -74,7 +75,7 @@ impl Outcome {
 }
 
 /// An outcome without its details: a closed set of words, the same in the API, the tables, the logs and the metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OutcomeClass {
     Success,

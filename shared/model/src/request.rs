@@ -17,6 +17,8 @@ pub struct Composition<'a> {
     pub date_format: DateFormat,
     pub content: &'a Content,
     pub event: EventId,
+    /// The caller's own key, which MoneyKit's payloads repeat.
+    pub idempotency_key: Option<&'a str>,
     pub occurred_at: Timestamp,
     /// The attempt's own time: `webhook-timestamp`, and `iat` of the tokens.
     pub now: Timestamp,
@@ -54,7 +56,7 @@ pub fn compose(parts: &Composition<'_>) -> Result<Composed, CannotCompose> {
         event_id: parts.event,
         occurred_at: parts.occurred_at,
         date_format: parts.date_format,
-        idempotency_key: None,
+        idempotency_key: parts.idempotency_key,
     };
     let event_name = content_event_name(parts.integration, parts.content)?;
     let body = render_content(parts.integration, parts.content, &context)?;
@@ -69,7 +71,8 @@ pub fn compose(parts: &Composition<'_>) -> Result<Composed, CannotCompose> {
     ];
     if is_moneykit(event_name) {
         headers.push(("moneykit-signature", jwt(parts.key, Some(MONEYKIT_ISSUER), seconds, &body)?));
-        headers.push(("moneykit-delivery-token", id.clone()));
+        // The update's id, not the event's: whoever fired a test event was told it before any webhook was.
+        headers.push(("moneykit-delivery-token", parts.event.update.to_string()));
         headers.push(("moneykit-delivery-attempt", parts.attempt.to_string()));
     } else if parts.integration == Integration::Plaid {
         headers.push(("plaid-verification", jwt(parts.key, None, seconds, &body)?));

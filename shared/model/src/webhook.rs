@@ -2,10 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::configuration::RetrySchedule;
 use crate::ids::{EventId, WebhookId};
 use crate::outcome::OutcomeClass;
+use crate::rate::RateLimit;
 
 /// Failures in a row that open the breaker.
 pub const FAILURES_THAT_OPEN: u32 = 5;
@@ -24,6 +26,9 @@ pub struct Webhook {
     pub callback_url: String,
     pub disabled: Option<Disabled>,
     pub retry_schedule: Option<RetrySchedule>,
+    pub rate_limit: Option<RateLimit>,
+    /// The names of the headers that the developer adds to its requests. Their values are sealed, and kept elsewhere.
+    pub header_names: Vec<String>,
     pub created_at: Timestamp,
 }
 
@@ -64,7 +69,9 @@ impl DisabledReason {
 }
 
 /// The word for how a webhook fares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = WebhookStatus)]
 pub enum Status {
     Active,
     Failing,

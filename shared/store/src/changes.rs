@@ -12,6 +12,7 @@ use tenday_model::address::Allowlist;
 use tenday_model::configuration::{Configuration, MAX_WEBHOOKS, RetrySchedule};
 use tenday_model::event::TEN_DAYS;
 use tenday_model::ids::{DeveloperId, RequestId, WebhookId};
+use tenday_model::rate::RateLimit;
 use tenday_model::webhook::Disabled;
 
 use crate::error::StoreError;
@@ -19,8 +20,8 @@ use crate::item::{EXPIRES_AT, Item, Reader, b, is_expired, json, n, s};
 use crate::keyring::Sealed;
 use crate::keys;
 use crate::settings::{
-    Cancellation, OldSecret, Settings, StoredWebhook, TRANSACTION_TRIES, cancellation, configuration_from,
-    configuration_item, old_secrets_value, webhook_from, webhook_item,
+    OldSecret, Settings, StoredWebhook, configuration_from, configuration_item, old_secrets_value, transact,
+    webhook_from, webhook_item,
 };
 
 /// What came of changing a configuration.
@@ -39,6 +40,9 @@ pub struct WebhookChanges {
     pub callback_url: Option<String>,
     pub disabled: Option<Option<Disabled>>,
     pub retry_schedule: Option<Option<RetrySchedule>>,
+    pub rate_limit: Option<Option<RateLimit>>,
+    /// Their names, and with their values sealed.
+    pub headers: Option<Option<(Vec<String>, Sealed)>>,
 }
 
 /// What came of restoring.
@@ -188,6 +192,19 @@ impl Settings {
         match &changes.retry_schedule {
             Some(Some(schedule)) => set.push(("retrySchedule", json(schedule)?)),
             Some(None) => remove.push("retrySchedule"),
+            None => {}
+        }
+        match changes.rate_limit {
+            Some(Some(limit)) => set.push(("rateLimit", n(limit.per_second()))),
+            Some(None) => remove.push("rateLimit"),
+            None => {}
+        }
+        match &changes.headers {
+            Some(Some((names, sealed))) => {
+                set.push(("headerNames", json(names)?));
+                set.push(("headers", b(sealed.0.clone())));
+            }
+            Some(None) => remove.extend(["headerNames", "headers"]),
             None => {}
         }
         self.update_webhook(developer, webhook, set, remove, None).await
@@ -401,16 +418,7 @@ impl Settings {
     /// Runs a transaction, again if it collides with another. Answers which actions' conditions did not hold, in which
     /// case nothing was done.
     async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Vec<usize>, StoreError> {
-        for _ in 0..TRANSACTION_TRIES {
-            let sent = self.dynamodb().transact_write_items().set_transact_items(Some(actions.clone())).send().await;
-            let Err(error) = sent else { return Ok(Vec::new()) };
-            match cancellation(&error) {
-                Some(Cancellation::Conditions(failed)) => return Ok(failed),
-                Some(Cancellation::Conflict) => {}
-                None => return Err(StoreError::aws("dynamodb:TransactWriteItems")(error)),
-            }
-        }
-        Err(StoreError::Contended { what: "the configuration" })
+        transact(self.dynamodb(), "the configuration", actions).await
     }
 }
 

@@ -2,12 +2,14 @@
 
 use aws_lc_rs::{constant_time, digest};
 use aws_sdk_dynamodb::Client as DynamoDb;
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 use tenday_model::ids::{ClientId, DeveloperId};
 
 use crate::aws::Aws;
 use crate::error::StoreError;
-use crate::item::{Reader, b, json, s};
+use crate::item::{Item, Reader, b, json, s};
 use crate::keys;
+use crate::settings::transact;
 
 /// One API client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +59,7 @@ impl Clients {
         }))
     }
 
-    /// Adds or replaces a client.
+    /// Adds a client, or replaces one of the same owner.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -68,7 +70,66 @@ impl Clients {
         if let Some(developer) = &client.developer {
             item.insert("developer".into(), s(developer.as_str()));
         }
-        let put = self.dynamodb.put_item().table_name(&self.table).set_item(Some(item)).send().await;
-        put.map(|_| ()).map_err(StoreError::aws("dynamodb:PutItem"))
+        let listed = keys::client_of(client.developer.as_ref(), &client.id);
+        self.write([self.put_action(item)?, self.put_action(listed)?]).await
+    }
+
+    /// Removes a client. It gets no token any more; those that it has hold until they expire.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn delete(&self, client: &Client) -> Result<(), StoreError> {
+        let listed = keys::client_of(client.developer.as_ref(), &client.id);
+        self.write([self.delete_action(keys::client(&client.id))?, self.delete_action(listed)?]).await
+    }
+
+    /// A developer's clients, or the platform's, by their ids.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn list(&self, owner: Option<&DeveloperId>) -> Result<Vec<Client>, StoreError> {
+        let mut clients = Vec::new();
+        let mut start = None;
+        loop {
+            let page = self
+                .dynamodb
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("pk = :pk AND begins_with(sk, :clients)")
+                .expression_attribute_values(":pk", s(keys::clients_of(owner)))
+                .expression_attribute_values(":clients", s(keys::CLIENTS_PREFIX))
+                .consistent_read(true)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(StoreError::aws("dynamodb:Query"))?;
+            for item in page.items.unwrap_or_default() {
+                let id = keys::sk(&item).and_then(|sort| sort.strip_prefix(keys::CLIENTS_PREFIX)).unwrap_or_default();
+                let id = id.parse().map_err(|error| StoreError::corrupt("client", error))?;
+                // One by one: an operator reads this, and there are few.
+                clients.extend(self.get(&id).await?);
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(clients);
+            }
+        }
+    }
+
+    async fn write(&self, actions: [TransactWriteItem; 2]) -> Result<(), StoreError> {
+        // No action has a condition, so none can fail.
+        transact(&self.dynamodb, "the client", actions.into()).await.map(|_| ())
+    }
+
+    fn put_action(&self, item: Item) -> Result<TransactWriteItem, StoreError> {
+        let put = Put::builder().table_name(&self.table).set_item(Some(item)).build();
+        let put = put.map_err(|error| StoreError::corrupt("client", error))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    fn delete_action(&self, key: Item) -> Result<TransactWriteItem, StoreError> {
+        let delete = Delete::builder().table_name(&self.table).set_key(Some(key)).build();
+        let delete = delete.map_err(|error| StoreError::corrupt("client", error))?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
     }
 }

@@ -33,15 +33,20 @@ impl Environment {
         std::env::var(name).ok().filter(|value| !value.is_empty())
     }
 
-    /// A variable that holds whole seconds.
-    pub fn seconds(&mut self, name: &str) -> Duration {
+    /// A variable that holds a whole number, not 0.
+    pub fn number(&mut self, name: &str) -> u32 {
         let text = self.text(name);
-        Duration::from_secs(text.parse().unwrap_or_else(|_| {
+        text.parse().ok().filter(|number| *number > 0).unwrap_or_else(|| {
             if !text.is_empty() {
-                self.problems.push(format!("{name} is `{text}`, not whole seconds"));
+                self.problems.push(format!("{name} is `{text}`, not a whole number above 0"));
             }
-            0
-        }))
+            1
+        })
+    }
+
+    /// A variable that holds whole seconds, not 0.
+    pub fn seconds(&mut self, name: &str) -> Duration {
+        Duration::from_secs(u64::from(self.number(name)))
     }
 
     /// Whether this is the local run, which allows callbacks to loopback and over plain http. That needs both its own

@@ -96,25 +96,60 @@ impl Events {
         }
         let mut loaded = Deliveries::default();
         for chunk in keys.chunks(BATCH_READ) {
-            let (events, settings) = self.batch_get(chunk).await?;
-            for item in events.iter().filter(|item| !is_expired(item, now)) {
-                loaded.add_event_or_health(item)?;
+            self.load_chunk(chunk, false, &mut loaded, now).await?;
+        }
+        // A webhook that does not seem to be there may only be so new that the cheap read has not seen it.
+        let mut missing = Vec::new();
+        for (developer, event) in wanted {
+            if loaded.webhook(developer, event.webhook).is_some() {
+                continue;
             }
-            for item in settings.iter().filter(|item| !is_expired(item, now)) {
-                loaded.add_setting(item)?;
+            for (webhook, sort) in
+                [(Some(event.webhook), keys::webhook(event.webhook)), (None, keys::CONFIGURATION.to_owned())]
+            {
+                if seen.remove(&(developer.clone(), webhook)) {
+                    missing.push((false, keys::key(keys::developer(developer), sort)));
+                }
             }
+        }
+        for chunk in missing.chunks(BATCH_READ) {
+            self.load_chunk(chunk, true, &mut loaded, now).await?;
         }
         Ok(loaded)
     }
 
-    async fn batch_get(&self, keys: &[(bool, Item)]) -> Result<(Vec<Item>, Vec<Item>), StoreError> {
+    async fn load_chunk(
+        &self,
+        keys: &[(bool, Item)],
+        consistent_settings: bool,
+        loaded: &mut Deliveries,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (events, settings) = self.batch_get(keys, consistent_settings).await?;
+        for item in events.iter().filter(|item| !is_expired(item, now)) {
+            loaded.add_event_or_health(item)?;
+        }
+        for item in settings.iter().filter(|item| !is_expired(item, now)) {
+            loaded.add_setting(item)?;
+        }
+        Ok(())
+    }
+
+    async fn batch_get(
+        &self,
+        keys: &[(bool, Item)],
+        consistent_settings: bool,
+    ) -> Result<(Vec<Item>, Vec<Item>), StoreError> {
         let mut request = HashMap::new();
         for (table, is_event) in [(&self.events_table, true), (&self.settings_table, false)] {
             let keys: Vec<Item> =
                 keys.iter().filter(|(event, _)| *event == is_event).map(|(_, key)| key.clone()).collect();
             if !keys.is_empty() {
                 // An attempt that was recorded a moment ago must be seen; a setting may be a moment old.
-                let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(is_event).build();
+                let keys = KeysAndAttributes::builder()
+                    .set_keys(Some(keys))
+                    .consistent_read(is_event || consistent_settings)
+                    .build();
                 request.insert(table.clone(), keys.map_err(|error| StoreError::corrupt("batch", error))?);
             }
         }
@@ -346,7 +381,7 @@ impl Events {
                 .iter()
                 .map(|webhook| (true, keys::event(developer, EventId { update, webhook: *webhook })))
                 .collect();
-            for item in self.batch_get(&keys).await?.0.iter().filter(|item| !is_expired(item, now)) {
+            for item in self.batch_get(&keys, false).await?.0.iter().filter(|item| !is_expired(item, now)) {
                 loaded.add_event_or_health(item)?;
             }
         }
@@ -511,14 +546,27 @@ impl Events {
         }
     }
 
-    /// Records a reattempt by hand and ends its claim.
+    /// Records a failed reattempt by hand, or that none was made, and ends its claim. Not over a delivery: a copy of the
+    /// event's last message may have come through meanwhile, and delivered is final.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn record_reattempt(&self, developer: &DeveloperId, event: &Event) -> Result<(), StoreError> {
-        let item = event_item(developer, event)?;
-        let put = self.dynamodb.put_item().table_name(&self.events_table).set_item(Some(item)).send().await;
-        put.map(|_| ()).map_err(StoreError::aws("dynamodb:PutItem"))
+        let put = self
+            .dynamodb
+            .put_item()
+            .table_name(&self.events_table)
+            .set_item(Some(event_item(developer, event)?))
+            .condition_expression("#status = :dropped")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":dropped", s(EventStatus::Dropped.name()))
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
+            Err(error) => Err(StoreError::aws("dynamodb:PutItem")(error)),
+        }
     }
 }
 
@@ -574,7 +622,7 @@ fn event_item(developer: &DeveloperId, event: &Event) -> Result<Item, StoreError
     Ok(item)
 }
 
-fn event_from(item: &Item) -> Result<Event, StoreError> {
+pub(crate) fn event_from(item: &Item) -> Result<Event, StoreError> {
     let read = Reader { kind: "event", item };
     let corrupt = |error: &dyn std::fmt::Display| StoreError::corrupt("event", error);
     let webhook = keys::pk(item).and_then(|pk| pk.split_once('#')).map_or("", |(_, webhook)| webhook);

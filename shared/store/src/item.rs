@@ -56,8 +56,11 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn bytes(&self, name: &str) -> Result<&'a [u8], StoreError> {
-        let value = self.item.get(name).and_then(|value| value.as_b().ok());
-        value.map(AsRef::as_ref).ok_or_else(|| self.missing(name))
+        self.optional_bytes(name).ok_or_else(|| self.missing(name))
+    }
+
+    pub(crate) fn optional_bytes(&self, name: &str) -> Option<&'a [u8]> {
+        self.item.get(name).and_then(|value| value.as_b().ok()).map(AsRef::as_ref)
     }
 
     pub(crate) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<T, StoreError> {

@@ -1,10 +1,14 @@
-//! The keys of both tables. Each is made from a developer's id, so that no query can be written without one. The three
+//! The keys of both tables. Each is made from a developer's id, so that no query can be written without one. The
 //! exceptions hold nothing of a developer's: a client's row, which is how a developer is found in the first place, the
-//! signing keys, and the keyring. An update is found by its id alone, because only the platform asks for one by id;
-//! its key carries the developer all the same.
+//! signing keys, the keyring, and the claim of a link's id, which only says whose the link is. Two kinds of rows are
+//! found by their id alone, and their keys carry the developer all the same: an update, because only the platform asks
+//! for one by id, and a link, because a developer who names somebody else's has to be told so, and not that there is
+//! none (seed S0).
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use tenday_model::ids::{ClientId, DeveloperId, EventId, RequestId, UpdateId, WebhookId};
+use jiff::Timestamp;
+use tenday_model::ids::{ClientId, DeveloperId, EventId, JobId, RequestId, UpdateId, WebhookId};
+use tenday_model::link::LinkId;
 
 use crate::item::{Item, s};
 
@@ -48,6 +52,29 @@ pub(crate) fn client(client: &ClientId) -> Item {
     key(client.to_string(), "CLIENT".to_owned())
 }
 
+/// That a client is a developer's, or the platform's: one query lists them.
+pub(crate) fn client_of(owner: Option<&DeveloperId>, client: &ClientId) -> Item {
+    key(clients_of(owner), format!("{CLIENTS_PREFIX}{client}"))
+}
+
+pub(crate) const CLIENTS_PREFIX: &str = "C#";
+
+pub(crate) fn clients_of(owner: Option<&DeveloperId>) -> String {
+    owner.map_or_else(|| "PLATFORM".to_owned(), developer)
+}
+
+/// A link and the claim of its id.
+pub(crate) fn links(link: &LinkId) -> String {
+    format!("LINK#{link}")
+}
+
+pub(crate) fn link(link: &LinkId, developer: &DeveloperId) -> Item {
+    key(links(link), developer.to_string())
+}
+
+/// No developer's id looks like this.
+pub(crate) const LINK_CLAIM: &str = "CLAIM";
+
 pub(crate) const SIGNING_KEYS: &str = "SIGNING-KEYS";
 pub(crate) const KEYRING: &str = "KEYRING";
 
@@ -78,6 +105,22 @@ pub(crate) fn health(developer: &DeveloperId, webhook: WebhookId) -> Item {
 
 pub(crate) fn health_of(developer: &DeveloperId) -> String {
     format!("{developer}#HEALTH")
+}
+
+/// When a webhook's next slot under its rate limit is free.
+pub(crate) fn rate(developer: &DeveloperId, webhook: WebhookId) -> Item {
+    key(format!("{developer}#RATE"), webhook.to_string())
+}
+
+pub(crate) fn job(developer: &DeveloperId, job: JobId) -> Item {
+    key(format!("{developer}#JOBS"), job.to_string())
+}
+
+/// How the keys of dropped events begin whose updates were published at this moment; they sort by it.
+pub(crate) fn dropped_at(published: Timestamp) -> String {
+    let id = UpdateId::new(published, [0; 10]).to_string();
+    // The first 48 bits, which are the milliseconds: eight digits, a hyphen, four digits.
+    id[..UpdateId::PREFIX.len() + 13].to_owned()
 }
 
 /// An update, found by the part of its id that does not depend on time.

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tenday_model::ids::{DeveloperId, EventId};
+use tenday_model::ids::{DeveloperId, EventId, JobId};
 
 use crate::aws::Aws;
 use crate::error::StoreError;
@@ -27,6 +27,9 @@ pub struct MessageContent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<Box<RawValue>>,
     pub occurred_at: Timestamp,
+    /// The caller's own, for a payload that repeats it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
 }
 
 impl MessageContent {
@@ -46,9 +49,17 @@ pub struct DeliveryMessage {
     pub event: EventId,
     /// Which automatic attempt this is, from 1.
     pub attempt: u16,
+    /// How often the webhook's rate limit has put this very attempt off.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub waits: u8,
     /// None when it is too large to be carried along.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<MessageContent>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(number: &u8) -> bool {
+    *number == 0
 }
 
 impl DeliveryMessage {
@@ -56,7 +67,68 @@ impl DeliveryMessage {
 
     pub fn new(developer: DeveloperId, event: EventId, attempt: u16, content: &MessageContent) -> Self {
         let content = (content.size() <= CONTENT_IN_MESSAGE).then(|| content.clone());
-        Self { v: Self::VERSION, developer, event, attempt, content }
+        Self { v: Self::VERSION, developer, event, attempt, waits: 0, content }
+    }
+}
+
+/// Pushes a job on. Its row says with what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobMessage {
+    pub v: u8,
+    pub kind: JobKind,
+    pub developer: DeveloperId,
+    pub job: JobId,
+    pub step: u32,
+}
+
+/// What a message that is no [`DeliveryMessage`] says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKind {
+    Job,
+}
+
+impl JobMessage {
+    pub const VERSION: u8 = 1;
+
+    pub fn new(developer: DeveloperId, job: JobId, step: u32) -> Self {
+        Self { v: Self::VERSION, kind: JobKind::Job, developer, job, step }
+    }
+}
+
+/// A message off a queue.
+#[derive(Debug, Clone)]
+pub enum Message {
+    Delivery(DeliveryMessage),
+    Job(JobMessage),
+}
+
+/// Why a message does not read.
+#[derive(Debug, thiserror::Error)]
+pub enum MessageProblem {
+    #[error("it is of version {0}, which this function does not know")]
+    Version(u8),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
+impl Message {
+    /// # Errors
+    /// When it is no message of ours, or of a version that is newer than this function.
+    pub fn parse(body: &str) -> Result<Self, MessageProblem> {
+        /// What every message has. The content of a delivery is raw JSON, which an enum of serde's could not hold.
+        #[derive(Deserialize)]
+        struct Head {
+            v: u8,
+            kind: Option<JobKind>,
+        }
+        let head: Head = serde_json::from_str(body)?;
+        match head.kind {
+            Some(JobKind::Job) if head.v == JobMessage::VERSION => Ok(Self::Job(serde_json::from_str(body)?)),
+            None if head.v == DeliveryMessage::VERSION => Ok(Self::Delivery(serde_json::from_str(body)?)),
+            Some(JobKind::Job) | None => Err(MessageProblem::Version(head.v)),
+        }
     }
 }
 
@@ -88,6 +160,25 @@ impl Queue {
     pub async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), StoreError>> {
         let batches = messages.chunks(BATCH).map(|batch| self.send_batch(batch));
         join_all(batches).await.into_iter().flatten().collect()
+    }
+
+    /// Sends one push of a job.
+    ///
+    /// # Errors
+    /// When SQS fails.
+    pub async fn push(&self, message: &JobMessage, delay_seconds: u64) -> Result<(), StoreError> {
+        let body = serde_json::to_string(message).map_err(|error| StoreError::corrupt("message", error))?;
+        let delay = i32::try_from(delay_seconds.min(LONGEST_DELAY)).unwrap_or(0);
+        let sent = self
+            .sqs
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body)
+            .message_group_id(message.developer.as_str())
+            .set_delay_seconds((delay > 0).then_some(delay))
+            .send()
+            .await;
+        sent.map(|_| ()).map_err(StoreError::aws("sqs:SendMessage"))
     }
 
     async fn send_batch(&self, batch: &[Outgoing]) -> Vec<Result<(), StoreError>> {
@@ -146,4 +237,32 @@ fn entry(index: usize, outgoing: &Outgoing) -> Result<SendMessageBatchRequestEnt
         .set_delay_seconds((delay > 0).then_some(delay))
         .build()
         .map_err(|error| StoreError::corrupt("message", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENT: &str = "EVT-06dafskv3hu3t2idbdn7v04h080pl9vijse7ofka9ldmsvs0i410";
+
+    #[test]
+    fn a_message_tells_what_it_is() {
+        let delivery = format!(r#"{{"v":1,"developer":"DEV-a","event":"{EVENT}","attempt":2}}"#);
+        assert!(
+            matches!(Message::parse(&delivery), Ok(Message::Delivery(message)) if message.attempt == 2 && message.waits == 0)
+        );
+        let id = JobId::new(Timestamp::UNIX_EPOCH, [1; 10]);
+        let job = JobMessage::new("DEV-a".parse().unwrap(), id, 3);
+        let text = serde_json::to_string(&job).unwrap();
+        assert!(matches!(Message::parse(&text), Ok(Message::Job(read)) if read == job));
+    }
+
+    #[test]
+    fn what_is_newer_or_no_message_at_all_stays_with_the_queue() {
+        let newer = format!(r#"{{"v":2,"developer":"DEV-a","event":"{EVENT}","attempt":1}}"#);
+        assert!(matches!(Message::parse(&newer), Err(MessageProblem::Version(2))));
+        for bad in ["", "{}", r#"{"v":1}"#, r#"{"v":1,"kind":"other"}"#, r#"{"v":1,"kind":"job"}"#] {
+            assert!(matches!(Message::parse(bad), Err(MessageProblem::Json(_))), "{bad}");
+        }
+    }
 }

@@ -5,7 +5,7 @@
 //! next one, so that old webhooks stay gone.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use tenday_model::configuration::Configuration;
 use tenday_model::dates::DateFormat;
 use tenday_model::ids::{DeveloperId, WebhookId};
 use tenday_model::integration::Integration;
+use tenday_model::rate::RateLimit;
 use tenday_model::webhook::{Disabled, Webhook};
 
 use crate::aws::Aws;
@@ -39,11 +40,18 @@ pub struct StoredWebhook {
     pub secret: Sealed,
     /// Secrets that still sign beside the current one, each until its time.
     pub old_secrets: Vec<OldSecret>,
+    /// The headers that the developer adds to its requests, sealed.
+    pub headers: Option<Sealed>,
     /// The life of the configuration that it belongs to.
     pub generation: u64,
 }
 
 impl StoredWebhook {
+    /// What its own headers are sealed in.
+    pub fn headers_context(developer: &DeveloperId, webhook: WebhookId) -> String {
+        format!("{developer}/{webhook}/headers")
+    }
+
     /// What a signing secret is sealed in: moved to another webhook, it does not open.
     pub fn secret_context(developer: &DeveloperId, webhook: WebhookId) -> String {
         format!("{developer}/{webhook}")
@@ -207,6 +215,25 @@ pub(crate) fn cancellation<R>(
     }
 }
 
+/// Runs a transaction, again if it collides with another. Answers which actions' conditions did not hold, in which case
+/// nothing was done.
+pub(crate) async fn transact(
+    dynamodb: &Client,
+    what: &'static str,
+    actions: Vec<TransactWriteItem>,
+) -> Result<Vec<usize>, StoreError> {
+    for _ in 0..TRANSACTION_TRIES {
+        let sent = dynamodb.transact_write_items().set_transact_items(Some(actions.clone())).send().await;
+        let Err(error) = sent else { return Ok(Vec::new()) };
+        match cancellation(&error) {
+            Some(Cancellation::Conditions(failed)) => return Ok(failed),
+            Some(Cancellation::Conflict) => {}
+            None => return Err(StoreError::aws("dynamodb:TransactWriteItems")(error)),
+        }
+    }
+    Err(StoreError::Contended { what })
+}
+
 pub(crate) fn configuration_item(
     developer: &DeveloperId,
     configuration: &Configuration,
@@ -278,6 +305,13 @@ pub(crate) fn webhook_item(developer: &DeveloperId, stored: &StoredWebhook) -> R
     if let Some(schedule) = &webhook.retry_schedule {
         item.insert("retrySchedule".into(), json(schedule)?);
     }
+    if let Some(limit) = webhook.rate_limit {
+        item.insert("rateLimit".into(), n(limit.per_second()));
+    }
+    if let Some(sealed) = &stored.headers {
+        item.insert("headers".into(), b(sealed.0.clone()));
+        item.insert("headerNames".into(), json(&webhook.header_names)?);
+    }
     item.insert("createdAt".into(), n(webhook.created_at.as_millisecond()));
     item.insert("secret".into(), b(stored.secret.0.clone()));
     if !stored.old_secrets.is_empty() {
@@ -295,6 +329,7 @@ pub(crate) fn webhook_from(item: &Item) -> Result<StoredWebhook, StoreError> {
         let sealed = BASE64_STANDARD.decode(old.sealed).map_err(|error| StoreError::corrupt("webhook", error))?;
         Ok(OldSecret { secret: Sealed(sealed), until: old.until })
     });
+    let rate_limit = read.optional_number::<u32>("rateLimit")?.map(RateLimit::try_from);
     Ok(StoredWebhook {
         webhook: Webhook {
             id: id.parse().map_err(|error| StoreError::corrupt("webhook", error))?,
@@ -302,8 +337,11 @@ pub(crate) fn webhook_from(item: &Item) -> Result<StoredWebhook, StoreError> {
             callback_url: read.text("callbackURL")?.to_owned(),
             disabled: read.optional_json("disabled")?,
             retry_schedule: read.optional_json("retrySchedule")?,
+            rate_limit: rate_limit.transpose().map_err(|error| StoreError::corrupt("webhook", error))?,
+            header_names: read.optional_json("headerNames")?.unwrap_or_default(),
             created_at: read.moment("createdAt")?,
         },
+        headers: read.optional_bytes("headers").map(|bytes| Sealed(bytes.to_vec())),
         secret: Sealed(read.bytes("secret")?.to_vec()),
         old_secrets: old_secrets.collect::<Result<_, StoreError>>()?,
         generation: read.number("generation")?,

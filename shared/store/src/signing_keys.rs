@@ -1,16 +1,17 @@
 //! The keys that sign access tokens and webhooks' JWTs: private halves sealed, public halves for all to read.
 //!
-//! Any key that is stored verifies; the newest of its purpose signs. So two sandboxes that make the first key at once
-//! do no harm, and a rotation is one more row.
+//! Any key that is stored verifies; `tenday_model::rotation` tells which of its purpose signs. So two sandboxes that
+//! make a key at once do no harm, and a rotation is one more row.
 
 use aws_sdk_dynamodb::Client;
 use jiff::Timestamp;
 use serde_json::Value;
+use tenday_model::rotation;
 use tenday_model::signature::EcSigningKey;
 
 use crate::aws::Aws;
 use crate::error::StoreError;
-use crate::item::{Item, Reader, b, is_expired, json, n, s};
+use crate::item::{EXPIRES_AT, Item, Reader, b, is_expired, json, n, s};
 use crate::keyring::{Keyring, Sealed};
 use crate::keys;
 
@@ -22,6 +23,9 @@ pub enum KeyPurpose {
 }
 
 impl KeyPurpose {
+    /// In the order in which they are made: nobody has a token before the webhooks can be signed.
+    const ALL: [Self; 2] = [Self::Webhooks, Self::AccessTokens];
+
     fn name(self) -> &'static str {
         match self {
             Self::AccessTokens => "TOKEN",
@@ -61,8 +65,7 @@ impl SigningKeys {
             .map(|item| {
                 let read = Reader { kind: "signing key", item };
                 let (purpose, kid) = keys::sk(item).and_then(|sk| sk.split_once('#')).unwrap_or_default();
-                let purpose =
-                    [KeyPurpose::AccessTokens, KeyPurpose::Webhooks].into_iter().find(|p| p.name() == purpose);
+                let purpose = KeyPurpose::ALL.into_iter().find(|known| known.name() == purpose);
                 Ok(PublicKey {
                     purpose: purpose.ok_or_else(|| StoreError::corrupt("signing key", "unknown purpose"))?,
                     kid: kid.to_owned(),
@@ -72,11 +75,65 @@ impl SigningKeys {
             .collect()
     }
 
-    /// Makes and stores a key.
+    /// The key that signs now, if there is one.
     ///
     /// # Errors
-    /// When DynamoDB or KMS fails.
-    pub async fn create(&self, purpose: KeyPurpose, keyring: &Keyring, now: Timestamp) -> Result<(), StoreError> {
+    /// When DynamoDB or KMS fails, or the key does not read.
+    pub async fn signer(
+        &self,
+        purpose: KeyPurpose,
+        keyring: &Keyring,
+        now: Timestamp,
+    ) -> Result<Option<EcSigningKey>, StoreError> {
+        signer_of(&stored(&self.query(now).await?)?, purpose, keyring, now).await
+    }
+
+    /// [`Self::signer`] for the function that looks after the keys of every purpose: it makes those that are due, and
+    /// sets the end of those that were replaced. A deployment's first call makes the keyring, too.
+    ///
+    /// # Errors
+    /// When there is no key and none can be made. A rotation that fails is only logged: the old key goes on.
+    pub async fn rotated_signer(
+        &self,
+        purpose: KeyPurpose,
+        keyring: &Keyring,
+        now: Timestamp,
+    ) -> Result<Option<EcSigningKey>, StoreError> {
+        let mut items = self.query(now).await?;
+        match self.rotate(&stored(&items)?, keyring, now).await {
+            Ok(false) => {}
+            Ok(true) => items = self.query(now).await?,
+            Err(error) if items.is_empty() => return Err(error),
+            Err(error) => tracing::error!(error = %error, "the signing keys could not be rotated"),
+        }
+        signer_of(&stored(&items)?, purpose, keyring, now).await
+    }
+
+    /// Whether anything changed. Each step is found undone, and done, by the next call if this one dies before it.
+    async fn rotate(&self, stored: &[StoredKey<'_>], keyring: &Keyring, now: Timestamp) -> Result<bool, StoreError> {
+        if stored.is_empty() {
+            keyring.create().await?;
+        }
+        let mut changed = false;
+        for purpose in KeyPurpose::ALL {
+            let keys: Vec<_> = stored.iter().filter(|key| key.is_of(purpose)).collect();
+            let created: Vec<Timestamp> = keys.iter().map(|key| key.created_at).collect();
+            if rotation::is_due(&created, now) {
+                self.create(purpose, keyring, now).await?;
+                changed = true;
+                tracing::info!(purpose = purpose.name(), "a signing key was made");
+            }
+            // A key that was made just now replaces the others at the next call.
+            for key in keys.iter().filter(|key| !key.ends) {
+                if let Some(expiry) = rotation::expiry(key.created_at, &created) {
+                    self.end(key.sort, expiry).await?;
+                }
+            }
+        }
+        Ok(changed)
+    }
+
+    async fn create(&self, purpose: KeyPurpose, keyring: &Keyring, now: Timestamp) -> Result<(), StoreError> {
         let (key, private) = EcSigningKey::generate(None).map_err(|error| StoreError::corrupt("signing key", error))?;
         let sort = format!("{}#{}", purpose.name(), key.kid());
         let sealed = keyring.seal(&sort, &private).await?;
@@ -88,32 +145,24 @@ impl SigningKeys {
         put.map(|_| ()).map_err(StoreError::aws("dynamodb:PutItem"))
     }
 
-    /// The key that signs now: the newest of its purpose, if there is one.
-    ///
-    /// # Errors
-    /// When DynamoDB or KMS fails, or the key does not read.
-    pub async fn signer(
-        &self,
-        purpose: KeyPurpose,
-        keyring: &Keyring,
-        now: Timestamp,
-    ) -> Result<Option<EcSigningKey>, StoreError> {
-        let items = self.query(now).await?;
-        let mut newest: Option<(Timestamp, &str, &[u8])> = None;
-        for item in &items {
-            let read = Reader { kind: "signing key", item };
-            let sort = keys::sk(item).unwrap_or_default();
-            let candidate = (read.moment("createdAt")?, sort, read.bytes("private")?);
-            let of_purpose = sort.split_once('#').is_some_and(|(name, _)| name == purpose.name());
-            if of_purpose && newest.is_none_or(|newest| candidate > newest) {
-                newest = Some(candidate);
-            }
+    /// Sets a key's end, unless another sandbox did.
+    async fn end(&self, sort: &str, at: Timestamp) -> Result<(), StoreError> {
+        let updated = self
+            .dynamodb
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::key(keys::SIGNING_KEYS.to_owned(), sort.to_owned())))
+            .update_expression("SET #expiresAt = :at")
+            .condition_expression("attribute_exists(pk) AND attribute_not_exists(#expiresAt)")
+            .expression_attribute_names("#expiresAt", EXPIRES_AT)
+            .expression_attribute_values(":at", n(at.as_second()))
+            .send()
+            .await;
+        match updated {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
+            Err(error) => Err(StoreError::aws("dynamodb:UpdateItem")(error)),
         }
-        let Some((_, sort, sealed)) = newest else { return Ok(None) };
-        let private = keyring.open(sort, &Sealed(sealed.to_vec())).await?;
-        let kid = sort.split_once('#').map(|(_, kid)| kid);
-        let key = EcSigningKey::from_pkcs8(kid, &private);
-        key.map(Some).map_err(|error| StoreError::corrupt("signing key", error))
     }
 
     async fn query(&self, now: Timestamp) -> Result<Vec<Item>, StoreError> {
@@ -131,4 +180,47 @@ impl SigningKeys {
         items.retain(|item| !is_expired(item, now));
         Ok(items)
     }
+}
+
+/// A key's row.
+struct StoredKey<'a> {
+    /// Its purpose and its name.
+    sort: &'a str,
+    created_at: Timestamp,
+    /// Whether its end is set.
+    ends: bool,
+    private: &'a [u8],
+}
+
+impl StoredKey<'_> {
+    fn is_of(&self, purpose: KeyPurpose) -> bool {
+        self.sort.split_once('#').is_some_and(|(name, _)| name == purpose.name())
+    }
+}
+
+fn stored(items: &[Item]) -> Result<Vec<StoredKey<'_>>, StoreError> {
+    let key = |item| {
+        let read = Reader { kind: "signing key", item };
+        Ok(StoredKey {
+            sort: keys::sk(item).unwrap_or_default(),
+            created_at: read.moment("createdAt")?,
+            ends: item.contains_key(EXPIRES_AT),
+            private: read.bytes("private")?,
+        })
+    };
+    items.iter().map(key).collect()
+}
+
+async fn signer_of(
+    stored: &[StoredKey<'_>],
+    purpose: KeyPurpose,
+    keyring: &Keyring,
+    now: Timestamp,
+) -> Result<Option<EcSigningKey>, StoreError> {
+    let keys: Vec<_> = stored.iter().filter(|key| key.is_of(purpose)).collect();
+    let Some(key) = rotation::signer(&keys, |key| key.created_at, |key| key.sort, now) else { return Ok(None) };
+    let private = keyring.open(key.sort, &Sealed(key.private.to_vec())).await?;
+    let kid = key.sort.split_once('#').map(|(_, kid)| kid);
+    let key = EcSigningKey::from_pkcs8(kid, &private);
+    key.map(Some).map_err(|error| StoreError::corrupt("signing key", error))
 }

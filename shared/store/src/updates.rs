@@ -100,9 +100,16 @@ impl Updates {
         id: UpdateId,
         now: Timestamp,
     ) -> Result<Option<StoredUpdate>, StoreError> {
-        let found =
-            self.dynamodb.get_item().table_name(&self.table).set_key(Some(keys::update(id, developer))).send().await;
-        let item = found.map_err(StoreError::aws("dynamodb:GetItem"))?.item;
+        let mut item = None;
+        // The cheap read first; one that finds nothing may only have come too soon.
+        for consistent in [false, true] {
+            let get = self.dynamodb.get_item().table_name(&self.table).set_key(Some(keys::update(id, developer)));
+            let found = get.consistent_read(consistent).send().await;
+            item = found.map_err(StoreError::aws("dynamodb:GetItem"))?.item;
+            if item.is_some() {
+                break;
+            }
+        }
         let update = item.filter(|item| !is_expired(item, now)).map(|item| update_from(&item)).transpose()?;
         Ok(update.filter(|update| update.id == id))
     }

@@ -136,7 +136,7 @@ async fn tokens_follow_the_rfc() {
 }
 
 #[tokio::test]
-async fn a_function_that_panics_on_one_message_still_delivers_the_others() {
+async fn a_message_that_cannot_be_handled_does_not_hold_up_the_others_of_its_batch() {
     let system = System::start().await;
     let receiver = Receiver::start().await;
     system.developer().subscribe(None, &receiver.url()).await;

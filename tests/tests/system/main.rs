@@ -2,9 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod admin;
 mod bad_input;
+mod clients;
 mod delivery;
+mod headers;
+mod links;
 mod main_path;
+mod rate_limit;
 mod readme;
+mod reattempt_all;
 mod settings;
 mod tenants;

@@ -217,6 +217,23 @@ async fn a_wrong_answer_or_an_end_keeps_the_whole_batch() {
 }
 
 #[tokio::test]
+async fn a_panic_on_one_message_of_ten_brings_all_ten_back_and_the_function_goes_on() {
+    let fixture = Fixture::start().await;
+    let ten = ["1", "2", "3", "4", "5", "6", "panic", "8", "9", "10"];
+    fixture.enqueue("Work", &ten).await;
+    fixture.settle().await;
+    assert_eq!(fixture.depth("Work"), (0, 10), "nothing of the batch is done with");
+    fixture.run.advance(Duration::from_secs(31)).await.unwrap();
+    fixture.settle().await;
+    fixture.run.advance(Duration::from_secs(31)).await.unwrap();
+    fixture.settle().await;
+    assert_eq!((fixture.depth("Work").0, fixture.depth("Dead").0), (0, 10), "received twice, then dead letters");
+    fixture.enqueue("Work", &["another"]).await;
+    fixture.settle().await;
+    assert_eq!(fixture.depth("Work"), (0, 0), "the function is there again");
+}
+
+#[tokio::test]
 async fn batches_run_side_by_side() {
     let fixture = Fixture::start().await;
     let began = std::time::Instant::now();

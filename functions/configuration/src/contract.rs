@@ -1,0 +1,112 @@
+//! What the function's routes take and answer, for the OpenAPI document. The examples are seed S2's.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use tenday_api::ErrorCode;
+use tenday_api::openapi::{Operation, Section};
+use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
+use tenday_model::ids::RequestId;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::answers::{Deleted, OneConfiguration};
+use crate::bodies::{Change, Create};
+
+fn example(changes: &Value) -> Value {
+    let mut configuration = json!({
+        "id": "CFG-019aa7f2-9f1c-7c3e-8a4d-5b6e7f809102",
+        "webhookIds": [],
+        "dateFormat": "ISO",
+        "type": "plaid",
+        "name": "My developer configuration",
+        "ipAllowlist": [],
+    });
+    if let (Some(configuration), Some(changes)) = (configuration.as_object_mut(), changes.as_object()) {
+        configuration.extend(changes.clone());
+    }
+    json!({ "configuration": configuration })
+}
+
+pub(crate) fn view() -> Operation {
+    let shown = example(&json!({
+        "webhookIds": ["WBK-019aa7f3-1a2b-7d4c-9e5f-60718293a4b5"],
+        "ipAllowlist": ["123.40.21.1"],
+    }));
+    Operation::new(Section::Configuration, "viewConfiguration", "View the configuration")
+        .scope::<ConfigurationRead>()
+        .answer::<OneConfiguration>(StatusCode::OK, "The configuration", shown)
+        .errors(&[ErrorCode::ConfigurationNotFound])
+}
+
+pub(crate) fn create() -> Operation {
+    Operation::new(Section::Configuration, "createConfiguration", "Create the configuration")
+        .description("A developer has one. A second one is a 409.")
+        .scope::<ConfigurationWrite>()
+        .body::<Create>(&[(
+            "plaid",
+            json!({ "type": "plaid", "name": "my developer configuration", "ipAllowlist": [] }),
+        )])
+        .body_errors()
+        .answer::<OneConfiguration>(
+            StatusCode::CREATED,
+            "The configuration that was made",
+            example(&json!({ "name": "my developer configuration" })),
+        )
+        .errors(&[ErrorCode::ConfigurationExists])
+}
+
+pub(crate) fn change() -> Operation {
+    let changed = json!({ "type": "yodlee", "ipAllowlist": ["123.40.21.1"], "dateFormat": "unix" });
+    Operation::new(Section::Configuration, "changeConfiguration", "Change the configuration")
+        .description(
+            "A change of type changes the payloads, the date format, the retry schedule and the signature headers of \
+             everything that is delivered from then on.",
+        )
+        .scope::<ConfigurationWrite>()
+        .body::<Change>(&[("yodlee", changed.clone())])
+        .body_errors()
+        .answer::<OneConfiguration>(StatusCode::OK, "The configuration as it is now", example(&changed))
+        .errors(&[ErrorCode::ConfigurationNotFound, ErrorCode::ConfigurationChanged, ErrorCode::AllowlistInUse])
+}
+
+pub(crate) fn delete() -> Operation {
+    Operation::new(Section::Configuration, "deleteConfiguration", "Delete the configuration")
+        .description(
+            "Cancels all webhooks and forgets the allowlist, for good. The configuration itself can be restored for \
+             ten days.",
+        )
+        .scope::<ConfigurationWrite>()
+        .answer::<Deleted>(
+            StatusCode::OK,
+            "The configuration is deleted",
+            json!({ "requestId": "REQ-019aa7f4-77aa-7b2e-8c3d-4e5f60718293" }),
+        )
+        .errors(&[ErrorCode::ConfigurationNotFound, ErrorCode::ConfigurationChanged])
+}
+
+pub(crate) fn restore() -> Operation {
+    Operation::new(Section::Configuration, "restoreConfiguration", "Restore the deleted configuration")
+        .description("Within ten days. It comes back without its allowlist and its webhooks.")
+        .scope::<ConfigurationWrite>()
+        .path::<RequestId>("requestId", "The `requestId` of the answer to the deletion")
+        .answer::<OneConfiguration>(StatusCode::OK, "The configuration is back", example(&json!({})))
+        .errors(&[ErrorCode::DeletionNotFound, ErrorCode::ConfigurationExists])
+}
+
+/// Any OpenAPI document.
+struct Document;
+
+impl PartialSchema for Document {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::Object).description(Some("An OpenAPI 3.1 document")).into()
+    }
+}
+
+impl ToSchema for Document {}
+
+pub(crate) fn document() -> Operation {
+    Operation::new(Section::Contract, "viewContract", "View this document")
+        .public()
+        .answer::<Document>(StatusCode::OK, "The OpenAPI document", json!({ "openapi": "3.1.0" }))
+        .never(ErrorCode::Internal)
+}

@@ -1,0 +1,161 @@
+//! What the function's routes take and answer, for the OpenAPI document. The examples are seed S3's where it has any.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use tenday_api::ErrorCode;
+use tenday_api::openapi::{Operation, Section};
+use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
+use tenday_model::event::EventStatus;
+use tenday_model::ids::{EventId, JobId, WebhookId};
+use utoipa::openapi::{ObjectBuilder, Type};
+
+use crate::answers::{AllReattempted, EventList, JobState, OneEvent, Response};
+
+const WEBHOOK: &str = "WBK-019aa7f3-1a2b-7d4c-9e5f-60718293a4b5";
+const UPDATE: &str = "UPD-019aa7f5-0b1c-7d2e-8f3a-4b5c6d7e8f90";
+const EVENT: &str = "EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg";
+const JOB: &str = "JOB-019aa7f6-2c3d-7e4f-8a5b-6c7d8e9f0a1b";
+
+fn operation(id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(Section::Events, id, summary)
+}
+
+fn paged(operation: Operation) -> Operation {
+    let limit = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(100));
+    operation
+        .query_of("limit", "The most events on a page; 25 unless given", limit.default(Some(json!(25))))
+        .query::<String>("cursor", "The `nextCursor` of the page before")
+}
+
+fn attempt() -> Value {
+    json!({
+        "time": "2021-02-05T10:15:02.120Z",
+        "milliseconds": 41,
+        "outcome": "http_status",
+        "responseCode": "503",
+        "responseBody": "Service Unavailable",
+        "manual": false,
+    })
+}
+
+fn event() -> Value {
+    json!({
+        "id": EVENT,
+        "webhookId": WEBHOOK,
+        "updateId": UPDATE,
+        "eventName": "DATA_UPDATES",
+        "status": "dropped",
+        "publishedTime": "2021-02-05T10:00:00.000Z",
+        "attemptCount": 1,
+        "lastAttempt": attempt(),
+        "nextAttemptTime": null,
+        "dropReason": "attempts_spent",
+        "droppedTime": "2021-02-05T10:15:02.120Z",
+        "expiresTime": "2021-02-15T10:15:02.120Z",
+    })
+}
+
+fn page() -> Value {
+    json!({ "events": [event()], "nextCursor": null })
+}
+
+fn response() -> Value {
+    json!({
+        "responseCode": "200",
+        "responseMessage": "OK",
+        "callbackUrl": "https://example.com/link-money/data-update-callback",
+        "eventName": "DATA_UPDATES",
+        "timeout": false,
+        "success": true,
+    })
+}
+
+pub(crate) fn history() -> Operation {
+    paged(operation("listEvents", "View a webhook's events").scope::<ConfigurationRead>())
+        .description("Those of the last ten days of which an attempt was made, newest first.")
+        .path::<WebhookId>("webhookId", "The webhook's id")
+        .query::<EventStatus>("status", "Only events that stand so")
+        .answer::<EventList>(StatusCode::OK, "One page of events", page())
+        .errors(&[ErrorCode::ConfigurationNotFound, ErrorCode::WebhookNotFound])
+}
+
+pub(crate) fn view() -> Operation {
+    let mut full = event();
+    full["attempts"] = json!([attempt()]);
+    full["payload"] = json!({ "webhook_type": "TRANSACTIONS", "webhook_code": "DEFAULT_UPDATE" });
+    operation("viewEvent", "View an event, its attempts and its payload")
+        .scope::<ConfigurationRead>()
+        .path::<EventId>("eventId", "The event's id, which its receiver gets as `webhook-id`")
+        .answer::<OneEvent>(StatusCode::OK, "The event", json!({ "event": full }))
+        .errors(&[ErrorCode::ConfigurationNotFound, ErrorCode::EventNotFound])
+}
+
+pub(crate) fn dropped() -> Operation {
+    paged(operation("listRetrievals", "View dropped events").scope::<ConfigurationRead>())
+        .description("Events whose automatic attempts are spent, newest first. Each is kept for ten days.")
+        .query::<WebhookId>("webhookId", "Only this webhook's")
+        .answer::<EventList>(StatusCode::OK, "One page of events", page())
+        .errors(&[ErrorCode::ConfigurationNotFound, ErrorCode::WebhookNotFound])
+}
+
+pub(crate) fn reattempt() -> Operation {
+    operation("reattempt", "Reattempt an event")
+        .description(
+            "Attempts it now, and answers what the receiver said. A 2xx ends the event; whatever else leaves it \
+             dropped, to be reattempted again.",
+        )
+        .scope::<ConfigurationWrite>()
+        .path::<EventId>("eventId", "The dropped event's id")
+        .answer::<Response>(StatusCode::OK, "The attempt was made; `success` says what came of it", response())
+        .errors(&[
+            ErrorCode::ConfigurationNotFound,
+            ErrorCode::EventNotFound,
+            ErrorCode::EventNotDropped,
+            ErrorCode::ReattemptInProgress,
+            ErrorCode::WebhookDisabled,
+            ErrorCode::UpdateInexpressible,
+        ])
+}
+
+pub(crate) fn reattempt_all() -> Operation {
+    operation("reattemptAll", "Reattempt all dropped events")
+        .description(
+            "As many as there is time for are answered in `responses`. The rest, if there is any, goes on as a job of \
+             its own, which `jobId` names.",
+        )
+        .scope::<ConfigurationWrite>()
+        .query::<WebhookId>("webhookId", "Only this webhook's")
+        .query::<String>("eventName", "Only events of this name")
+        .query::<String>("since", "Only events published at this ISO 8601 moment, or on this date, or later")
+        .query::<String>("until", "Only events published before this ISO 8601 moment, or on this date, or earlier")
+        .answer_with::<AllReattempted>(
+            StatusCode::OK,
+            "The attempts were made, or will be",
+            &[],
+            &[
+                ("all at once", json!({ "responses": [response()] })),
+                ("with a job for the rest", json!({ "responses": [response()], "jobId": JOB })),
+            ],
+        )
+        .errors(&[ErrorCode::ConfigurationNotFound, ErrorCode::WebhookNotFound, ErrorCode::EventNotFound])
+}
+
+pub(crate) fn job() -> Operation {
+    operation("viewJob", "See how far a job has come")
+        .scope::<ConfigurationRead>()
+        .path::<JobId>("jobId", "As the answer to `POST /configuration/webhooks/retrievals` said")
+        .answer::<JobState>(
+            StatusCode::OK,
+            "The job",
+            json!({
+                "jobId": JOB,
+                "status": "running",
+                "queued": 4200,
+                "succeeded": 1300,
+                "failed": 17,
+                "startedTime": "2021-02-05T12:00:20.000Z",
+                "finishedTime": null,
+            }),
+        )
+        .errors(&[ErrorCode::ConfigurationNotFound, ErrorCode::JobNotFound])
+}

@@ -1,0 +1,87 @@
+//! What the OpenAPI document says of the routes.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use tenday_api::ErrorCode;
+use tenday_api::openapi::{Operation, Section};
+use tenday_api::scopes::{LinksManage, LinksTest};
+use tenday_model::link::LinkId;
+
+use crate::bodies::{Fire, Fired, LinkAnswer, Register};
+
+fn operation(id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(Section::Links, id, summary)
+}
+
+fn registration() -> Value {
+    json!({
+        "developerId": "DEV-acme",
+        "environment": "sandbox",
+        "state": "connected",
+        "products": ["accounts", "transactions"],
+        "tags": ["user:1017"],
+    })
+}
+
+fn link() -> Value {
+    let mut link = registration();
+    link["id"] = json!("mk_eqkWN34UEoa2NxyALG8pcV");
+    link["errorCode"] = Value::Null;
+    json!({ "link": link })
+}
+
+pub(crate) fn register() -> Operation {
+    let mut in_error = registration();
+    in_error["state"] = json!("error");
+    in_error["errorCode"] = json!("auth_expired");
+    operation("putLink", "Register a link, or change one")
+        .description("Replaces the whole link. It cannot move to another developer, and a deleted one stays deleted.")
+        .scope::<LinksManage>()
+        .path::<LinkId>("id", "The link's id, which the platform makes.")
+        .body::<Register>(&[("connected", registration()), ("in an error state", in_error)])
+        .body_errors()
+        .answer::<LinkAnswer>(StatusCode::OK, "The link as it is now.", link())
+        .errors(&[ErrorCode::LinkDeleted, ErrorCode::LinkOfAnother])
+}
+
+pub(crate) fn view() -> Operation {
+    operation("getLink", "View a link")
+        .scope::<LinksManage>()
+        .path::<LinkId>("id", "The link's id.")
+        .answer::<LinkAnswer>(StatusCode::OK, "The link.", link())
+        .errors(&[ErrorCode::LinkNotFound, ErrorCode::LinkDeleted])
+}
+
+pub(crate) fn delete() -> Operation {
+    operation("deleteLink", "Delete a link")
+        .description("All that is left of it is that there was one: its id is never used again.")
+        .scope::<LinksManage>()
+        .path::<LinkId>("id", "The link's id.")
+        .answer_empty(StatusCode::NO_CONTENT, "It is deleted.")
+        .errors(&[ErrorCode::LinkNotFound, ErrorCode::LinkDeleted])
+}
+
+pub(crate) fn test() -> Operation {
+    let body = json!({ "webhook_event": "link.state_changed", "webhook_idempotency_key": "check-1" });
+    let answer = json!({ "delivery_token": "UPD-019dfd54-2a4b-7c1e-8d2f-0a1b2c3d4e5f" });
+    operation("testLinkEvent", "Fire a test event for a link")
+        .description(
+            "It goes to every webhook that subscribes to it, in MoneyKit's shape and with `MoneyKit-Signature`. The end \
+             user must have permitted accounts for `link.state_changed`, and transactions for the other two. \
+             `product.state_changed` is another name of `link.product_refresh`. At most 5 a second.",
+        )
+        .scope::<LinksTest>()
+        .never(ErrorCode::InsufficientScope)
+        .path::<LinkId>("id", "The link's id.")
+        .body::<Fire>(&[("event", body)])
+        .body_errors()
+        .answer::<Fired>(StatusCode::OK, "The event is on its way.", answer)
+        .errors(&[
+            ErrorCode::LinkBadConfig,
+            ErrorCode::LinkUnauthorized,
+            ErrorCode::LinkForbidden,
+            ErrorCode::LinkNotFound,
+            ErrorCode::LinkDeleted,
+            ErrorCode::LinkBadState,
+        ])
+}

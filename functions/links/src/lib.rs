@@ -1,0 +1,162 @@
+//! Links, which the platform registers, and the test events that developers fire for them (seed S0).
+
+mod bodies;
+mod contract;
+mod test_event;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{FromRef, FromRequestParts, State};
+use http::StatusCode;
+use http::request::Parts;
+use tenday_api::scopes::{LinksManage, LinksTest};
+use tenday_api::{Api, ApiError, Body, Developer, ErrorCode, Path, Platform, RateLimit, RateLimiter};
+use tenday_model::link::{Link, LinkId};
+use tenday_store::{Aws, Environment, Events, Links, Publishing, Queue, Registered, Settings, Updates};
+
+use bodies::{Fire, Fired, LinkAnswer, Register};
+
+/// Test events are for people at work, and each of them is a request to somebody's server.
+const TEST_EVENTS: RateLimit = RateLimit { per_second: 5, burst: 5 };
+
+struct Functions {
+    api: Api,
+    settings: Settings,
+    links: Links,
+    publishing: Publishing,
+    test_events: RateLimiter,
+}
+
+#[derive(Clone)]
+struct Shared(Arc<Functions>);
+
+impl FromRef<Shared> for Api {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.0.api.clone()
+    }
+}
+
+/// Runs the function.
+///
+/// # Errors
+/// When the environment is incomplete or Lambda's runtime API fails.
+pub async fn run() -> Result<(), lambda_http::Error> {
+    let mut environment = Environment::new();
+    let aws = Aws::from_environment(&mut environment);
+    let settings_table = environment.text("SETTINGS_TABLE");
+    let events_table = environment.text("EVENTS_TABLE");
+    let events = Events::new(&aws, settings_table.clone(), events_table.clone());
+    let updates = Updates::new(&aws, events_table);
+    let deliveries = Queue::new(&aws, environment.text("DELIVERIES_QUEUE_URL"));
+    let functions = Functions {
+        api: Api::from_environment(&mut environment, &aws),
+        settings: Settings::new(&aws, settings_table.clone()),
+        links: Links::new(&aws, settings_table),
+        publishing: Publishing::new(events, updates, deliveries),
+        test_events: RateLimiter::new(TEST_EVENTS),
+    };
+    environment.finish()?;
+    functions.api.warm().await;
+    tenday_api::serve(router().with_state(Shared(Arc::new(functions)))).await
+}
+
+tenday_api::routes! { Shared:
+    put "/links/{id}" register, contract::register();
+    get "/links/{id}" view, contract::view();
+    delete "/links/{id}" delete, contract::delete();
+    post "/webhooks/test/link/{id}" test, contract::test();
+}
+
+/// A developer's client that may fire test events. The seed documents a 401 for one that may not, where every other
+/// route answers 403.
+struct Tester(Developer<LinksTest>);
+
+impl FromRequestParts<Shared> for Tester {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, ApiError> {
+        let developer = Developer::from_request_parts(parts, state).await;
+        developer.map(Self).map_err(|error| match error.code() {
+            ErrorCode::InsufficientScope => error.recoded(ErrorCode::Unauthorized),
+            _ => error,
+        })
+    }
+}
+
+async fn register(
+    State(Shared(functions)): State<Shared>,
+    _platform: Platform<LinksManage>,
+    Path(id): Path<String>,
+    body: Body<Register>,
+) -> Result<Json<LinkAnswer>, ApiError> {
+    let link = body.value.link(&id)?;
+    functions.put(&link).await?;
+    Ok(Json(link.into()))
+}
+
+async fn view(
+    State(Shared(functions)): State<Shared>,
+    _platform: Platform<LinksManage>,
+    Path(id): Path<String>,
+) -> Result<Json<LinkAnswer>, ApiError> {
+    let link = functions.find(&id).await?;
+    if link.is_deleted() {
+        return Err(deleted());
+    }
+    Ok(Json(link.into()))
+}
+
+async fn delete(
+    State(Shared(functions)): State<Shared>,
+    _platform: Platform<LinksManage>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    let link = functions.find(&id).await?;
+    functions.put(&link.deleted()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn test(
+    State(Shared(functions)): State<Shared>,
+    Tester(developer): Tester,
+    Path(id): Path<String>,
+    body: Body<Fire>,
+) -> Result<Json<Fired>, ApiError> {
+    functions.test_events.take(&developer.client, functions.api.now())?;
+    let key = body.value.key()?;
+    let link = functions.find(&id).await?;
+    if link.developer != developer.id {
+        return Err(ApiError::new(ErrorCode::LinkUnauthorized, "Unauthorized link access."));
+    }
+    let delivery_token = functions.fire(&link, body.value.webhook_event, key).await?;
+    Ok(Json(Fired { delivery_token }))
+}
+
+impl Functions {
+    /// A link by its id, whoever's it is; a deleted one, too.
+    async fn find(&self, id: &str) -> Result<Link, ApiError> {
+        // What is not even an id is the id of no link.
+        let id: LinkId = id.parse().map_err(|_| not_found())?;
+        self.links.find(&id).await?.ok_or_else(not_found)
+    }
+
+    async fn put(&self, link: &Link) -> Result<(), ApiError> {
+        match self.links.put(link).await? {
+            Registered::Done => Ok(()),
+            Registered::Deleted => Err(deleted()),
+            Registered::OfAnother => Err(ApiError::new(
+                ErrorCode::LinkOfAnother,
+                "The link belongs to another developer, and cannot move. A link's id is never used twice.",
+            )),
+        }
+    }
+}
+
+fn not_found() -> ApiError {
+    ApiError::new(ErrorCode::LinkNotFound, "Link not found.")
+}
+
+fn deleted() -> ApiError {
+    ApiError::new(ErrorCode::LinkDeleted, "Link deleted.")
+}

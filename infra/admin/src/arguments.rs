@@ -1,0 +1,119 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use tenday_model::ids::{ClientId, DeveloperId};
+
+use crate::place::Place;
+
+/// Creates, lists and revokes the API clients of a Tenday deployment, with your own AWS credentials
+///
+/// A client asks POST /auth/token for access tokens with its id and secret. A developer's client acts for that
+/// developer alone; a developer exists from their first client on. The platform's clients publish updates and manage
+/// links for all developers.
+///
+/// Needs dynamodb:GetItem, PutItem, DeleteItem and Query on the settings table.
+#[derive(Debug, Parser)]
+#[command(name = "tenday-admin", version)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Who may ask for access tokens
+    #[command(subcommand)]
+    Clients(ClientsCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClientsCommand {
+    /// Create a client and show its secret, once
+    ///
+    /// To replace a secret, create a second client, change over to it, and revoke the first.
+    Create {
+        #[command(flatten)]
+        owner: Owner,
+        /// What its tokens may be used for; may be given several times [default: all that its owner may]
+        ///
+        /// A developer's: configuration:read, configuration:write, links:test.
+        /// The platform's: updates:publish, links:manage.
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
+    },
+    /// List the clients of a developer or of the platform, oldest first
+    List {
+        #[command(flatten)]
+        owner: Owner,
+    },
+    /// Revoke clients: they get no tokens any more
+    ///
+    /// Access tokens that were given out before hold until they expire, within an hour.
+    Revoke {
+        #[arg(required = true, value_name = "CLI-…")]
+        ids: Vec<ClientId>,
+    },
+}
+
+/// Whose clients.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Owner {
+    /// A developer's client
+    #[arg(long, value_name = "DEV-…")]
+    pub(crate) developer: Option<DeveloperId>,
+    /// The platform's client
+    #[arg(long)]
+    pub(crate) platform: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(std::iter::once("tenday-admin").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_client_has_exactly_one_owner() {
+        assert!(parse("clients create --developer DEV-a").is_ok());
+        assert!(parse("clients create --platform").is_ok());
+        assert!(parse("clients create").is_err());
+        assert!(parse("clients create --developer DEV-a --platform").is_err());
+        assert!(parse("clients create --developer acme").is_err());
+        assert!(parse("clients revoke").is_err());
+        assert!(parse("clients revoke acme").is_err());
+    }
+
+    #[test]
+    fn a_local_run_is_found_where_it_listens_by_default() {
+        let local = |line: &str| parse(line).unwrap().place.local;
+        assert_eq!(local("clients list --platform"), None);
+        assert_eq!(local("clients list --local --platform").as_deref(), Some("http://127.0.0.1:4310"));
+        assert_eq!(local("--local clients list --platform").as_deref(), Some("http://127.0.0.1:4310"));
+        assert_eq!(local("clients list --platform --local=http://127.0.0.1:1").as_deref(), Some("http://127.0.0.1:1"));
+    }
+
+    #[test]
+    fn the_help_names_every_scope() {
+        let mut command = Arguments::command();
+        let clients = command.find_subcommand_mut("clients").unwrap();
+        let help = clients.find_subcommand_mut("create").unwrap().render_long_help().to_string();
+        for scope in tenday_api::scopes::DEVELOPER.iter().chain(&tenday_api::scopes::PLATFORM) {
+            assert!(help.contains(scope), "{scope}");
+        }
+    }
+}

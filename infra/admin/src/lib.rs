@@ -1,0 +1,103 @@
+//! The operator's way in: who may ask for a token, for whom, and for what. There is no route for this, so nothing that
+//! faces the internet can make a client; it takes the operator's own AWS credentials on the settings table.
+//!
+//! [`run`] is the whole command, so that tests drive it as a person does.
+
+mod arguments;
+mod clients;
+mod error;
+mod place;
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use clap::Parser;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tenday_store::Client;
+
+use arguments::{Arguments, ClientsCommand, Command, Owner};
+use clients::created_at;
+pub use error::AdminError;
+
+/// Runs one command.
+///
+/// # Errors
+/// When the arguments make no sense, the table cannot be reached, or there is no such client.
+pub async fn run<I, T>(arguments: I, output: &mut impl Write) -> Result<(), AdminError>
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    let Arguments { place, json, command: Command::Clients(command) } = Arguments::try_parse_from(arguments)?;
+    match command {
+        ClientsCommand::Create { owner, scopes } => {
+            // What is wrong with the arguments is said before anything is asked of AWS.
+            let (client, secret) = clients::new(owner.developer, &scopes)?;
+            place.clients().await?.put(&client).await?;
+            if json {
+                let mut shown = view(&client);
+                shown["clientSecret"] = secret.into();
+                writeln!(output, "{shown:#}")?;
+            } else {
+                writeln!(output, "client_id      {}", client.id)?;
+                writeln!(output, "client_secret  {secret}")?;
+                writeln!(output, "owner          {}", owner_of(&client))?;
+                writeln!(output, "scopes         {}", client.scopes.join(" "))?;
+                writeln!(output, "\nThe secret is shown this once: only a digest of it is kept.")?;
+            }
+        }
+        ClientsCommand::List { owner: Owner { developer, .. } } => {
+            let found = place.clients().await?.list(developer.as_ref()).await?;
+            if json {
+                writeln!(output, "{:#}", found.iter().map(view).collect::<Value>())?;
+            } else {
+                for client in &found {
+                    let created = created_at(&client.id).map_or_else(|| "-".to_owned(), |at| format!("{at:.0}"));
+                    writeln!(output, "{}  {created}  {}", client.id, client.scopes.join(" "))?;
+                }
+            }
+        }
+        ClientsCommand::Revoke { ids } => {
+            let clients = place.clients().await?;
+            let mut revoked = Vec::new();
+            let mut missing = Vec::new();
+            for id in ids {
+                match clients.get(&id).await? {
+                    Some(client) => {
+                        clients.delete(&client).await?;
+                        if !json {
+                            writeln!(output, "revoked {} of {}", client.id, owner_of(&client))?;
+                        }
+                        revoked.push(client.id);
+                    }
+                    None => missing.push(id),
+                }
+            }
+            if json {
+                writeln!(output, "{:#}", json!({ "revoked": revoked }))?;
+            } else if !revoked.is_empty() {
+                let minutes = tenday_api::LIFETIME / 60;
+                writeln!(output, "Access tokens that were given out before hold for up to {minutes} minutes.")?;
+            }
+            if !missing.is_empty() {
+                return Err(AdminError::NoSuchClients(missing));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn view(client: &Client) -> Value {
+    let created: Option<Timestamp> = created_at(&client.id);
+    json!({
+        "clientId": client.id,
+        "developerId": client.developer,
+        "scopes": client.scopes,
+        "createdAt": created.map(|at| format!("{at:.0}")),
+    })
+}
+
+fn owner_of(client: &Client) -> &str {
+    client.developer.as_ref().map_or("the platform", |developer| developer.as_str())
+}

@@ -1,0 +1,20 @@
+//! `tenday-admin`: the operator's way in. What it does is in the library.
+
+use std::{io::Write as _, process::ExitCode};
+
+use tenday_admin::{AdminError, run};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let mut output = std::io::stdout().lock();
+    match run(std::env::args_os(), &mut output).await {
+        Ok(()) => ExitCode::SUCCESS,
+        // Help among them, which is no failure.
+        Err(AdminError::Usage(usage)) => usage.exit(),
+        Err(error) => {
+            // Nobody to tell it to is not another error.
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Which deployment's settings table is worked on: one on AWS, or a local run's.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::provider::ProvideCredentials;
+use bytes::Bytes;
+use clap::Args;
+use http::{StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use tenday_store::{Aws, Clients};
+
+use crate::error::AdminError;
+
+/// How long a local run has to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+const LARGEST_ANSWER: usize = 64 * 1024;
+
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// The deployment's settings table: its stack's output SettingsTableName
+    #[arg(long, global = true, env = "SETTINGS_TABLE", value_name = "NAME")]
+    settings_table: Option<String>,
+    /// The deployment's region [default: the profile's]
+    #[arg(long, global = true)]
+    region: Option<String>,
+    /// The profile of your AWS configuration whose credentials are used; single sign-on works too
+    #[arg(long, global = true)]
+    profile: Option<String>,
+    /// Work on a local run (`cargo local`) instead [default URL: http://127.0.0.1:4310]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        num_args = 0..=1,
+        // Else the URL could be taken for a command.
+        require_equals = true,
+        default_missing_value = "http://127.0.0.1:4310"
+    )]
+    pub(crate) local: Option<String>,
+}
+
+impl Place {
+    pub(crate) async fn clients(self) -> Result<Clients, AdminError> {
+        if let Some(url) = self.local {
+            let url = url.trim_end_matches('/');
+            let endpoint = ask(url, "endpoint", "endpointUrl").await?;
+            return Ok(Clients::new(&Aws::at(&endpoint), ask(url, "outputs", "SettingsTableName").await?));
+        }
+        let table = self.settings_table.filter(|table| !table.is_empty()).ok_or(AdminError::NoTable)?;
+        let mut config = aws_config::defaults(BehaviorVersion::latest());
+        if let Some(profile) = self.profile {
+            config = config.profile_name(profile);
+        }
+        if let Some(region) = self.region {
+            config = config.region(Region::new(region));
+        }
+        let config = config.load().await;
+        if config.region().is_none() {
+            return Err(AdminError::NoRegion);
+        }
+        // Asked for ahead, to be told in fewer words than a call would fail with.
+        if let Some(provider) = config.credentials_provider() {
+            let found = provider.provide_credentials().await;
+            found.map_err(|error| AdminError::NoCredentials { cause: chain(&error) })?;
+        }
+        Ok(Clients::new(&Aws::from_config(config), table))
+    }
+}
+
+/// Something that a local run tells of itself.
+async fn ask(url: &str, what: &str, field: &str) -> Result<String, AdminError> {
+    let failed = |cause: String| AdminError::Local { url: url.to_owned(), cause };
+    let uri: Uri = format!("{url}/_local/{what}").parse().map_err(|error| failed(format!("not a URL: {error}")))?;
+    let client = HttpClient::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+    let answer = async {
+        let response = client.get(uri).await.map_err(|error| failed(chain(&error)))?;
+        if response.status() != StatusCode::OK {
+            return Err(failed(format!("it answers {what} with {}", response.status())));
+        }
+        let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await;
+        Ok(body.map_err(|error| failed(error.to_string()))?.to_bytes())
+    };
+    let body = tokio::time::timeout(PATIENCE, answer).await.map_err(|_| failed("it takes too long".to_owned()))??;
+    let answer: Value = serde_json::from_slice(&body).map_err(|error| failed(error.to_string()))?;
+    answer[field].as_str().map(str::to_owned).ok_or_else(|| failed(format!("it has no {field}")))
+}
+
+/// An error with its causes: the outermost alone only says that it failed.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,606 @@
+"""What must hold for template.yaml beyond what the linters see, checked on the template as SAM expands it.
+
+`sam validate` knows SAM's grammar, cfn-lint each resource's schema, checkov general rules of security. None of them
+knows that a queue must outwait the function that reads it, or that a route without a slash deploys to nothing. Each
+rule below says such a thing, and carries the mistakes that it must catch: `--self-test` plants every one of them in
+a copy of the template and fails if its rule stays silent, so no rule can rot into one that always passes.
+
+    template.py TEMPLATE [--expanded FILE]   check; write the expanded template, for cfn-lint and checkov
+    template.py TEMPLATE --self-test         plant each mistake
+    template.py TEMPLATE --skips             the checkov rules that the template's Metadata skips, comma-separated
+
+Runs in the environment of requirements-sam.txt, without an account and without a network.
+"""
+
+import argparse
+import copy
+import json
+import logging
+import os
+import re
+import sys
+from collections import Counter
+
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+
+from samtranslator.translator.transform import transform  # noqa: E402
+from samtranslator.yaml_helper import yaml_parse  # noqa: E402
+
+# It would complain at every expansion that nobody collects its metrics.
+logging.getLogger("samtranslator.metrics.metrics").setLevel(logging.ERROR)
+
+FUNCTION, MAPPING = "AWS::Lambda::Function", "AWS::Lambda::EventSourceMapping"
+QUEUE, TABLE, ROLE, KEY = "AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::IAM::Role", "AWS::KMS::Key"
+API, STAGE = "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage"
+
+DAY = 86_400
+ANY = "x-amazon-apigateway-any-method"
+METHODS = {"get", "post", "put", "patch", "delete", "head", "options", ANY}
+# Only a local run sets these: one lets callbacks go to loopback, the others replace AWS and the clock. Lambda's own
+# AWS_ENDPOINT_URL_<SERVICE> would do the same for one service.
+LOCAL_ONLY = re.compile(r"TENDAY_LOCAL|TENDAY_CLOCK|AWS_ENDPOINT_URL")
+# Log lines, and the polling of queues: what SAM itself attaches. Anything else is to be written out.
+MANAGED_POLICIES = {"AWSLambdaBasicExecutionRole", "AWSLambdaSQSQueueExecutionRole", "AWSLambdaVPCAccessExecutionRole"}
+# What the longest attempt leaves of an invocation for reading, claiming and recording it.
+AROUND_AN_ATTEMPT = 5
+
+
+class NoPolicies:
+    """SAM's loader of AWS's managed policies, which would ask an account. Ours are spelled out."""
+
+    def load(self):
+        return {}
+
+
+def expand(source):
+    """The template that CloudFormation would see."""
+    source = copy.deepcopy(source)
+    for resource in source["Resources"].values():
+        if resource.get("Type") == "AWS::Serverless::Function":
+            # `sam package` would put an address of S3 here.
+            resource["Properties"]["CodeUri"] = "s3://bucket/key"
+    return transform(source, {}, NoPolicies())
+
+
+class Template:
+    """An expanded template, its parameters at their defaults."""
+
+    def __init__(self, source, expanded):
+        self.source = source
+        self.expanded = expanded
+        self.parameters = expanded.get("Parameters", {})
+        self.resources = expanded["Resources"]
+
+    def of(self, kind):
+        return {name: r for name, r in self.resources.items() if r["Type"] == kind}
+
+    def value(self, node):
+        """`node` without `Ref` to a parameter and without `If`; other functions stay as they are."""
+        if isinstance(node, list):
+            return [self.value(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if len(node) == 1:
+            (function, argument), = node.items()
+            if function == "Ref" and argument in self.parameters:
+                return self.parameters[argument].get("Default")
+            if function == "Fn::If":
+                condition, then, otherwise = argument
+                return self.value(then if self.holds({"Condition": condition}) else otherwise)
+        return {key: self.value(item) for key, item in node.items()}
+
+    def holds(self, condition):
+        (function, argument), = condition.items()
+        match function:
+            case "Condition":
+                return self.holds(self.expanded["Conditions"][argument])
+            case "Fn::Equals":
+                left, right = (self.value(side) for side in argument)
+                return str(left) == str(right)
+            case "Fn::Not":
+                return not self.holds(argument[0])
+            case "Fn::And":
+                return all(self.holds(each) for each in argument)
+            case "Fn::Or":
+                return any(self.holds(each) for each in argument)
+        raise ValueError(f"a condition with {function}, which is not understood here")
+
+    def get(self, name, *path, default=None):
+        """A property of a resource, resolved."""
+        node = self.resources[name].get("Properties", {})
+        for key in path:
+            node = node.get(key) if isinstance(node, dict) else None
+            if node is None:
+                return default
+        return self.value(node)
+
+    def named(self, reference):
+        """The logical id that `Ref` or `GetAtt` names."""
+        if isinstance(reference, dict):
+            if "Ref" in reference:
+                return reference["Ref"]
+            if "Fn::GetAtt" in reference:
+                target = reference["Fn::GetAtt"]
+                return (target if isinstance(target, list) else target.split("."))[0]
+        return None
+
+    def routes(self):
+        """(path, method, function, operation) of every route."""
+        for api in self.of(API):
+            for path, methods in self.get(api, "Body", "paths", default={}).items():
+                for method, operation in methods.items():
+                    if method == "parameters":
+                        continue
+                    uri = json.dumps(operation.get("x-amazon-apigateway-integration", {}).get("uri", ""))
+                    function = re.search(r"\$\{(\w+)\.Arn\}", uri)
+                    yield path, method, function and function[1], operation
+
+    def mappings(self):
+        """(name, queue, function) of everything that a queue invokes."""
+        for name in self.of(MAPPING):
+            yield name, self.named(self.get(name, "EventSourceArn")), self.named(self.get(name, "FunctionName"))
+
+    def dead_letters(self):
+        """(queue, its dead-letter queue)."""
+        for name in self.of(QUEUE):
+            if target := self.get(name, "RedrivePolicy", "deadLetterTargetArn"):
+                yield name, self.named(target)
+
+    def statements(self):
+        """(role, statement) of every inline and attached policy."""
+        for name in self.of(ROLE):
+            for policy in self.get(name, "Policies", default=[]):
+                for statement in listed(policy["PolicyDocument"]["Statement"]):
+                    yield name, statement
+        for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"):
+            for name in self.of(kind):
+                for statement in listed(self.get(name, "PolicyDocument", "Statement")):
+                    yield name, statement
+
+
+def listed(one_or_many):
+    return one_or_many if isinstance(one_or_many, list) else [one_or_many]
+
+
+# ------------------------------------------------------------------------------------------------------------- rules
+
+RULES = []
+
+
+def rule(says, *mistakes):
+    """Registers a rule: a generator of complaints, and the mistakes in the template that it must complain about."""
+
+    def register(check):
+        RULES.append((says, check, mistakes))
+        return check
+
+    return register
+
+
+# Finding the places to plant a mistake in, by what they are: the names may change.
+
+
+def functions(source):
+    return {n: r for n, r in source["Resources"].items() if r["Type"] == "AWS::Serverless::Function"}
+
+
+def first(source, kind, where=lambda properties: True):
+    return next(r for r in source["Resources"].values() if r["Type"] == kind and where(r.get("Properties", {})))
+
+
+def event(source, kind, where=lambda properties: True):
+    return next(
+        event["Properties"]
+        for function in functions(source).values()
+        for event in function["Properties"].get("Events", {}).values()
+        if event["Type"] == kind and where(event["Properties"])
+    )
+
+
+def route(**changes):
+    return lambda source: event(source, "HttpApi").update(changes)
+
+
+def mapping(**changes):
+    return lambda source: event(source, "SQS").update(changes)
+
+
+def unmapped(key):
+    return lambda source: event(source, "SQS").pop(key)
+
+
+def has_dead_letters(properties):
+    return "RedrivePolicy" in properties
+
+
+def queue(**changes):
+    return lambda source: first(source, QUEUE, has_dead_letters)["Properties"].update(changes)
+
+
+def receives(count):
+    def plant(source):
+        first(source, QUEUE, has_dead_letters)["Properties"]["RedrivePolicy"]["maxReceiveCount"] = count
+
+    return plant
+
+
+def dead_letter_queue(**changes):
+    return lambda source: first(source, QUEUE, lambda p: not has_dead_letters(p))["Properties"].update(changes)
+
+
+def table(**changes):
+    return lambda source: first(source, TABLE)["Properties"].update(changes)
+
+
+def function(**changes):
+    return lambda source: next(iter(functions(source).values()))["Properties"].update(changes)
+
+
+def variable(name, value):
+    def plant(source):
+        next(iter(functions(source).values()))["Properties"]["Environment"]["Variables"][name] = value
+
+    return plant
+
+
+def grant(**changes):
+    def plant(source):
+        next(iter(functions(source).values()))["Properties"]["Policies"][0]["Statement"][0].update(changes)
+
+    return plant
+
+
+def grant_to_scheduler(**changes):
+    def plant(source):
+        first(source, ROLE)["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0].update(changes)
+
+    return plant
+
+
+def without(section, *path):
+    def plant(source):
+        node = source["Resources"][section(source)]
+        for key in path[:-1]:
+            node = node[key]
+        del node[path[-1]]
+
+    return plant
+
+
+def name_of(kind, where=lambda properties: True):
+    return lambda source: next(
+        n for n, r in source["Resources"].items() if r["Type"] == kind and where(r.get("Properties", {}))
+    )
+
+
+@rule("a route's path starts with a slash, and its parameters are whole segments",
+      route(Path="configuration"), route(Path="/configuration/{id"), route(Path="/configuration/a{id}"))
+def paths(template):
+    for path, method, _, _ in template.routes():
+        if path == "$default":
+            continue
+        segment = r"/(?:[A-Za-z0-9._~-]+|\{[A-Za-z0-9._-]+\+?\})"
+        if not re.fullmatch(f"(?:{segment})+|/", path):
+            yield f"{method.upper()} {path}: not a path that API Gateway matches"
+
+
+@rule("a route's method is one that HTTP has", route(Method="FETCH"), route(Method="GETT"))
+def methods(template):
+    for path, method, _, _ in template.routes():
+        if method not in METHODS:
+            yield f"{path}: no such method as {method.upper()}"
+
+
+@rule("every route reaches a function of this template, by payload version 2.0", route(PayloadFormatVersion="1.0"))
+def integrations(template):
+    for path, method, target, operation in template.routes():
+        if target not in template.of(FUNCTION):
+            yield f"{method.upper()} {path}: reaches {target}"
+        version = operation.get("x-amazon-apigateway-integration", {}).get("payloadFormatVersion")
+        if version != "2.0":
+            yield f"{method.upper()} {path}: payload version {version}"
+
+
+@rule("whatever no route takes is answered by us, so that a 404 has our error body",
+      lambda source: event(source, "HttpApi", lambda p: p["Path"] == "$default").update(Path="/none"))
+def default_route(template):
+    if not any(path == "$default" for path, *_ in template.routes()):
+        yield "there is no $default route"
+
+
+@rule("a function behind a route answers before API Gateway's 30 seconds are over", function(Timeout=30))
+def api_timeouts(template):
+    for name in sorted({target for _, _, target, _ in template.routes() if target}):
+        if name in template.resources and template.get(name, "Timeout", default=3) > 29:
+            yield f"{name}: Timeout {template.get(name, 'Timeout')}"
+
+
+@rule("every stage has a limit of its own, so that one caller cannot use up the account's",
+      without(name_of("AWS::Serverless::HttpApi"), "Properties", "DefaultRouteSettings"))
+def throttles(template):
+    for name in template.of(STAGE):
+        for limit in ("ThrottlingRateLimit", "ThrottlingBurstLimit"):
+            if not template.get(name, "DefaultRouteSettings", limit):
+                yield f"{name}: no {limit}"
+
+
+@rule("a batch of more than 10 messages has a window to gather in, and both are within what SQS gives",
+      mapping(BatchSize=100), mapping(BatchSize=10_001, MaximumBatchingWindowInSeconds=1),
+      mapping(MaximumBatchingWindowInSeconds=301), mapping(BatchSize=0))
+def batches(template):
+    for name, _, _ in template.mappings():
+        size = template.get(name, "BatchSize", default=10)
+        window = template.get(name, "MaximumBatchingWindowInSeconds", default=0)
+        if not 1 <= size <= 10_000 or not 0 <= window <= 300:
+            yield f"{name}: BatchSize {size}, MaximumBatchingWindowInSeconds {window}"
+        elif size > 10 and window == 0:
+            yield f"{name}: BatchSize {size} without MaximumBatchingWindowInSeconds"
+
+
+@rule("one message's failure is that message's alone",
+      unmapped("FunctionResponseTypes"), mapping(FunctionResponseTypes=["ReportBatchItemFailure"]))
+def partial_failures(template):
+    for name, _, _ in template.mappings():
+        if template.get(name, "FunctionResponseTypes") != ["ReportBatchItemFailures"]:
+            yield f"{name}: FunctionResponseTypes is not [ReportBatchItemFailures]"
+
+
+@rule("every queue's consumers have a ceiling, so that a flood cannot use up the account's concurrency",
+      unmapped("ScalingConfig"), mapping(ScalingConfig={"MaximumConcurrency": 1}))
+def concurrency(template):
+    for name, _, _ in template.mappings():
+        limit = template.get(name, "ScalingConfig", "MaximumConcurrency")
+        # A parameter's default is text or number, as it was written.
+        if limit is None or not 2 <= int(limit) <= 1000:
+            yield f"{name}: MaximumConcurrency {limit}"
+
+
+@rule("a message stays invisible for six of its consumer's timeouts and the window, as AWS advises",
+      queue(VisibilityTimeout=30), dead_letter_queue(VisibilityTimeout=30),
+      mapping(MaximumBatchingWindowInSeconds=60), lambda source: [
+          f["Properties"].update(Timeout=600) for f in functions(source).values()
+          if any(e["Type"] == "SQS" for e in f["Properties"].get("Events", {}).values())])
+def visibility(template):
+    for name, source, target in template.mappings():
+        if source not in template.of(QUEUE) or target not in template.of(FUNCTION):
+            yield f"{name}: its queue or its function is not of this template"
+            continue
+        window = template.get(name, "MaximumBatchingWindowInSeconds", default=0)
+        least = 6 * template.get(target, "Timeout", default=3) + window
+        if template.get(source, "VisibilityTimeout", default=30) < least:
+            yield f"{source}: VisibilityTimeout is less than {least}, six timeouts of {target} and the window"
+
+
+@rule("a message is tried 5 to 100 times: fewer loses it to throttling, more hides our own fault for days",
+      receives(0), receives(1), receives(5000))
+def receive_counts(template):
+    for name, _ in template.dead_letters():
+        count = template.get(name, "RedrivePolicy", "maxReceiveCount")
+        if count is None or not 5 <= int(count) <= 100:
+            yield f"{name}: maxReceiveCount {count}"
+
+
+@rule("every queue that a function reads has a dead-letter queue, or is one, and dead letters are read too",
+      without(name_of(QUEUE, has_dead_letters), "Properties", "RedrivePolicy"),
+      lambda source: functions(source)["DeadLetters"]["Properties"]["Events"].popitem())
+def dead_letter_queues(template):
+    dead = {target for _, target in template.dead_letters()}
+    redriven = {name for name, _ in template.dead_letters()}
+    read = {source for _, source, _ in template.mappings()}
+    for name in sorted(read - dead - redriven, key=str):
+        yield f"{name}: no RedrivePolicy"
+    for name in sorted(dead - read, key=str):
+        yield f"{name}: no function reads it"
+
+
+@rule("a dead letter is kept for 14 days, and longer than the queue it came from keeps a message",
+      dead_letter_queue(MessageRetentionPeriod=345_600), queue(MessageRetentionPeriod=1_209_600))
+def retention(template):
+    for name, target in template.dead_letters():
+        kept = template.get(target, "MessageRetentionPeriod", default=4 * DAY)
+        if kept != 14 * DAY:
+            yield f"{target}: MessageRetentionPeriod {kept} is not 14 days"
+        # A message's age goes with it into the dead-letter queue.
+        if template.get(name, "MessageRetentionPeriod", default=4 * DAY) >= kept:
+            yield f"{name}: keeps messages as long as {target} does"
+
+
+@rule("both tables delete what has expired, by the attribute that the code writes",
+      without(name_of(TABLE), "Properties", "TimeToLiveSpecification"),
+      table(TimeToLiveSpecification={"AttributeName": "expires", "Enabled": True}),
+      table(TimeToLiveSpecification={"AttributeName": "expiresAt", "Enabled": False}))
+def time_to_live(template):
+    for name in template.of(TABLE):
+        if template.get(name, "TimeToLiveSpecification") != {"AttributeName": "expiresAt", "Enabled": True}:
+            yield f"{name}: TimeToLiveSpecification is not `expiresAt`, enabled"
+
+
+@rule("tables and the key outlive the stack, and a parameter protects the tables from deletion",
+      without(name_of(TABLE), "DeletionPolicy"), without(name_of(KEY), "UpdateReplacePolicy"),
+      table(DeletionProtectionEnabled=False))
+def kept(template):
+    for name, resource in {**template.of(TABLE), **template.of(KEY)}.items():
+        for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
+            if resource.get(policy) not in ("Retain", "RetainExceptOnCreate"):
+                yield f"{name}: {policy} is not Retain"
+    for name, resource in template.of(TABLE).items():
+        protected = resource["Properties"].get("DeletionProtectionEnabled")
+        if not isinstance(protected, dict) or "Fn::If" not in protected:
+            yield f"{name}: DeletionProtectionEnabled does not depend on a parameter"
+
+
+@rule("tables, queues and signing secrets are encrypted at rest, and their key is rotated",
+      queue(SqsManagedSseEnabled=False), table(SSESpecification={"SSEEnabled": False}),
+      lambda source: first(source, KEY)["Properties"].update(EnableKeyRotation=False))
+def encryption(template):
+    for name in template.of(QUEUE):
+        if template.get(name, "SqsManagedSseEnabled") is not True and not template.get(name, "KmsMasterKeyId"):
+            yield f"{name}: not encrypted"
+    for name in template.of(TABLE):
+        if template.get(name, "SSESpecification", "SSEEnabled") is not True:
+            yield f"{name}: not encrypted under a KMS key"
+    for name in template.of(KEY):
+        if template.get(name, "EnableKeyRotation") is not True:
+            yield f"{name}: not rotated"
+
+
+@rule("settings can be restored to any second of the last 35 days",
+      lambda source: [r["Properties"].pop("PointInTimeRecoverySpecification")
+                      for r in source["Resources"].values() if r["Type"] == TABLE])
+def recovery(template):
+    name = "SettingsTable"
+    if template.get(name, "PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled") is not True:
+        yield f"{name}: no point-in-time recovery"
+
+
+@rule("every function has a role of its own",
+      lambda source: [f["Properties"].update(Role={"Fn::GetAtt": ["SchedulerRole", "Arn"]})
+                      for f in functions(source).values()],
+      function(Role="arn:aws:iam::123456789012:role/admin"))
+def roles(template):
+    used = {name: template.named(template.get(name, "Role")) for name in template.of(FUNCTION)}
+    count = Counter(used.values())
+    for name, role in used.items():
+        if role not in template.of(ROLE):
+            yield f"{name}: its role is not of this template"
+        elif count[role] > 1:
+            yield f"{name}: shares {role}"
+
+
+@rule("no role has a wildcard for an action, or everything for a resource",
+      grant(Action="dynamodb:*"), grant(Action=["dynamodb:GetItem", "*"]), grant(Resource="*"),
+      grant(Resource=[{"Fn::GetAtt": ["SettingsTable", "Arn"]}, "*"]),
+      grant_to_scheduler(Resource="*"))
+def wildcards(template):
+    for name, statement in template.statements():
+        if "NotAction" in statement or "NotResource" in statement:
+            yield f"{name}: grants all but what it names"
+        for action in listed(statement.get("Action", [])):
+            if "*" in action:
+                yield f"{name}: Action {action}"
+        if any(resource == "*" for resource in listed(statement.get("Resource", []))):
+            yield f"{name}: Resource * for {statement.get('Action')}"
+
+
+@rule("no role has a policy of AWS's but the two that SAM needs for logs and queues",
+      function(Policies=["AmazonDynamoDBFullAccess"]))
+def managed_policies(template):
+    for name in template.of(ROLE):
+        for arn in template.get(name, "ManagedPolicyArns", default=[]):
+            policy = json.dumps(arn).rstrip('"}]').rsplit("/", 1)[-1]
+            if policy not in MANAGED_POLICIES:
+                yield f"{name}: {policy}"
+
+
+@rule("what EventBridge Scheduler may do is tied to this account",
+      without(name_of(ROLE), "Properties", "AssumeRolePolicyDocument", "Statement", 0, "Condition"))
+def scheduler_trust(template):
+    for name in template.of(ROLE):
+        for statement in listed(template.get(name, "AssumeRolePolicyDocument", "Statement")):
+            if "scheduler.amazonaws.com" not in listed(statement["Principal"].get("Service", [])):
+                continue
+            if "aws:SourceAccount" not in json.dumps(statement.get("Condition", {})):
+                yield f"{name}: any account's schedules could use it"
+
+
+@rule("every function is a Rust binary for arm64 on Amazon Linux 2023, and another processor is the operator's choice",
+      function(Runtime="provided.al2"), function(Runtime="python3.13"), function(Architectures=["x86_64"]),
+      function(Handler="index.handler"))
+def runtimes(template):
+    for name, resource in template.of(FUNCTION).items():
+        if template.get(name, "Runtime") != "provided.al2023" or template.get(name, "Handler") != "bootstrap":
+            yield f"{name}: {template.get(name, 'Runtime')} {template.get(name, 'Handler')}"
+        if template.get(name, "Architectures") != ["arm64"]:
+            yield f"{name}: {template.get(name, 'Architectures')}"
+        if resource["Properties"].get("Architectures") != [{"Ref": "Architecture"}]:
+            yield f"{name}: its processor is not the parameter's"
+
+
+@rule("an attempt at its longest leaves its invocation time to record it",
+      lambda source: source["Parameters"]["AttemptTimeoutSeconds"].update(MaxValue=28))
+def attempts(template):
+    for name, resource in template.of(FUNCTION).items():
+        longest = resource["Properties"].get("Environment", {}).get("Variables", {}).get("ATTEMPT_TIMEOUT_SECONDS")
+        if longest is None:
+            continue
+        if isinstance(longest, dict):
+            longest = template.parameters.get(longest.get("Ref"), {}).get("MaxValue", float("inf"))
+        if longest + AROUND_AN_ATTEMPT > template.get(name, "Timeout", default=3):
+            yield f"{name}: an attempt may take {longest} seconds"
+
+
+@rule("nothing that only a local run sets is named anywhere",
+      variable("TENDAY_LOCAL", "1"), variable("AWS_ENDPOINT_URL", "http://127.0.0.1:4566"),
+      variable("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:4566"), variable("PUBLIC_HOST", {"Ref": "TENDAY_LOCAL"}),
+      lambda source: source["Parameters"].update(X={"Type": "String", "Default": "AWS_ENDPOINT_URL"}))
+def local_only(template):
+    for found in sorted(set(LOCAL_ONLY.findall(json.dumps(template.source)))):
+        yield f"{found} is in the template"
+
+
+@rule("every parameter has a default, so that the first deployment asks nothing",
+      lambda source: source["Parameters"]["PublicHost"].pop("Default"))
+def defaults(template):
+    for name, parameter in template.parameters.items():
+        if "Default" not in parameter:
+            yield f"{name}: no Default"
+
+
+# --------------------------------------------------------------------------------------------------------------- run
+
+
+def check(source):
+    """Every complaint."""
+    template = Template(source, expand(source))
+    return [f"{complaint} (rule: {says})" for says, rule_, _ in RULES for complaint in rule_(template)]
+
+
+def self_test(source):
+    """How many mistakes were planted, and those that nobody saw."""
+    planted, unseen = 0, []
+    for says, rule_, mistakes in RULES:
+        for number, plant in enumerate(mistakes, 1):
+            planted += 1
+            broken = copy.deepcopy(source)
+            plant(broken)
+            if not any(True for _ in rule_(Template(broken, expand(broken)))):
+                unseen.append(f"mistake {number} went unseen (rule: {says})")
+        if not mistakes:
+            unseen.append(f"no mistake is planted (rule: {says})")
+    return planted, unseen
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("template")
+    arguments.add_argument("--expanded", metavar="FILE")
+    arguments.add_argument("--self-test", action="store_true")
+    arguments.add_argument("--skips", action="store_true")
+    options = arguments.parse_args()
+    with open(options.template, encoding="utf-8") as file:
+        source = yaml_parse(file.read())
+    if options.skips:
+        skips = source.get("Metadata", {}).get("checkov", {}).get("skip", [])
+        if unjustified := [skip["id"] for skip in skips if not skip.get("comment")]:
+            sys.exit(f"skipped without a reason: {', '.join(unjustified)}")
+        print(",".join(skip["id"] for skip in skips))
+        return
+    if options.expanded:
+        os.makedirs(os.path.dirname(options.expanded) or ".", exist_ok=True)
+        with open(options.expanded, "w", encoding="utf-8") as file:
+            json.dump(expand(source), file, indent=1)
+    if options.self_test:
+        planted, problems = self_test(source)
+        done = f"{len(RULES)} rules, {planted} planted mistakes, all caught"
+    else:
+        problems = check(source)
+        done = f"{len(RULES)} rules hold"
+    for problem in problems:
+        print(f"{options.template}: {problem}", file=sys.stderr)
+    if problems:
+        sys.exit(1)
+    print(done)
+
+
+if __name__ == "__main__":
+    main()

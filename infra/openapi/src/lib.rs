@@ -1,0 +1,91 @@
+//! Tenday's contract as one OpenAPI document, put together from what each function says of its routes, and a reference
+//! made of it for people.
+
+mod page;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tenday_api::openapi::Section;
+use utoipa::openapi::{Info, License, OpenApi, OpenApiBuilder, Server, Tag};
+
+/// Why the documents could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    #[error("the document cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("{} cannot be written: {error}", path.display())]
+    Write { path: PathBuf, error: io::Error },
+}
+
+const DESCRIPTION: &str = "Webhook delivery for financial-data platforms.
+
+A developer has one configuration and up to a hundred webhooks; the platform publishes updates, and each becomes an \
+event for every webhook that subscribes to it. Events that cannot be delivered are kept for ten days.
+
+Every error has the same body, whose `error_code` is one of a closed set; only `/auth/token` answers as RFC 6749 says. A \
+path or a method that is not described here is answered with 404 `api_error.route_not_found` or with 405 \
+`api_error.method_not_allowed`. A field that is not in a body's schema is an error, not ignored. Whatever media type a \
+JSON body is sent as, it is read as JSON; at most 256 KB of it, at most 32 levels deep.
+
+Dates are written as the configuration's `dateFormat` says.";
+
+/// The whole document.
+pub fn document() -> OpenApi {
+    let mut info = Info::new("Tenday", env!("CARGO_PKG_VERSION"));
+    info.description = Some(DESCRIPTION.to_owned());
+    let mut license = License::new("Apache-2.0");
+    license.identifier = Some("Apache-2.0".to_owned());
+    info.license = Some(license);
+    let tags = Section::ALL.into_iter().map(|section| {
+        let mut tag = Tag::new(section.name());
+        tag.description = Some(section.description().to_owned());
+        tag
+    });
+    let mut document = OpenApiBuilder::new().info(info).servers(Some([Server::new("/")])).tags(Some(tags)).build();
+    fragments().into_iter().for_each(|fragment| document.merge(fragment));
+    document
+}
+
+/// What each function says of its routes.
+fn fragments() -> [OpenApi; 6] {
+    [
+        auth::openapi(),
+        configuration::openapi(),
+        webhooks::openapi(),
+        events::openapi(),
+        updates::openapi(),
+        links::openapi(),
+    ]
+}
+
+/// `docs/openapi.json`.
+///
+/// # Errors
+/// When the document cannot be written as JSON.
+pub fn json() -> Result<String, serde_json::Error> {
+    Ok(document().to_pretty_json()? + "\n")
+}
+
+/// `docs/api.html`.
+pub fn html() -> String {
+    page::page(&document())
+}
+
+/// Writes both.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write() -> Result<(), Problem> {
+    for (name, text) in [("openapi.json", json()?), ("api.html", html())] {
+        let path = docs().join(name);
+        std::fs::write(&path, text).map_err(|error| Problem::Write { path, error })?;
+    }
+    Ok(())
+}
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
+}

@@ -1,0 +1,145 @@
+//! The committed documents, the deployment and the code say the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use tenday_api::ErrorCode;
+
+use super::*;
+
+const REWRITE: &str = "run cargo run --bin tenday-openapi";
+
+fn committed(name: &str) -> String {
+    std::fs::read_to_string(docs().join(name)).unwrap_or_default()
+}
+
+fn value() -> Value {
+    serde_json::to_value(document()).unwrap()
+}
+
+/// Each operation with its method and path.
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    let operations = paths.iter().flat_map(|(path, item)| {
+        let methods = item.as_object().unwrap().iter();
+        methods.map(|(method, operation)| (method.to_uppercase(), path.clone(), operation.clone()))
+    });
+    operations.collect()
+}
+
+#[test]
+fn the_committed_documents_are_what_the_code_says() {
+    assert!(committed("openapi.json") == json().unwrap(), "docs/openapi.json: {REWRITE}");
+    assert!(committed("api.html") == html(), "docs/api.html: {REWRITE}");
+}
+
+#[test]
+fn what_is_described_is_what_is_deployed() {
+    let template = std::fs::read_to_string(docs().join("../template.yaml")).unwrap();
+    let field = |line: &str, name: &str| {
+        let (_, rest) = line.split_once(&format!(" {name}: "))?;
+        Some(rest.split([',', ' ']).next()?.trim_matches('"').to_owned())
+    };
+    let lines = || template.lines().filter(|line| line.contains("ApiId: !Ref Api"));
+    let deployed: BTreeSet<_> =
+        lines().filter_map(|line| Some((field(line, "Method")?, field(line, "Path")?))).collect();
+    let events = template.lines().filter(|line| line.trim() == "Type: HttpApi").count();
+    assert_eq!(deployed.len(), events, "each HttpApi event is one line of properties, and no route is taken twice");
+    let deployed: BTreeSet<_> = deployed.into_iter().filter(|(_, path)| path != "$default").collect();
+    let described: BTreeSet<_> = operations(&value()).into_iter().map(|(method, path, _)| (method, path)).collect();
+    assert_eq!(deployed, described);
+}
+
+#[test]
+fn every_operation_says_who_may_call_it_and_what_its_path_holds() {
+    let document = value();
+    let mut ids = BTreeSet::new();
+    for (method, path, operation) in operations(&document) {
+        assert!(operation["security"].is_array(), "{method} {path}");
+        assert!(ids.insert(operation["operationId"].to_string()), "{method} {path}: its operationId is taken");
+        let named: BTreeSet<_> = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
+        let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+        let described = parameters.iter().filter(|parameter| parameter["in"] == "path");
+        assert_eq!(named, described.map(|parameter| parameter["name"].as_str().unwrap()).collect(), "{method} {path}");
+    }
+}
+
+#[test]
+fn every_example_is_an_example_of_its_schema() {
+    let document = value();
+    let mut seen = 0;
+    walk(&document, &mut |content| {
+        let Some(examples) = content.get("examples").and_then(Value::as_object) else { return };
+        let mut schema = json!({ "allOf": [content["schema"]] });
+        schema["components"] = document["components"].clone();
+        let validator = jsonschema::draft202012::new(&schema).unwrap();
+        for (name, example) in examples {
+            let problems: Vec<_> = validator
+                .iter_errors(&example["value"])
+                .map(|error| format!("{}: {error}", error.instance_path()))
+                .collect();
+            assert!(problems.is_empty(), "{name}: {problems:#?}\n{:#}", example["value"]);
+            seen += 1;
+        }
+    });
+    assert!(seen > 50);
+}
+
+/// Visits every media type object.
+fn walk(value: &Value, visit: &mut impl FnMut(&Value)) {
+    match value {
+        Value::Object(map) => {
+            if map.contains_key("schema") && map.contains_key("examples") {
+                visit(value);
+            }
+            map.values().for_each(|value| walk(value, visit));
+        }
+        Value::Array(values) => values.iter().for_each(|value| walk(value, visit)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    fn check(document: &Value, value: &Value) {
+        match value {
+            Value::Object(map) => {
+                if let Some(Value::String(reference)) = map.get("$ref") {
+                    let target = document.pointer(reference.trim_start_matches('#'));
+                    assert!(target.is_some(), "{reference}");
+                }
+                map.values().for_each(|value| check(document, value));
+            }
+            Value::Array(values) => values.iter().for_each(|value| check(document, value)),
+            _ => {}
+        }
+    }
+    check(&value(), &value());
+}
+
+#[test]
+fn no_two_functions_mean_different_things_by_one_name() {
+    let mut known = BTreeMap::new();
+    for fragment in fragments() {
+        for (name, schema) in fragment.components.unwrap_or_default().schemas {
+            let schema = serde_json::to_value(schema).unwrap();
+            let first = known.entry(name.clone()).or_insert_with(|| schema.clone());
+            assert_eq!(*first, schema, "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_error_code_has_a_meaning() {
+    for code in ErrorCode::ALL {
+        assert!(!code.meaning().is_empty(), "{} needs a doc comment", code.name());
+    }
+}
+
+#[test]
+fn the_page_needs_no_network() {
+    let page = html();
+    for outside in ["src=", "@import", "url(", "<link", "<script"] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+}

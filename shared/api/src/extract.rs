@@ -1,0 +1,36 @@
+//! Path and query of a request, whose rejections have the one error body too.
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use crate::error::{ApiError, ErrorCode};
+
+/// What stands in the path. Text that is not UTF-8 once its escapes are undone is the path of no route.
+#[derive(Debug)]
+pub struct Path<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let read = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        read.map(|path| Self(path.0))
+            .map_err(|_| ApiError::new(ErrorCode::RouteNotFound, "There is no such route: the path is not UTF-8."))
+    }
+}
+
+/// What stands after the question mark. Parameters that a route does not know are left alone.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let read = axum::extract::Query::<T>::try_from_uri(&parts.uri);
+        read.map(|query| Self(query.0)).map_err(|rejection| {
+            ApiError::new(ErrorCode::MalformedRequest, format!("The query is not valid: {}.", rejection.body_text()))
+        })
+    }
+}

@@ -1,0 +1,63 @@
+//! The whole of delivery as a game against a malicious world, over the real rules: queues that duplicate, reorder and
+//! delay, a scheduler that fires late or twice, a store that fails, and a crash between any two steps.
+//!
+//! The store, the queues and the functions' steps are modelled here in memory, with the conditions that the store's
+//! writes have; what to do with a message, what to record, when to try again and when to put off is the model crate's
+//! own code. A seed is a whole game, and the same one every time. A seed that breaks a promise prints its story:
+//!
+//! ```text
+//! TENDAY_SEED=1234 cargo test --workspace --test simulation      one seed, with its story
+//! TENDAY_SEEDS=1000000 cargo test --workspace --test simulation  as many as you have time for
+//! ```
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod chance;
+mod function;
+mod world;
+
+use chance::Chance;
+use world::World;
+
+/// Plays one game. An error is a broken promise.
+fn play(seed: u64, tell: bool) -> (World, Result<(), String>) {
+    let mut world = World::new(Chance::new(seed), tell);
+    let ended = world.play();
+    (world, ended)
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap())
+}
+
+#[test]
+fn every_event_ends_delivered_or_dropped_whatever_the_world_does() {
+    let seeds = match number("TENDAY_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("TENDAY_SEEDS").unwrap_or(10_000),
+    };
+    let mut played = world::Tally::default();
+    for seed in seeds {
+        match play(seed, number("TENDAY_SEED").is_some()) {
+            (world, Ok(())) => {
+                played.add(&world.tally);
+                if number("TENDAY_SEED").is_some() {
+                    world.story.iter().for_each(|line| eprintln!("{line}"));
+                }
+            }
+            (_, Err(broken)) => {
+                let (world, again) = play(seed, true);
+                assert_eq!(again, Err(broken.clone()), "seed {seed} is not the same twice");
+                panic!("seed {seed}: {broken}\n{}", world.story.join("\n"));
+            }
+        }
+    }
+    eprintln!("{played:?}");
+    if number("TENDAY_SEED").is_none() {
+        // A world in which nothing goes wrong would prove nothing.
+        assert!(played.crashes > 1000 && played.duplicates > 1000 && played.store_failures > 1000, "{played:?}");
+        assert!(played.delivered > 1000 && played.dropped > 1000 && played.dead_letters > 10, "{played:?}");
+        assert!(played.put_off > 1000 && played.probes > 100 && played.schedules > 1000, "{played:?}");
+        assert!(played.reattempts > 1000 && played.lost > 10, "{played:?}");
+    }
+}

@@ -1,0 +1,260 @@
+//! Jobs that reattempt dropped events, and the pages of dropped events that they and the routes go through.
+
+use std::time::Instant;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::Select;
+use jiff::Timestamp;
+use tenday_model::event::{Event, TEN_DAYS};
+use tenday_model::ids::{DeveloperId, EventId, JobId};
+use tenday_model::job::{Filter, Job, Status};
+
+use crate::aws::Aws;
+use crate::error::StoreError;
+use crate::events::event_from;
+use crate::item::{EXPIRES_AT, Item, Reader, is_expired, json, n, s};
+use crate::keys;
+
+/// The jobs in the events table.
+#[derive(Debug, Clone)]
+pub struct Jobs {
+    dynamodb: Client,
+    table: String,
+}
+
+/// How far a search for dropped events has come.
+#[derive(Debug, Default)]
+pub struct Reached {
+    /// Newest first.
+    pub events: Vec<Event>,
+    /// After which event to search on; none at the end.
+    pub next: Option<EventId>,
+}
+
+/// Most rows that one query looks at when it has to pass over those of other names.
+const LOOKED_AT: i32 = 1000;
+
+impl Jobs {
+    pub fn new(aws: &Aws, events_table: String) -> Self {
+        Self { dynamodb: aws.dynamodb(), table: events_table }
+    }
+
+    /// When a job that begins now is forgotten.
+    pub fn expiry(now: Timestamp) -> Timestamp {
+        now.checked_add(TEN_DAYS).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Stores a new job.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn create(&self, developer: &DeveloperId, job: &Job) -> Result<(), StoreError> {
+        let item = job_item(developer, job)?;
+        let put = self
+            .dynamodb
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await;
+        put.map(|_| ()).map_err(StoreError::aws("dynamodb:PutItem"))
+    }
+
+    /// # Errors
+    /// When DynamoDB fails or the item does not read.
+    pub async fn get(&self, developer: &DeveloperId, job: JobId, now: Timestamp) -> Result<Option<Job>, StoreError> {
+        let found = self
+            .dynamodb
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::job(developer, job)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(StoreError::aws("dynamodb:GetItem"))?;
+        found.item.filter(|item| !is_expired(item, now)).map(|item| job_from(&item)).transpose()
+    }
+
+    /// Stores a job over the step that it was read at; false when another push has moved it on meanwhile.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn advance(&self, developer: &DeveloperId, job: &Job, was: u32) -> Result<bool, StoreError> {
+        let put = self
+            .dynamodb
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(job_item(developer, job)?))
+            .condition_expression("step = :was AND #status = :running")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":was", n(was))
+            .expression_attribute_values(":running", s(Status::Running.name()))
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Ok(false)
+            }
+            Err(error) => Err(StoreError::aws("dynamodb:PutItem")(error)),
+        }
+    }
+
+    /// At most `limit` dropped events, newest first, after `after`, looking at no more than a query's worth of rows.
+    ///
+    /// # Errors
+    /// When DynamoDB fails or an item does not read.
+    pub async fn search(
+        &self,
+        developer: &DeveloperId,
+        filter: &Filter,
+        limit: usize,
+        after: Option<EventId>,
+        now: Timestamp,
+    ) -> Result<Reached, StoreError> {
+        let look_at = match filter.event_name {
+            Some(_) => LOOKED_AT,
+            None => i32::try_from(limit).unwrap_or(LOOKED_AT),
+        };
+        let query = self.query(developer, filter).limit(look_at);
+        let found = query
+            .set_exclusive_start_key(after.map(|after| start_key(developer, filter, after)))
+            .send()
+            .await
+            .map_err(StoreError::aws("dynamodb:Query"))?;
+        let mut reached = Reached { events: Vec::new(), next: found.last_evaluated_key().and_then(event_of_key) };
+        for item in found.items().iter().filter(|item| !is_expired(item, now)) {
+            if reached.events.len() == limit {
+                // The rest of what was looked at is the next page's.
+                reached.next = reached.events.last().map(|event| event.id);
+                break;
+            }
+            reached.events.push(event_from(item)?);
+        }
+        Ok(reached)
+    }
+
+    /// How many dropped events there are after `after`: all of them, or as many as were counted by `until`.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn count(
+        &self,
+        developer: &DeveloperId,
+        filter: &Filter,
+        after: Option<EventId>,
+        until: Instant,
+    ) -> Result<u64, StoreError> {
+        let mut start = after.map(|after| start_key(developer, filter, after));
+        let mut count = 0;
+        loop {
+            let query = self.query(developer, filter).select(Select::Count).set_exclusive_start_key(start.take());
+            let found = query.send().await.map_err(StoreError::aws("dynamodb:Query"))?;
+            count += u64::try_from(found.count()).unwrap_or(0);
+            start = found.last_evaluated_key;
+            if start.is_none() || Instant::now() >= until {
+                return Ok(count);
+            }
+        }
+    }
+
+    fn query(&self, developer: &DeveloperId, filter: &Filter) -> QueryFluentBuilder {
+        let (index, attribute, partition) = index(developer, filter);
+        let mut condition = "#partition = :partition".to_owned();
+        let mut query = self
+            .dynamodb
+            .query()
+            .table_name(&self.table)
+            .index_name(index)
+            .expression_attribute_names("#partition", attribute)
+            .expression_attribute_values(":partition", s(partition))
+            .scan_index_forward(false);
+        if filter.since.is_some() || filter.until.is_some() {
+            condition.push_str(" AND droppedKey BETWEEN :since AND :until");
+            let since = keys::dropped_at(filter.since.unwrap_or(Timestamp::UNIX_EPOCH));
+            // Beyond any id: ids are lower-case hexadecimal.
+            let until = filter.until.map_or_else(|| "UPD-g".to_owned(), keys::dropped_at);
+            // DynamoDB refuses a range that ends before it begins; this one is empty too.
+            let until = until.max(since.clone());
+            query =
+                query.expression_attribute_values(":since", s(since)).expression_attribute_values(":until", s(until));
+        }
+        if let Some(name) = &filter.event_name {
+            query = query.filter_expression("eventName = :name").expression_attribute_values(":name", s(name));
+        }
+        query.key_condition_expression(condition)
+    }
+}
+
+fn index(developer: &DeveloperId, filter: &Filter) -> (&'static str, &'static str, String) {
+    match filter.webhook {
+        None => ("dropped-by-developer", "droppedOf", keys::developer(developer)),
+        Some(webhook) => ("dropped-by-webhook", "droppedOfWebhook", keys::webhook_events(developer, webhook)),
+    }
+}
+
+fn start_key(developer: &DeveloperId, filter: &Filter, after: EventId) -> Item {
+    let (_, attribute, partition) = index(developer, filter);
+    let mut key = keys::event(developer, after);
+    key.insert(attribute.to_owned(), s(partition));
+    key.insert("droppedKey".to_owned(), s(keys::dropped_sort(after)));
+    key
+}
+
+fn event_of_key(key: &Item) -> Option<EventId> {
+    let (_, webhook) = keys::pk(key)?.split_once('#')?;
+    Some(EventId { update: keys::sk(key)?.parse().ok()?, webhook: webhook.parse().ok()? })
+}
+
+fn job_item(developer: &DeveloperId, job: &Job) -> Result<Item, StoreError> {
+    let mut item = keys::job(developer, job.id);
+    item.insert("status".into(), s(job.status.name()));
+    item.insert("filter".into(), json(&job.filter)?);
+    item.insert("startedAt".into(), n(job.started_at.as_millisecond()));
+    if let Some(finished) = job.finished_at {
+        item.insert("finishedAt".into(), n(finished.as_millisecond()));
+    }
+    item.insert("queued".into(), n(job.queued));
+    item.insert("succeeded".into(), n(job.succeeded));
+    item.insert("failed".into(), n(job.failed));
+    item.insert("step".into(), n(job.step));
+    if let Some(message) = &job.advanced_by {
+        item.insert("advancedBy".into(), s(message));
+    }
+    item.insert("page".into(), json(&job.page)?);
+    if let Some(cursor) = job.cursor {
+        item.insert("cursor".into(), s(cursor.to_string()));
+    }
+    item.insert("lastPage".into(), json(&job.last_page)?);
+    item.insert("unanswered".into(), json(&job.unanswered.iter().collect::<Vec<_>>())?);
+    item.insert(EXPIRES_AT.into(), n(job.expires_at.as_second()));
+    Ok(item)
+}
+
+fn job_from(item: &Item) -> Result<Job, StoreError> {
+    let read = Reader { kind: "job", item };
+    let corrupt = |error: &dyn std::fmt::Display| StoreError::corrupt("job", error);
+    let id = keys::sk(item).unwrap_or_default();
+    let status = Status::from_name(read.text("status")?).ok_or_else(|| corrupt(&"unknown status"))?;
+    let unanswered: Vec<_> = read.json("unanswered")?;
+    let expires: i64 = read.number(EXPIRES_AT)?;
+    Ok(Job {
+        id: id.parse().map_err(|error| corrupt(&error))?,
+        status,
+        filter: read.json("filter")?,
+        started_at: read.moment("startedAt")?,
+        finished_at: read.optional_moment("finishedAt")?,
+        queued: read.number("queued")?,
+        succeeded: read.number("succeeded")?,
+        failed: read.number("failed")?,
+        step: read.number("step")?,
+        advanced_by: read.optional_text("advancedBy").map(str::to_owned),
+        page: read.json("page")?,
+        cursor: read.optional_parsed("cursor")?,
+        last_page: read.json("lastPage")?,
+        unanswered: unanswered.into_iter().collect(),
+        expires_at: Timestamp::from_second(expires).map_err(|error| corrupt(&error))?,
+    })
+}

@@ -1,0 +1,117 @@
+//! Links, as the platform registered them.
+//!
+//! A link is looked up by its id alone, since whoever names somebody else's is told so (seed S0); the row's sort key
+//! says whose it is. A second row per link claims its id for one developer, in the same transaction, so that two
+//! registrations at once cannot give it to two.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+use tenday_model::link::{Environment, Link, LinkErrorCode, LinkId, LinkState};
+
+use crate::aws::Aws;
+use crate::error::StoreError;
+use crate::item::{Item, Reader, json, s};
+use crate::keys;
+use crate::settings::transact;
+
+/// What came of registering a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registered {
+    Done,
+    /// The id is another developer's.
+    OfAnother,
+    /// It was deleted, and stays so.
+    Deleted,
+}
+
+/// The links in the settings table.
+#[derive(Debug, Clone)]
+pub struct Links {
+    dynamodb: Client,
+    table: String,
+}
+
+impl Links {
+    pub fn new(aws: &Aws, settings_table: String) -> Self {
+        Self { dynamodb: aws.dynamodb(), table: settings_table }
+    }
+
+    /// Whoever's it is; one that was deleted, too.
+    ///
+    /// # Errors
+    /// When DynamoDB fails or an item does not read.
+    pub async fn find(&self, id: &LinkId) -> Result<Option<Link>, StoreError> {
+        let found = self
+            .dynamodb
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", s(keys::links(id)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(StoreError::aws("dynamodb:Query"))?;
+        let row = found.items().iter().find(|item| keys::sk(item) != Some(keys::LINK_CLAIM));
+        row.map(|item| link_from(id, item)).transpose()
+    }
+
+    /// Stores a link in place of what was there, unless that was deleted or another developer's. A link in the state
+    /// `deleted` is what is left of a deleted one.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn put(&self, link: &Link) -> Result<Registered, StoreError> {
+        let mut claim = keys::key(keys::links(&link.id), keys::LINK_CLAIM.to_owned());
+        claim.insert("developer".into(), s(link.developer.as_str()));
+        let claim = self
+            .put_of(claim)
+            .condition_expression("attribute_not_exists(pk) OR developer = :developer")
+            .expression_attribute_values(":developer", s(link.developer.as_str()));
+        let row = self
+            .put_of(link_item(link)?)
+            .condition_expression("attribute_not_exists(pk) OR #state <> :deleted")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":deleted", s(LinkState::Deleted.word()));
+        let mut actions = Vec::with_capacity(2);
+        for put in [claim, row] {
+            let put = put.build().map_err(|error| StoreError::corrupt("link", error))?;
+            actions.push(TransactWriteItem::builder().put(put).build());
+        }
+        Ok(match transact(&self.dynamodb, "the link", actions).await?.first() {
+            None => Registered::Done,
+            Some(0) => Registered::OfAnother,
+            Some(_) => Registered::Deleted,
+        })
+    }
+
+    fn put_of(&self, item: Item) -> aws_sdk_dynamodb::types::builders::PutBuilder {
+        Put::builder().table_name(&self.table).set_item(Some(item))
+    }
+}
+
+fn link_item(link: &Link) -> Result<Item, StoreError> {
+    let mut item = keys::link(&link.id, &link.developer);
+    item.insert("environment".into(), s(link.environment.word()));
+    item.insert("state".into(), s(link.state.word()));
+    if let Some(error) = link.error {
+        item.insert("error".into(), s(error.word()));
+    }
+    item.insert("products".into(), json(&link.products)?);
+    item.insert("tags".into(), json(&link.tags)?);
+    Ok(item)
+}
+
+fn link_from(id: &LinkId, item: &Item) -> Result<Link, StoreError> {
+    let read = Reader { kind: "link", item };
+    let unknown = |what: &'static str| move || StoreError::corrupt("link", format!("unknown {what}"));
+    let error = read.optional_text("error");
+    Ok(Link {
+        id: id.clone(),
+        developer: read.parsed("sk")?,
+        environment: Environment::from_word(read.text("environment")?).ok_or_else(unknown("environment"))?,
+        state: LinkState::from_word(read.text("state")?).ok_or_else(unknown("state"))?,
+        error: error.map(|word| LinkErrorCode::from_word(word).ok_or_else(unknown("error"))).transpose()?,
+        products: read.json("products")?,
+        tags: read.json("tags")?,
+    })
+}

@@ -1,0 +1,105 @@
+//! What every client meets: limits on its requests, and keys that change under its tokens.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use http::Method;
+use jsonwebtoken::decode_header;
+use serde_json::json;
+use tenday_local::Options;
+use tests::{Receiver, System};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+#[tokio::test]
+async fn a_client_that_asks_too_often_is_told_when_to_come_back() {
+    let parameters = [("RequestsPerSecond".to_owned(), "1".to_owned())].into();
+    let system = System::start_with(Options { parameters, ..Options::default() }).await;
+    let developer = system.developer();
+    let bearer = format!("Bearer {}", developer.token().await);
+    let get = async || system.request(Method::GET, "/configuration", &[("authorization", &bearer)], None).await;
+    let mut limited = None;
+    for _ in 0..100 {
+        let answer = get().await;
+        if answer.status == 429 {
+            limited = Some(answer);
+            break;
+        }
+    }
+    let limited = limited.expect("100 requests in a row were let through");
+    assert_eq!(limited.headers["retry-after"], "1");
+    let body = limited.expect_error(429, "api_error.rate_limit_exceeded");
+    assert_eq!(body["error_message"], "Rate limit exceeded");
+
+    // Others are not.
+    system.other().get("/configuration").await.expect_error(404, "configuration_error.not_found");
+    system.run.advance(Duration::from_secs(1)).await.unwrap();
+    get().await.expect_error(404, "configuration_error.not_found");
+
+    // Nor may anyone try secrets as fast as they like.
+    let form = "grant_type=client_credentials&client_id=CLI-local-developer&client_secret=guess";
+    let mut statuses = Vec::new();
+    while statuses.last() != Some(&429) && statuses.len() < 100 {
+        statuses.push(system.request(Method::POST, "/auth/token", &[], Some(form)).await.status);
+    }
+    assert_eq!((statuses[0], statuses.last()), (401, Some(&429)));
+}
+
+/// The names of the published keys.
+async fn published(system: &System) -> BTreeSet<String> {
+    let keys = system.request(Method::GET, "/.well-known/jwks.json", &[], None).await.expect(200);
+    keys["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn publish(system: &System) {
+    let data = json!({ "linkId": "item-1", "newTransactions": 1 });
+    system.platform().publish("DEV-local-developer", "transactions.updated", data).await;
+}
+
+fn signer(token: &str) -> String {
+    decode_header(token).unwrap().kid.unwrap()
+}
+
+#[tokio::test]
+async fn keys_are_replaced_every_ninety_days_and_nothing_stops_working() {
+    let system = System::start().await;
+    let receiver = Receiver::start().await;
+    let developer = system.developer();
+    developer.subscribe(Some("plaid"), &receiver.url()).await;
+    let first = signer(&developer.token().await);
+    let before = published(&system).await;
+    system.advance(89 * DAY).await;
+    assert_eq!(signer(&developer.token().await), first);
+    assert_eq!(published(&system).await, before);
+
+    // The next ones are published, and do not sign yet.
+    system.advance(DAY + Duration::from_secs(1)).await;
+    let token = developer.token().await;
+    assert_eq!(signer(&token), first);
+    let both = published(&system).await;
+    assert_eq!((both.len(), both.is_superset(&before)), (2 * before.len(), true));
+    publish(&system).await;
+    let received = receiver.wait_for(1).await;
+    assert!(before.contains(&signer(received[0].header("plaid-verification"))));
+
+    // Then they sign, and what the old ones signed holds.
+    system.advance(Duration::from_secs(11 * 60)).await;
+    let fresh = system.developer();
+    assert!(!before.contains(&signer(&fresh.token().await)));
+    fresh.get("/configuration").await.expect(200);
+    let bearer = format!("Bearer {token}");
+    system.request(Method::GET, "/configuration", &[("authorization", &bearer)], None).await.expect(200);
+    publish(&system).await;
+    let received = receiver.wait_for(2).await;
+    let signer = signer(received[1].header("plaid-verification"));
+    assert!(both.contains(&signer) && !before.contains(&signer));
+
+    // In the end the old ones go.
+    system.advance(7 * DAY).await;
+    developer.token().await;
+    assert_eq!(published(&system).await, both);
+    system.advance(DAY).await;
+    developer.token().await;
+    let after = published(&system).await;
+    assert_eq!((after.len(), after.is_disjoint(&before)), (before.len(), true));
+}
