@@ -171,3 +171,167 @@ fn collect(mut allowlist: Allowlist, added: Vec<AllowlistEntry>, errors: &mut Ve
     }
     allowlist
 }
+
+#[cfg(test)]
+mod tests {
+    //! PATCH bodies, one after another, against a model that knows nothing of how they are applied.
+
+    use std::collections::HashSet;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    /// Addresses as a developer may write them, and as they are kept; none for what is refused. Few, so that entries
+    /// are added twice and removed again.
+    const ADDRESSES: [(&str, Option<&str>); 9] = [
+        ("123.40.21.1", Some("123.40.21.1")),
+        ("123.40.21.1/32", Some("123.40.21.1")),
+        ("::ffff:123.40.21.1", Some("123.40.21.1")),
+        ("123.40.21.0/24", Some("123.40.21.0/24")),
+        ("123.40.21.2", Some("123.40.21.2")),
+        ("2606:4700:0:0::1", Some("2606:4700::1")),
+        ("2606:4700::/32", Some("2606:4700::/32")),
+        ("10.0.0.1", None),
+        ("123.40.21", None),
+    ];
+
+    /// What a developer sees of a configuration.
+    #[derive(Debug, Clone, PartialEq)]
+    struct Model {
+        integration: Option<String>,
+        date_format: String,
+        name: Option<String>,
+        allowlist: HashSet<String>,
+        retry_schedule: Option<Vec<u64>>,
+    }
+
+    /// What a body says of a field. `None` is a body that is refused.
+    fn texts(body: &Value, field: &str) -> Option<Vec<&'static str>> {
+        let Some(list) = body.get(field) else { return Some(Vec::new()) };
+        let kept = |text: &Value| ADDRESSES.iter().find(|(given, _)| text == given).and_then(|(_, kept)| *kept);
+        list.as_array()?.iter().map(kept).collect()
+    }
+
+    impl Model {
+        /// The configuration after a body, by what the contract says; none if the body is refused.
+        fn patched(&self, body: &Value) -> Option<Self> {
+            let mut next = self.clone();
+            let mut says_something = false;
+            if let Some(integration) = body.get("type") {
+                says_something = true;
+                next.integration = integration.as_str().map(str::to_owned);
+                let brought = match next.integration.as_deref() {
+                    None | Some("plaid") => "ISO",
+                    Some("mx") => "unix",
+                    Some("yodlee") => "UTC",
+                    Some(_) => return None,
+                };
+                next.date_format = brought.to_owned();
+            }
+            // There is always a format, so `null` cannot clear it: it is as good as absent.
+            if let Some(format) = body["dateFormat"].as_str() {
+                says_something = true;
+                if !["ISO", "UTC", "unix"].contains(&format) {
+                    return None;
+                }
+                next.date_format = format.to_owned();
+            }
+            if let Some(name) = body.get("name") {
+                says_something = true;
+                next.name = name.as_str().map(str::to_owned);
+                if next.name.as_ref().is_some_and(|name| name.chars().count() > 200 || name.contains('\n')) {
+                    return None;
+                }
+            }
+            if let Some(schedule) = body.get("retrySchedule") {
+                says_something = true;
+                let delays = schedule.as_array().map(|list| list.iter().filter_map(Value::as_u64).collect::<Vec<_>>());
+                if delays.as_ref().is_some_and(|delays| delays.is_empty() || delays.contains(&0)) {
+                    return None;
+                }
+                next.retry_schedule = delays;
+            }
+            let (added, removed) = (texts(body, "ipAllowlist")?, texts(body, "removeFromIpAllowlist")?);
+            says_something |= !added.is_empty() || !removed.is_empty();
+            for address in removed {
+                next.allowlist.remove(address);
+            }
+            next.allowlist.extend(added.into_iter().map(str::to_owned));
+            says_something.then_some(next)
+        }
+
+        fn of(configuration: &Configuration) -> Self {
+            let entries: Vec<String> = configuration.allowlist.iter().map(ToString::to_string).collect();
+            let allowlist: HashSet<String> = entries.iter().cloned().collect();
+            assert_eq!(allowlist.len(), entries.len(), "{entries:?} holds something twice");
+            let delays = |schedule: &RetrySchedule| schedule.seconds().iter().map(|delay| u64::from(*delay)).collect();
+            Self {
+                integration: configuration.integration.name().map(str::to_owned),
+                date_format: configuration.date_format.name().to_owned(),
+                name: configuration.name.clone(),
+                allowlist,
+                retry_schedule: configuration.retry_schedule.as_ref().map(delays),
+            }
+        }
+    }
+
+    /// The way of the handler: what cannot be read or changes nothing is refused before it is applied.
+    fn patched(was: &Configuration, body: &Value) -> Option<Configuration> {
+        let change: Change = serde_json::from_value(body.clone()).ok()?;
+        change.check_not_empty().ok()?;
+        change.apply(was.clone(), AddressPolicy::Deployed).ok()
+    }
+
+    /// A field that is absent, `null`, or has one of some values.
+    fn field(values: impl Strategy<Value = Value>) -> impl Strategy<Value = Option<Value>> {
+        prop_oneof![4 => Just(None), 1 => Just(Some(Value::Null)), 4 => values.prop_map(Some)]
+    }
+
+    /// A list of addresses. `null` is no list, and refused.
+    fn addresses() -> impl Strategy<Value = Option<Value>> {
+        // What is refused is rarer, else hardly any body would be taken.
+        let usual = select(&ADDRESSES[..7]).prop_map(|(given, _)| given);
+        let any = select(&ADDRESSES[..]).prop_map(|(given, _)| given);
+        let list = prop_oneof![9 => vec(usual, 0..4), 1 => vec(any, 0..4)];
+        prop_oneof![20 => Just(None), 1 => Just(Some(Value::Null)), 20 => list.prop_map(|list| Some(json!(list)))]
+    }
+
+    fn body() -> impl Strategy<Value = Value> {
+        let any_of = |values: Vec<Value>| field(select(values));
+        let fields = (
+            any_of(vec![json!("plaid"), json!("mx"), json!("yodlee"), json!("yodlee"), json!("MX")]),
+            any_of(vec![json!("ISO"), json!("UTC"), json!("unix"), json!("unix"), json!("iso")]),
+            any_of(vec![json!("first"), json!("second"), json!(""), json!("é".repeat(200)), json!("x".repeat(201))]),
+            any_of(vec![json!([1]), json!([300, 300, 300]), json!([86_400, 1]), json!([]), json!([5, 0])]),
+            addresses(),
+            addresses(),
+        );
+        fields.prop_map(|(integration, format, name, schedule, added, removed)| {
+            let names = ["type", "dateFormat", "name", "retrySchedule", "ipAllowlist", "removeFromIpAllowlist"];
+            let given = names.into_iter().zip([integration, format, name, schedule, added, removed]);
+            let given = given.filter_map(|(name, value)| Some((name.to_owned(), value?)));
+            Value::Object(given.collect::<Map<_, _>>())
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_sequence_of_patches_does_what_a_plain_model_says(bodies in vec(body(), 1..20)) {
+            let id = ConfigurationId::new(Timestamp::UNIX_EPOCH, [0; 10]);
+            let create: Create = serde_json::from_value(json!({})).unwrap();
+            let mut configuration =
+                create.configuration(id, Timestamp::UNIX_EPOCH, AddressPolicy::Deployed).unwrap();
+            let mut model = Model::of(&configuration);
+            for body in bodies {
+                let (next, expected) = (patched(&configuration, &body), model.patched(&body));
+                prop_assert_eq!(next.as_ref().map(Model::of), expected.clone(), "{}", body);
+                configuration = next.unwrap_or(configuration);
+                model = expected.unwrap_or(model);
+            }
+        }
+    }
+}

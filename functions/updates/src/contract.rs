@@ -42,7 +42,7 @@ pub(crate) fn publish() -> Operation {
         .description(
             "A 202 means that the updates are stored: each of their events will be delivered, or dropped and kept for \
              ten days. In a list, each update has a result of its own; one that is refused does not stop the others.\n\n\
-             Publishing the same update again under the same `id` or `Idempotency-Key` changes nothing and is answered \
+             Publishing the same update again under the same `id` or `Idempotency-Key` makes no new events and is answered \
              as before; another update under the same one is a 409. What `data` holds depends on the event name: \
              `docs/events/data` has a JSON Schema for each.",
         )

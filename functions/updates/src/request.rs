@@ -45,7 +45,7 @@ pub(crate) struct Update {
     /// When it happened; unless given, now.
     #[schema(value_type = Option<String>, format = DateTime, examples("2026-11-21T18:16:00Z"))]
     pub(crate) occurred_at: Option<Timestamp>,
-    /// The platform's own name for this update: publishing it again changes nothing.
+    /// The platform's own name for this update: publishing it again makes no new events.
     #[schema(min_length = 1, max_length = 200)]
     pub(crate) id: Option<String>,
 }

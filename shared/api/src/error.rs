@@ -108,8 +108,6 @@ codes! {
     LinkBadConfig = BAD_REQUEST "link_error.bad_config",
     /// The link belongs to another developer than the one that the request names.
     LinkOfAnother = CONFLICT "link_error.another_developer",
-    /// There is no such developer.
-    DeveloperUnknown = BAD_REQUEST "update_error.unknown_developer",
 }
 
 impl PartialSchema for ErrorCode {

@@ -37,7 +37,7 @@ pub struct NewUpdate<'a> {
     pub settings: Option<&'a DeveloperSettings>,
     pub webhooks: Vec<&'a Webhook>,
     pub content: MessageContent,
-    /// The caller's own name for it: publishing under it again changes nothing.
+    /// The caller's own name for it: publishing under it again makes no new events.
     pub key: Option<String>,
     /// Tells a repetition from another update under the same key.
     pub digest: [u8; 32],

@@ -5,10 +5,13 @@
 mod admin;
 mod bad_input;
 mod clients;
+mod conformance;
 mod delivery;
 mod headers;
+mod kill_points;
 mod links;
 mod main_path;
+mod payloads;
 mod rate_limit;
 mod readme;
 mod reattempt_all;

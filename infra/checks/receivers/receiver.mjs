@@ -1,0 +1,51 @@
+// A developer's receiver in JavaScript: takes deliveries over HTTP, and says what the official Standard Webhooks library
+// and `jose` make of them. verify.py starts it, reads its standard output and asks on its standard input, a JSON object
+// per line either way:
+//
+//   > {"port": 40123}                                          once, when it listens
+//   > {"delivery": {"headers": {…}, "body": "<base64>"}}       whenever something was delivered
+//   < {"ask": "webhook", "headers": {…}, "body": "<base64>", "secret": "whsec_…"}
+//   < {"ask": "token", "token": "…", "issuer": "https://…" or null, "jwks": "http://…"}
+//   > {"accepted": <payload or claims>}  or  {"refused": "<the library's reason>"}
+//
+// It ends with its standard input, so that nothing is left behind by a verify.py that was killed.
+
+import { createServer } from "node:http";
+import { createInterface } from "node:readline";
+
+import { createRemoteJWKSet, errors, jwtVerify } from "jose";
+import { Webhook, WebhookVerificationError } from "standardwebhooks";
+
+const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+
+const server = createServer(async (request, response) => {
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  say({ delivery: { headers: request.headers, body: Buffer.concat(chunks).toString("base64") } });
+  response.writeHead(204).end();
+});
+server.listen(0, "127.0.0.1", () => say({ port: server.address().port }));
+
+const keySets = new Map();
+
+const asks = {
+  webhook: ({ headers, body, secret }) => new Webhook(secret).verify(Buffer.from(body, "base64"), headers),
+  token: async ({ token, issuer, jwks }) => {
+    // Kept, as a receiver keeps it: it is fetched again only for a key that it does not know.
+    if (!keySets.has(jwks)) keySets.set(jwks, createRemoteJWKSet(new URL(jwks)));
+    const options = { algorithms: ["ES256"], maxTokenAge: "5m", clockTolerance: "5m", ...(issuer && { issuer }) };
+    return (await jwtVerify(token, keySets.get(jwks), options)).payload;
+  },
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { ask, ...question } = JSON.parse(line);
+  try {
+    say({ accepted: await asks[ask](question) });
+  } catch (error) {
+    // Anything else is not a refusal, and ends this process with its own words.
+    if (!(error instanceof WebhookVerificationError || error instanceof errors.JOSEError)) throw error;
+    say({ refused: `${error.name}: ${error.message}` });
+  }
+}
+process.exit(0);
