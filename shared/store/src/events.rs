@@ -14,7 +14,7 @@ use tenday_model::ids::{DeveloperId, EventId, UpdateId, WebhookId};
 use tenday_model::webhook::Health;
 
 use crate::aws::Aws;
-use crate::error::StoreError;
+use crate::error::{StoreError, held};
 use crate::item::{EXPIRES_AT, Item, Reader, is_expired, json, n, s};
 use crate::keys;
 use crate::settings::{Cancellation, StoredWebhook, TRANSACTION_TRIES, cancellation, configuration_from, webhook_from};
@@ -276,13 +276,7 @@ impl Events {
             .set_expression_attribute_values(put.expression_attribute_values().cloned())
             .send()
             .await;
-        match put {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
-            Err(error) => Err(StoreError::aws("dynamodb:PutItem")(error)),
-        }
+        held("dynamodb:PutItem", put)
     }
 
     /// A put that holds only while no more than `before` automatic attempts are recorded and the event is pending.
@@ -330,13 +324,7 @@ impl Events {
             .expression_attribute_values(":due", n(probe_at.as_millisecond()))
             .send()
             .await;
-        match updated {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
-            Err(error) => Err(StoreError::aws("dynamodb:UpdateItem")(error)),
-        }
+        held("dynamodb:UpdateItem", updated)
     }
 
     /// The health of each of a developer's webhooks that has any.

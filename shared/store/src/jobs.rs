@@ -11,7 +11,7 @@ use tenday_model::ids::{DeveloperId, EventId, JobId};
 use tenday_model::job::{Filter, Job, Status};
 
 use crate::aws::Aws;
-use crate::error::StoreError;
+use crate::error::{StoreError, held};
 use crate::events::event_from;
 use crate::item::{EXPIRES_AT, Item, Reader, is_expired, json, n, s};
 use crate::keys;
@@ -93,13 +93,7 @@ impl Jobs {
             .expression_attribute_values(":running", s(Status::Running.name()))
             .send()
             .await;
-        match put {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
-            Err(error) => Err(StoreError::aws("dynamodb:PutItem")(error)),
-        }
+        held("dynamodb:PutItem", put)
     }
 
     /// At most `limit` dropped events, newest first, after `after`, looking at no more than a query's worth of rows.

@@ -19,7 +19,7 @@ use tenday_model::webhook::{Disabled, Webhook};
 
 use crate::aws::Aws;
 use crate::changes::generation;
-use crate::error::StoreError;
+use crate::error::{StoreError, held};
 use crate::item::{Item, Reader, b, is_expired, json, n, s};
 use crate::keyring::Sealed;
 use crate::keys;
@@ -139,13 +139,7 @@ impl Settings {
             .condition_expression("attribute_not_exists(pk)")
             .send()
             .await;
-        match put {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
-            Err(error) => Err(StoreError::aws("dynamodb:PutItem")(error)),
-        }
+        held("dynamodb:PutItem", put)
     }
 
     /// Disables an active webhook; one that is disabled already, or gone, stays as it is.
@@ -168,13 +162,7 @@ impl Settings {
             .expression_attribute_values(":disabled", json(&disabled)?)
             .send()
             .await;
-        match updated {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
-            Err(error) => Err(StoreError::aws("dynamodb:UpdateItem")(error)),
-        }
+        held("dynamodb:UpdateItem", updated)
     }
 }
 
