@@ -15,7 +15,7 @@ use tenday_model::ids::{DeveloperId, RequestId, WebhookId};
 use tenday_model::rate::RateLimit;
 use tenday_model::webhook::Disabled;
 
-use crate::error::StoreError;
+use crate::error::{StoreError, held};
 use crate::item::{EXPIRES_AT, Item, Reader, b, is_expired, json, n, s};
 use crate::keyring::Sealed;
 use crate::keys;
@@ -257,13 +257,7 @@ impl Settings {
             condition.push_str(" AND secret = :was");
             update = update.expression_attribute_values(":was", b(secret.0.clone()));
         }
-        match update.condition_expression(condition).send().await {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
-            Err(error) => Err(StoreError::aws("dynamodb:UpdateItem")(error)),
-        }
+        held("dynamodb:UpdateItem", update.condition_expression(condition).send().await)
     }
 
     /// Deletes a webhook; false when it is gone already.

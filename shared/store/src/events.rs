@@ -550,11 +550,7 @@ impl Events {
             .expression_attribute_values(":dropped", s(EventStatus::Dropped.name()))
             .send()
             .await;
-        match put {
-            Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
-            Err(error) => Err(StoreError::aws("dynamodb:PutItem")(error)),
-        }
+        held("dynamodb:PutItem", put).map(|_| ())
     }
 }
 

@@ -10,7 +10,7 @@ use aws_sdk_kms::types::DataKeySpec;
 use tokio::sync::OnceCell;
 
 use crate::aws::Aws;
-use crate::error::StoreError;
+use crate::error::{StoreError, held};
 use crate::item::{Reader, b};
 use crate::keys;
 use crate::random::random;
@@ -65,11 +65,7 @@ impl Keyring {
             .condition_expression("attribute_not_exists(pk)")
             .send()
             .await;
-        match put {
-            Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
-            Err(error) => Err(StoreError::aws("dynamodb:PutItem")(error)),
-        }
+        held("dynamodb:PutItem", put).map(|_| ())
     }
 
     /// # Errors

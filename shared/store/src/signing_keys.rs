@@ -10,7 +10,7 @@ use tenday_model::rotation;
 use tenday_model::signature::EcSigningKey;
 
 use crate::aws::Aws;
-use crate::error::StoreError;
+use crate::error::{StoreError, held};
 use crate::item::{EXPIRES_AT, Item, Reader, b, is_expired, json, n, s};
 use crate::keyring::{Keyring, Sealed};
 use crate::keys;
@@ -158,11 +158,7 @@ impl SigningKeys {
             .expression_attribute_values(":at", n(at.as_second()))
             .send()
             .await;
-        match updated {
-            Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
-            Err(error) => Err(StoreError::aws("dynamodb:UpdateItem")(error)),
-        }
+        held("dynamodb:UpdateItem", updated).map(|_| ())
     }
 
     async fn query(&self, now: Timestamp) -> Result<Vec<Item>, StoreError> {
