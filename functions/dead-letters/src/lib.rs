@@ -32,7 +32,7 @@ impl DeadLetters {
     /// Handles a batch, and answers which messages stay in the dead-letter queue.
     pub async fn handle(&self, batch: SqsEvent) -> BatchResponse {
         let mut stay = BTreeSet::new();
-        for Record { message_id, body } in batch.records {
+        for Record { message_id, body, .. } in batch.records {
             match Message::parse(&body) {
                 Ok(Message::Delivery(message)) => {
                     if let Err(error) = self.keep(&message).await {

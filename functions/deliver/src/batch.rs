@@ -14,6 +14,24 @@ pub struct SqsEvent {
 pub struct Record {
     pub message_id: String,
     pub body: String,
+    #[serde(default)]
+    attributes: Attributes,
+}
+
+/// What SQS says of a message.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attributes {
+    /// How often it was taken from its queue, this time included; a number in a string.
+    #[serde(default)]
+    approximate_receive_count: Option<String>,
+}
+
+impl Record {
+    /// How often the message was taken from its queue, this time included.
+    pub fn receives(&self) -> u32 {
+        self.attributes.approximate_receive_count.as_deref().and_then(|count| count.parse().ok()).unwrap_or(1)
+    }
 }
 
 /// Which messages go back to their queue. An empty list means that all are done with.

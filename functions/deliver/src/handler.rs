@@ -17,8 +17,8 @@ use tenday_model::rate::put_off;
 use tenday_model::recording;
 use tenday_model::webhook::{Disabled, DisabledReason, Health, WebhookError};
 use tenday_store::{
-    Aws, Clock, Deliveries, DeliveryMessage, Environment, Events, JobMessage, MessageContent, Queue, Schedules,
-    Settings, StoreError, Updates,
+    Aws, Clock, Deliveries, DeliveryMessage, Environment, Events, MessageContent, Queue, Schedules, Settings,
+    StoreError, Updates,
 };
 
 use crate::apart::each_apart;
@@ -27,7 +27,7 @@ use crate::batch::{BatchResponse, SqsEvent};
 use crate::job::Runner;
 use crate::later::{Later, send_later};
 use crate::reattempts::{Reattempts, sleep_until};
-use crate::work::{Read, Work, attempted, explain, next_attempt, read, reason_of, unattempted};
+use crate::work::{Push, Read, Work, attempted, explain, next_attempt, read, reason_of, unattempted};
 
 /// Time kept for recording outcomes and sending retries once the last attempt has ended.
 const WIND_UP: Duration = Duration::from_secs(6);
@@ -112,17 +112,17 @@ impl Deliver {
     }
 
     /// Runs jobs, and answers which of their pushes nothing depends on any more.
-    async fn push(&self, pushes: Vec<(String, JobMessage)>, stop_at: Instant) -> HashSet<String> {
+    async fn push(&self, pushes: Vec<Push>, stop_at: Instant) -> HashSet<String> {
         let runner = Runner {
             reattempts: &self.reattempts,
             settings: &self.settings,
             retries: &self.retries,
             clock: &self.clock,
         };
-        let runs = pushes.into_iter().map(async |(id, message)| match runner.push(&id, &message, stop_at).await {
-            Ok(()) => Some(id),
+        let runs = pushes.into_iter().map(async |push| match runner.push(&push, stop_at).await {
+            Ok(()) => Some(push.message_id),
             Err(error) => {
-                tracing::error!(error = %error, job = %message.job, "the job could not go on");
+                tracing::error!(error = %error, job = %push.message.job, "the job could not go on");
                 None
             }
         });
@@ -152,10 +152,11 @@ impl Deliver {
                 }
                 Decision::Attempt => attempts.push(work),
                 Decision::Probe { .. } => probes.push((work, None)),
-                Decision::SendNext { due } => later.push(next_attempt(work, due)),
+                Decision::SendNext { since, due } => later.push(next_attempt(work, since, due)),
                 Decision::PutOff { until } => {
                     if self.store_put_off(&work, &loaded, until, now).await? {
-                        later.push(Later { message_id: work.message_id, message: work.message, due: until });
+                        let Work { message_id, message } = work;
+                        later.push(Later { message_id, message, since: now, due: until });
                     }
                 }
                 Decision::Drop(reason) => {
@@ -247,7 +248,7 @@ impl Deliver {
                 let delay = SignedDuration::try_from(jittered(message.event, message.waits.into(), delay));
                 let due = delay.ok().and_then(|delay| now.checked_add(delay).ok()).unwrap_or(now);
                 let message = DeliveryMessage { waits: message.waits.saturating_add(1), ..message };
-                later.push(Later { message_id, message, due });
+                later.push(Later { message_id, message, since: now, due });
             }
         }
         admitted
@@ -397,13 +398,13 @@ impl Deliver {
             .collect();
         let lost = self.events.record_failed(developer, webhook, &events, &health, now).await?;
         let mut later = Vec::new();
-        for ((work, _), event) in failed.into_iter().zip(events) {
+        for ((work, made), event) in failed.into_iter().zip(events) {
             if lost.contains(&event.id) {
                 // Someone else recorded this attempt. Taken again, the message will read what they wrote.
                 continue;
             }
             match event.next_attempt_at {
-                Some(due) => later.push(next_attempt(work, due)),
+                Some(due) => later.push(next_attempt(work, made.attempt.at, due)),
                 None => {
                     finished.insert(work.message_id);
                 }

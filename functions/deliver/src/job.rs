@@ -6,10 +6,15 @@ use tenday_model::job::{Job, Status};
 use tenday_store::{Clock, JobMessage, Queue, Settings, StoreError};
 
 use crate::attempts::AttemptFault;
-use crate::reattempts::Reattempts;
+use crate::reattempts::{OnFault, Reattempts};
+use crate::work::Push;
 
 /// Between two looks at a page of which nothing could be done: others have its events, or its rate limits are used up.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How often a push is taken until it goes on without the events at which it met a fault of ours. A fault that passes
+/// has passed by then; one that does not, as when a webhook's secret cannot be read, must not keep all the others waiting.
+const PATIENCE: u32 = 3;
 
 /// What a job needs.
 pub(crate) struct Runner<'a> {
@@ -24,13 +29,10 @@ impl Runner<'_> {
     ///
     /// # Errors
     /// For faults of ours. The push comes again then, and what was done since the job began is not done again.
-    pub(crate) async fn push(
-        &self,
-        message_id: &str,
-        message: &JobMessage,
-        stop_at: Instant,
-    ) -> Result<(), AttemptFault> {
+    pub(crate) async fn push(&self, push: &Push, stop_at: Instant) -> Result<(), AttemptFault> {
+        let Push { message_id, message, receives } = push;
         let JobMessage { developer, job: id, step, .. } = message;
+        let on_fault = if *receives >= PATIENCE { OnFault::Count } else { OnFault::Stop };
         let jobs = self.reattempts.jobs();
         let Some(mut job) = jobs.get(developer, *id, self.clock.now()).await? else {
             tracing::warn!(job = %id, "a push for a job that is not stored");
@@ -46,7 +48,7 @@ impl Runner<'_> {
             let in_hand = job.page.len();
             match &settings {
                 Some(settings) => {
-                    let done = self.reattempts.page(developer, settings, &mut job, stop_at).await;
+                    let done = self.reattempts.page(developer, settings, &mut job, stop_at, on_fault).await;
                     if let Some(fault) = done.fault {
                         return Err(fault);
                     }

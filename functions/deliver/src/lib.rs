@@ -15,4 +15,4 @@ mod work;
 pub use attempts::{AttemptFault, Attempts, Made, Target};
 pub use batch::{BatchResponse, Record, SqsEvent};
 pub use handler::Deliver;
-pub use reattempts::{PAGE, PageDone, Reattempted, Reattempts};
+pub use reattempts::{OnFault, PAGE, PageDone, Reattempted, Reattempts};

@@ -66,6 +66,15 @@ pub struct PageDone {
     pub fault: Option<AttemptFault>,
 }
 
+/// What a fault of ours at one event of a page means for the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFault {
+    /// No other is started, and the page ends with the fault.
+    Stop,
+    /// The event is counted as failed, and the page goes on. It is still dropped, for its owner to reattempt.
+    Count,
+}
+
 impl Reattempts {
     pub fn from_environment(environment: &mut Environment, aws: &Aws, clock: Clock) -> Self {
         let settings_table = environment.text("SETTINGS_TABLE");
@@ -192,6 +201,7 @@ impl Reattempts {
         settings: &DeveloperSettings,
         job: &mut Job,
         stop_at: Instant,
+        on_fault: OnFault,
     ) -> PageDone {
         let mut done = PageDone::default();
         let mut waiting: VecDeque<EventId> = std::mem::take(&mut job.page).into();
@@ -244,6 +254,10 @@ impl Reattempts {
                         Reattempted::NotDropped(_) | Reattempted::Busy => {}
                     }
                     done.made.push((id, other));
+                }
+                Err(fault) if on_fault == OnFault::Count => {
+                    tracing::error!(error = %fault, event_id = %id, "a job goes on without an event");
+                    job.count(false);
                 }
                 Err(fault) => {
                     done.left.push(id);

@@ -22,27 +22,37 @@ pub(crate) struct Work {
 #[derive(Default)]
 pub(crate) struct Read {
     pub(crate) work: Vec<Work>,
-    pub(crate) pushes: Vec<(String, JobMessage)>,
+    pub(crate) pushes: Vec<Push>,
+}
+
+/// A message that pushes a job on.
+pub(crate) struct Push {
+    pub(crate) message_id: String,
+    pub(crate) message: JobMessage,
+    /// How often it was taken.
+    pub(crate) receives: u32,
 }
 
 /// Reads the batch's messages. One that does not read stays with the queue, whose dead letters somebody looks at.
 pub(crate) fn read(records: Vec<Record>) -> Read {
     let mut read = Read::default();
-    for Record { message_id, body } in records {
+    for record in records {
+        let receives = record.receives();
+        let Record { message_id, body, .. } = record;
         match Message::parse(&body) {
             Ok(Message::Delivery(message)) if message.attempt > 0 => read.work.push(Work { message_id, message }),
             Ok(Message::Delivery(_)) => tracing::error!(message_id, "a message that asks for no attempt"),
-            Ok(Message::Job(message)) => read.pushes.push((message_id, message)),
+            Ok(Message::Job(message)) => read.pushes.push(Push { message_id, message, receives }),
             Err(error) => tracing::error!(message_id, error = %error, "a message that does not read"),
         }
     }
     read
 }
 
-/// The message for the attempt after that which `work` asked for.
-pub(crate) fn next_attempt(work: Work, due: Timestamp) -> Later {
+/// The message for the attempt after that which `work` asked for, which was made at `since`.
+pub(crate) fn next_attempt(work: Work, since: Timestamp, due: Timestamp) -> Later {
     let message = DeliveryMessage { attempt: work.message.attempt + 1, waits: 0, ..work.message };
-    Later { message_id: work.message_id, message, due }
+    Later { message_id: work.message_id, message, since, due }
 }
 
 pub(crate) fn reason_of(fault: &AttemptFault) -> DropReason {

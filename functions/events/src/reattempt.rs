@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use deliver::{AttemptFault, Made, Reattempted};
+use deliver::{AttemptFault, Made, OnFault, Reattempted};
 use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -71,7 +71,7 @@ impl Functions {
                 self.reattempts.turn(developer, &settings, &mut job).await?;
             }
             let before = job.page.len();
-            let done = self.reattempts.page(developer, &settings, &mut job, stop_at).await;
+            let done = self.reattempts.page(developer, &settings, &mut job, stop_at, OnFault::Stop).await;
             // What another reattempt has is answered there.
             job.page = done.left;
             responses.extend(done.made.into_iter().filter_map(|(id, result)| one_of_all(&settings, id, result)));

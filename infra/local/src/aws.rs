@@ -22,7 +22,7 @@ use crate::{
     error::AwsError,
     kms::Kms,
     pool::Sandboxes,
-    sandbox::ACCESS_KEY_PREFIX,
+    sandbox::{ACCESS_KEY_PREFIX, Sandbox},
     scheduler::Scheduler,
     serve::{self, Answer, BodyError, Dropped},
     sqs::Sqs,
@@ -38,8 +38,23 @@ pub(crate) struct Aws {
     pub(crate) scheduler: Scheduler,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) sandboxes: Arc<Sandboxes>,
-    /// By function: the call after which its sandbox is killed.
-    armed: Mutex<BTreeMap<String, u64>>,
+    /// By function: the call at which its sandbox is killed.
+    armed: Mutex<BTreeMap<String, Kill>>,
+}
+
+/// When a sandbox is killed: at its invocation's call number `call`, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kill {
+    pub(crate) call: u64,
+    pub(crate) moment: Moment,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// The call is never made: a crash on the way to it.
+    Before,
+    /// The call is made, and its answer does not arrive.
+    After,
 }
 
 impl Aws {
@@ -53,10 +68,14 @@ impl Aws {
         Arc::new(Self { dynamodb, sqs, kms, scheduler, ledger: Arc::default(), sandboxes, armed: Mutex::default() })
     }
 
-    /// The next sandbox of `function` that completes `calls` AWS calls within one invocation is killed before it
-    /// gets the last one's answer. Once.
-    pub(crate) fn kill_after_calls(&self, function: &str, calls: u64) {
-        self.armed.lock().unwrap_or_else(PoisonError::into_inner).insert(function.to_owned(), calls);
+    /// The next sandbox of `function` that comes that far within one invocation is killed. Once.
+    pub(crate) fn arm(&self, function: &str, kill: Kill) {
+        self.armed.lock().unwrap_or_else(PoisonError::into_inner).insert(function.to_owned(), kill);
+    }
+
+    /// Takes back a kill that has not come about.
+    pub(crate) fn disarm(&self, function: &str) {
+        self.armed.lock().unwrap_or_else(PoisonError::into_inner).remove(function);
     }
 
     pub(crate) async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Result<Answer, Dropped> {
@@ -70,10 +89,11 @@ impl Aws {
             Err(BodyError::Gone) => return Err(Dropped),
         };
         let caller = caller(&parts.headers);
+        let sandbox = caller.and_then(|caller| self.sandboxes.get(caller.sandbox));
+        let number = sandbox.as_ref().map_or(0, |sandbox| sandbox.count_call());
+        self.perhaps_kill(sandbox.as_deref(), number, Moment::Before).await?;
         let answer = self.dispatch(&parts, body, caller.map_or(EXTERNAL, |caller| caller.function)).await;
-        if let Some(caller) = caller {
-            self.perhaps_kill(caller).await?;
-        }
+        self.perhaps_kill(sandbox.as_deref(), number, Moment::After).await?;
         Ok(answer)
     }
 
@@ -116,14 +136,14 @@ impl Aws {
         }
     }
 
-    async fn perhaps_kill(&self, caller: Caller<'_>) -> Result<(), Dropped> {
-        let Some(sandbox) = self.sandboxes.get(caller.sandbox) else { return Ok(()) };
-        let calls = sandbox.count_call();
+    async fn perhaps_kill(&self, sandbox: Option<&Sandbox>, call: u64, moment: Moment) -> Result<(), Dropped> {
+        let Some(sandbox) = sandbox else { return Ok(()) };
+        let function = &sandbox.program.function;
         let due = {
             let mut armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
-            let due = armed.get(caller.function) == Some(&calls);
+            let due = armed.get(function) == Some(&Kill { call, moment });
             if due {
-                armed.remove(caller.function);
+                armed.remove(function);
             }
             due
         };

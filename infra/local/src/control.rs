@@ -9,6 +9,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
+    aws::{Kill as Armed, Moment},
     serve::{self, Answer},
     system::System,
 };
@@ -90,7 +91,7 @@ async fn kill(system: &System, body: Incoming) -> Result<Value, Refusal> {
         let message = format!("there is no function {function}; the template has {}", known.join(", "));
         return Err(Refusal(StatusCode::BAD_REQUEST, message));
     }
-    system.aws.kill_after_calls(&function, after_calls);
+    system.aws.arm(&function, Armed { call: after_calls, moment: Moment::After });
     Ok(json!(BTreeMap::from([("armed", function)])))
 }
 

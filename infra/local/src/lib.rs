@@ -51,7 +51,10 @@ use std::{
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
-use crate::system::System;
+use crate::{
+    aws::{Kill, Moment},
+    system::System,
+};
 pub use crate::{
     calls::{Calls, Count},
     compile::Profile,
@@ -238,10 +241,21 @@ impl LocalRun {
         self.system.wait_idle(limit).await
     }
 
-    /// The next sandbox of `function` (a logical id) that completes `calls` AWS calls within one invocation is killed
+    /// The next sandbox of `function` (a logical id) that makes `calls` AWS calls within one invocation is killed
     /// before it gets the last one's answer. Once.
     pub fn kill_after_calls(&self, function: &str, calls: u64) {
-        self.system.aws.kill_after_calls(function, calls);
+        self.system.aws.arm(function, Kill { call: calls, moment: Moment::After });
+    }
+
+    /// The next sandbox of `function` (a logical id) that is about to make AWS call number `call` (from 1) within one
+    /// invocation is killed, and the call is never made. Once.
+    pub fn kill_before_call(&self, function: &str, call: u64) {
+        self.system.aws.arm(function, Kill { call, moment: Moment::Before });
+    }
+
+    /// Takes back a kill that has not come about.
+    pub fn disarm(&self, function: &str) {
+        self.system.aws.disarm(function);
     }
 
     /// The log so far, with [`LogSink::Memory`].

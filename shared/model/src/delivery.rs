@@ -27,7 +27,7 @@ pub enum Plan {
     /// Make the attempt.
     Attempt,
     /// It is recorded already, by this very message: what may be missing is the message for the next attempt.
-    SendNext { due: Timestamp },
+    SendNext { since: Timestamp, due: Timestamp },
     /// Nothing is left to do.
     Acknowledge,
 }
@@ -42,7 +42,7 @@ pub fn plan(number: u16, message_id: &str, stored: Option<&Event>) -> Plan {
             // Only the message that recorded the attempt may have died before it sent the next one. Any other is a
             // stray copy; if it sent the next one too, there would be two chains of retries from here on.
             Some(due) if event.automatic == number && event.recorded_by.as_deref() == Some(message_id) => {
-                Plan::SendNext { due }
+                Plan::SendNext { since: event.attempts.last().map_or(due, |attempt| attempt.at), due }
             }
             _ => Plan::Acknowledge,
         },
@@ -54,8 +54,9 @@ pub fn plan(number: u16, message_id: &str, stored: Option<&Event>) -> Plan {
 pub enum Decision {
     /// Nothing, any more.
     Acknowledge,
-    /// Only the message for the next attempt.
+    /// Only the message for the next attempt, for which the wait began at `since`.
     SendNext {
+        since: Timestamp,
         due: Timestamp,
     },
     Attempt,
@@ -82,7 +83,7 @@ pub fn decide(
 ) -> Decision {
     match plan(number, message_id, stored) {
         Plan::Acknowledge => return Decision::Acknowledge,
-        Plan::SendNext { due } => return Decision::SendNext { due },
+        Plan::SendNext { since, due } => return Decision::SendNext { since, due },
         Plan::Attempt => {}
     }
     if stored.is_none() && number > 1 {
@@ -113,6 +114,33 @@ pub fn may_be_over(event: EventId, now: Timestamp) -> bool {
 /// whoever wants to reattempt what was dropped.
 pub fn is_over(expires_at: Timestamp, now: Timestamp) -> bool {
     expires_at.checked_sub(TEN_DAYS).is_ok_and(|last| last <= now)
+}
+
+/// How a message for later waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// In the queue.
+    Delay { seconds: u64 },
+    /// By a schedule that sends it when it is due.
+    Schedule,
+}
+
+/// The longest delay that SQS takes (SQS API reference, `DelaySeconds`).
+pub const LONGEST_DELAY: Duration = Duration::from_secs(900);
+
+/// The least that must be left for a schedule to be made: AWS fires within the minute.
+const SCHEDULE_AHEAD: SignedDuration = SignedDuration::from_secs(60);
+
+/// Decides by the whole wait, which began at `since`, and not by what is left of it `now`: who sends a message again
+/// after a crash must meet the schedule that was made before, and not send a second message beside it.
+pub fn wait(since: Timestamp, due: Timestamp, now: Timestamp) -> Wait {
+    let left = due.duration_since(now);
+    let whole = Duration::try_from(due.duration_since(since)).unwrap_or_default();
+    if whole > LONGEST_DELAY && left >= SCHEDULE_AHEAD {
+        return Wait::Schedule;
+    }
+    let left = Duration::try_from(left).unwrap_or_default().min(LONGEST_DELAY);
+    Wait::Delay { seconds: left.as_secs() + u64::from(left.subsec_nanos() > 0) }
 }
 
 /// How long to wait after failed automatic attempt `number` (from 1), or none when the schedule is spent.
@@ -198,9 +226,22 @@ mod tests {
     #[test]
     fn only_the_message_that_recorded_an_attempt_sends_the_next_one_again() {
         let event = stored(EventStatus::Pending, 2, "m2");
-        assert_eq!(plan(2, "m2", Some(&event)), Plan::SendNext { due: now() });
+        assert_eq!(plan(2, "m2", Some(&event)), Plan::SendNext { since: now(), due: now() });
         assert_eq!(plan(2, "stray", Some(&event)), Plan::Acknowledge);
         assert_eq!(plan(1, "m2", Some(&event)), Plan::Acknowledge, "an older attempt of a chain that has gone on");
+    }
+
+    #[test]
+    fn a_wait_is_kept_the_same_way_however_late_a_message_is_sent_again() {
+        let at = |seconds: i64| now().checked_add(SignedDuration::from_secs(seconds)).unwrap();
+        assert_eq!(wait(now(), at(900), now()), Wait::Delay { seconds: 900 });
+        assert_eq!(wait(now(), at(900), at(181)), Wait::Delay { seconds: 719 });
+        assert_eq!(wait(now(), at(960), now()), Wait::Schedule);
+        assert_eq!(wait(now(), at(960), at(181)), Wait::Schedule, "its schedule may be there already");
+        assert_eq!(wait(now(), at(960), at(901)), Wait::Delay { seconds: 59 }, "too late for a schedule");
+        assert_eq!(wait(now(), at(960), at(2000)), Wait::Delay { seconds: 0 });
+        let half = now().checked_add(SignedDuration::from_millis(1500)).unwrap();
+        assert_eq!(wait(now(), half, now()), Wait::Delay { seconds: 2 }, "never early");
     }
 
     fn webhook() -> Webhook {

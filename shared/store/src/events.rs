@@ -84,7 +84,12 @@ impl Events {
     pub async fn load(&self, wanted: &[Key], now: Timestamp) -> Result<Deliveries, StoreError> {
         let mut keys: Vec<(bool, Item)> = Vec::new();
         let mut seen = HashSet::new();
+        let mut events = HashSet::new();
         for (developer, event) in wanted {
+            // Copies of a message come in one batch too, and DynamoDB refuses a key that is given twice.
+            if !events.insert((developer, *event)) {
+                continue;
+            }
             keys.push((true, keys::event(developer, *event)));
             if seen.insert((developer.clone(), Some(event.webhook))) {
                 keys.push((true, keys::health(developer, event.webhook)));

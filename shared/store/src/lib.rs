@@ -36,7 +36,7 @@ pub use jobs::{Jobs, Reached};
 pub use keyring::{Keyring, Sealed};
 pub use links::{Links, Registered};
 pub use publishing::{Accepted, NewUpdate, PublishError, Publishing, digest, matching};
-pub use queue::{DeliveryMessage, JobMessage, LONGEST_DELAY, Message, MessageContent, Outgoing, Queue};
+pub use queue::{DeliveryMessage, JobMessage, Message, MessageContent, Outgoing, Queue};
 pub use random::random;
 pub use rates::Rates;
 pub use schedules::Schedules;

@@ -6,13 +6,11 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tenday_model::delivery::LONGEST_DELAY;
 use tenday_model::ids::{DeveloperId, EventId, JobId};
 
 use crate::aws::Aws;
 use crate::error::StoreError;
-
-/// The longest delay that SQS takes, in seconds.
-pub const LONGEST_DELAY: u64 = 900;
 
 /// Content larger than this is left out of messages and read from the updates table instead: SQS bills by 64 KB.
 const CONTENT_IN_MESSAGE: usize = 48 * 1024;
@@ -136,7 +134,7 @@ impl Message {
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     pub message: DeliveryMessage,
-    /// At most [`LONGEST_DELAY`].
+    /// What is over [`LONGEST_DELAY`] is cut off.
     pub delay_seconds: u64,
 }
 
@@ -168,7 +166,7 @@ impl Queue {
     /// When SQS fails.
     pub async fn push(&self, message: &JobMessage, delay_seconds: u64) -> Result<(), StoreError> {
         let body = serde_json::to_string(message).map_err(|error| StoreError::corrupt("message", error))?;
-        let delay = i32::try_from(delay_seconds.min(LONGEST_DELAY)).unwrap_or(0);
+        let delay = i32::try_from(delay_seconds.min(LONGEST_DELAY.as_secs())).unwrap_or(0);
         let sent = self
             .sqs
             .send_message()
@@ -228,7 +226,7 @@ impl Queue {
 
 fn entry(index: usize, outgoing: &Outgoing) -> Result<SendMessageBatchRequestEntry, StoreError> {
     let body = serde_json::to_string(&outgoing.message).map_err(|error| StoreError::corrupt("message", error))?;
-    let delay = i32::try_from(outgoing.delay_seconds.min(LONGEST_DELAY)).unwrap_or(0);
+    let delay = i32::try_from(outgoing.delay_seconds.min(LONGEST_DELAY.as_secs())).unwrap_or(0);
     SendMessageBatchRequestEntry::builder()
         .id(index.to_string())
         .message_body(body)

@@ -25,8 +25,9 @@ impl Schedules {
         Self { scheduler: aws.scheduler(), group, role_arn, queue_arn }
     }
 
-    /// Schedules a message. The schedule's name is made of the event and the attempt, so doing it again after a crash
-    /// changes nothing, and it deletes itself once it has fired.
+    /// Schedules a message. The schedule's name is made of the event, the attempt and the moment, so doing it again
+    /// after a crash changes nothing; it deletes itself once it has fired, which may take AWS a while: the same attempt
+    /// put off to another moment must not be taken for it.
     ///
     /// # Errors
     /// When Scheduler fails.
@@ -44,7 +45,7 @@ impl Schedules {
             .scheduler
             .create_schedule()
             .group_name(&self.group)
-            .name(format!("{}-{}", message.event, message.attempt))
+            .name(name(message, due))
             .schedule_expression(due.to_zoned(TimeZone::UTC).strftime("at(%Y-%m-%dT%H:%M:%S)").to_string())
             .schedule_expression_timezone("UTC")
             .flexible_time_window(window.map_err(|error| corrupt(&error))?)
@@ -58,4 +59,11 @@ impl Schedules {
             Err(error) => Err(StoreError::aws("scheduler:CreateSchedule")(error)),
         }
     }
+}
+
+/// At most the 64 characters that a name may have: the event's id without its prefix is 52 of them.
+fn name(message: &DeliveryMessage, due: Timestamp) -> String {
+    let event = message.event.to_string();
+    let event = event.strip_prefix("EVT-").unwrap_or(&event);
+    format!("{event}-{}-{:x}", message.attempt, due.as_second())
 }

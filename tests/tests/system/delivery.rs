@@ -264,3 +264,71 @@ async fn a_message_that_cannot_be_read_stays_in_the_dead_letter_queue() {
         "{queues:#}"
     );
 }
+
+#[tokio::test]
+async fn copies_of_a_message_in_one_batch_make_one_request() {
+    let system = System::start().await;
+    let receiver = Receiver::start().await;
+    let developer = system.developer();
+    developer.subscribe(None, &receiver.url()).await;
+    developer.patch("/configuration", json!({ "retrySchedule": [60] })).await.expect(200);
+    receiver.answer_next([500]);
+    let update = system.platform_publish(DEVELOPER).await;
+    let event = &update["events"][0]["eventId"];
+    system.settle().await;
+    // As SQS may, and as a schedule that fires twice does: the message of the second attempt comes thrice at once.
+    let message = json!({ "v": 1, "developer": DEVELOPER, "event": event, "attempt": 2 }).to_string();
+    let entry = |id: usize| json!({ "Id": id.to_string(), "MessageBody": message });
+    let queue = system.run.output("DeliveriesQueueUrl").expect("an output");
+    let body = json!({ "QueueUrl": queue, "Entries": [entry(1), entry(2), entry(3)] }).to_string();
+    let headers = [("x-amz-target", "AmazonSQS.SendMessageBatch"), ("content-type", "application/x-amz-json-1.0")];
+    system.aws(&headers, &body).await.expect(200);
+    system.settle().await;
+    let path = format!("/configuration/events/{}", event.as_str().unwrap());
+    let shown = developer.get(&path).await.expect(200);
+    assert_eq!(
+        (&shown["event"]["status"], &shown["event"]["attemptCount"]),
+        (&json!("delivered"), &json!(2)),
+        "{shown:#}"
+    );
+    // The one that was sent in the ordinary way comes last.
+    system.advance(Duration::from_secs(75)).await;
+    assert_eq!(receiver.received().len(), 2);
+}
+
+#[tokio::test]
+async fn an_event_whose_update_has_had_its_time_is_dropped_as_expired_and_can_still_be_reattempted() {
+    let system = System::start().await;
+    let receiver = Receiver::start().await;
+    let developer = system.developer();
+    let webhook = developer.subscribe(None, &receiver.url()).await;
+    receiver.answer(500);
+    // It is kept for as long as the schedule of that day may take, six days of an open breaker, and ten of waiting.
+    let update = system.platform_publish(DEVELOPER).await;
+    // As many and as long delays as anyone may ask for: twenty days.
+    developer.patch("/configuration", json!({ "retrySchedule": vec![86_400; 20] })).await.expect(200);
+    let path = format!("/configuration/events/{}", update["events"][0]["eventId"].as_str().unwrap());
+    let mut days = 0;
+    let shown = loop {
+        system.settle().await;
+        let shown = developer.get(&path).await.expect(200)["event"].clone();
+        if shown["status"] != "pending" {
+            break shown;
+        }
+        assert!(days < 12, "{shown:#}");
+        days += 1;
+        // Another event comes through each day, or the webhook would be disabled after five.
+        receiver.answer(204);
+        system.platform_publish(DEVELOPER).await;
+        system.settle().await;
+        receiver.answer(500);
+        system.advance(Duration::from_secs(104_000)).await;
+    };
+    assert_eq!((&shown["status"], &shown["dropReason"]), (&json!("dropped"), &json!("expired")), "{shown:#}");
+    assert!((6..=9).contains(&days), "{days}");
+    assert_eq!(developer.webhook(&webhook).await["retrievals"][0]["id"], shown["id"]);
+    receiver.answer(204);
+    let id = shown["id"].as_str().unwrap();
+    let answer = developer.post_nothing(&format!("/configuration/webhooks/retrievals/{id}")).await.expect(200);
+    assert_eq!(answer["success"], true, "its ten days begin when it is dropped");
+}

@@ -9,6 +9,8 @@ mod conformance;
 mod delivery;
 mod headers;
 mod kill_points;
+mod kill_points_between;
+mod kill_points_of_jobs;
 mod links;
 mod main_path;
 mod payloads;

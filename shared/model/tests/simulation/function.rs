@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
-use tenday_model::delivery::{Decision, decide};
+use tenday_model::delivery::{Decision, Wait, decide, wait};
 use tenday_model::event::{Attempt, DropReason, Event, EventStatus};
 use tenday_model::ids::EventId;
 use tenday_model::outcome::Outcome;
@@ -14,8 +14,6 @@ use tenday_model::webhook::{Disabled, DisabledReason, Health, WebhookError};
 use crate::world::{Message, World};
 
 const CLAIM: SignedDuration = SignedDuration::from_secs(30);
-/// The longest delay of a queue; beyond, a schedule is made.
-const LONGEST_DELAY: i64 = 900;
 const NAME: &str = "DATA_UPDATES";
 
 /// An attempt that was made.
@@ -31,6 +29,7 @@ struct Made {
 struct Later {
     from: Message,
     attempt: u16,
+    since: Timestamp,
     due: Timestamp,
 }
 
@@ -157,12 +156,14 @@ impl Invocation {
             }
             match decision {
                 Decision::Acknowledge => self.finished.push(message),
-                Decision::SendNext { due } => later.push(Later { attempt: message.attempt + 1, from: message, due }),
+                Decision::SendNext { since, due } => {
+                    later.push(Later { attempt: message.attempt + 1, from: message, since, due });
+                }
                 Decision::Attempt if world.malice && world.chance.happens(5) => {
                     // The webhook's rate limit has no slot for it.
                     world.tally.put_off += 1;
                     let due = world.after(SignedDuration::from_secs(3));
-                    later.push(Later { attempt: message.attempt, from: message, due });
+                    later.push(Later { attempt: message.attempt, from: message, since: world.now, due });
                 }
                 Decision::Attempt | Decision::Probe { .. } => {
                     let recorded = world.store.get(&message.event);
@@ -179,7 +180,7 @@ impl Invocation {
                     let waits = Event { next_attempt_at: Some(until), ..waits };
                     let known = loaded.events.contains_key(&message.event);
                     if known || put_unless_recorded(world, waits.automatic, waits) {
-                        later.push(Later { attempt: message.attempt, from: message, due: until });
+                        later.push(Later { attempt: message.attempt, from: message, since: world.now, due: until });
                     }
                 }
                 Decision::Drop(reason) => {
@@ -227,7 +228,7 @@ impl Invocation {
             for made in bad {
                 let event =
                     failed(event_of(&made), &made.outcome, &world.delays, disabled.map(|(_, reason)| reason), now);
-                let (message, next) = (made.message, event.next_attempt_at);
+                let (message, at, next) = (made.message, made.at, event.next_attempt_at);
                 if !put_unless_recorded(world, event.automatic - 1, event) {
                     world.tally.lost += 1;
                     world.say(|_| format!("{} finds its attempt recorded by another", message.id));
@@ -235,7 +236,7 @@ impl Invocation {
                 }
                 world.books.get_mut(&message.event).unwrap().failures.push(message.attempt);
                 match next {
-                    Some(due) => later.push(Later { attempt: message.attempt + 1, from: message, due }),
+                    Some(due) => later.push(Later { attempt: message.attempt + 1, from: message, since: at, due }),
                     None => self.finished.push(message),
                 }
             }
@@ -251,14 +252,17 @@ impl Invocation {
     }
 
     fn send(&mut self, world: &mut World, later: Vec<Later>) -> Step {
-        for Later { from, attempt, due } in later {
-            let wait = due.duration_since(world.now).max(SignedDuration::ZERO);
-            if wait.as_secs() < LONGEST_DELAY {
-                world.send(from.event, attempt, wait);
-            } else {
-                // Doing it again changes nothing: the name is taken.
-                world.tally.schedules += 1;
-                world.schedules.entry(format!("{}-{attempt}", from.event)).or_insert((due, from.event, attempt));
+        for Later { from, attempt, since, due } in later {
+            match wait(since, due, world.now) {
+                Wait::Delay { seconds } => {
+                    world.send(from.event, attempt, SignedDuration::from_secs(seconds.try_into().unwrap()));
+                }
+                Wait::Schedule => {
+                    // Doing it again changes nothing: the name is taken.
+                    world.tally.schedules += 1;
+                    let name = format!("{}-{attempt}-{due}", from.event);
+                    world.schedules.entry(name).or_insert((due, from.event, attempt));
+                }
             }
             self.finished.push(from);
         }
