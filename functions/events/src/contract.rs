@@ -27,6 +27,14 @@ fn paged(operation: Operation) -> Operation {
         .query::<String>("cursor", "The `nextCursor` of the page before")
 }
 
+fn filtered(operation: Operation) -> Operation {
+    operation
+        .query::<WebhookId>("webhookId", "Only this webhook's")
+        .query::<String>("eventName", "Only events of this name")
+        .query::<String>("since", "Only events published at this ISO 8601 moment, or on this date, or later")
+        .query::<String>("until", "Only events published before this ISO 8601 moment, or on this date, or earlier")
+}
+
 fn attempt() -> Value {
     json!({
         "time": "2021-02-05T10:15:02.120Z",
@@ -91,9 +99,11 @@ pub(crate) fn view() -> Operation {
 }
 
 pub(crate) fn dropped() -> Operation {
-    paged(operation("listRetrievals", "View dropped events").scope::<ConfigurationRead>())
-        .description("Events whose automatic attempts are spent, newest first. Each is kept for ten days.")
-        .query::<WebhookId>("webhookId", "Only this webhook's")
+    filtered(paged(operation("listRetrievals", "View dropped events").scope::<ConfigurationRead>()))
+        .description(
+            "Events whose automatic attempts are spent, newest first. Each is kept for ten days. A page may be short of \
+             `limit` or empty; the list is over when there is no `nextCursor`.",
+        )
         .answer::<EventList>(StatusCode::OK, "One page of events", page())
         .errors(&[ErrorCode::ConfigurationNotFound, ErrorCode::WebhookNotFound])
 }
@@ -118,16 +128,12 @@ pub(crate) fn reattempt() -> Operation {
 }
 
 pub(crate) fn reattempt_all() -> Operation {
-    operation("reattemptAll", "Reattempt all dropped events")
+    filtered(operation("reattemptAll", "Reattempt all dropped events"))
         .description(
             "As many as there is time for are answered in `responses`. The rest, if there is any, goes on as a job of \
              its own, which `jobId` names.",
         )
         .scope::<ConfigurationWrite>()
-        .query::<WebhookId>("webhookId", "Only this webhook's")
-        .query::<String>("eventName", "Only events of this name")
-        .query::<String>("since", "Only events published at this ISO 8601 moment, or on this date, or later")
-        .query::<String>("until", "Only events published before this ISO 8601 moment, or on this date, or earlier")
         .answer_with::<AllReattempted>(
             StatusCode::OK,
             "The attempts were made, or will be",

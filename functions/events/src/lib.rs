@@ -76,7 +76,6 @@ struct PageQuery {
     limit: Option<String>,
     cursor: Option<String>,
     status: Option<String>,
-    webhook_id: Option<String>,
 }
 
 async fn history(
@@ -100,14 +99,18 @@ async fn history(
 async fn dropped(
     State(Shared(functions)): State<Shared>,
     developer: Developer<ConfigurationRead>,
-    Query(query): Query<PageQuery>,
+    Query(query): Query<DroppedQuery>,
 ) -> Result<Json<EventList>, ApiError> {
     let limit = Limit::parse(query.limit.as_deref())?;
     let after = Cursor::parse(query.cursor.as_deref())?;
+    let filter = query.filter.read()?;
     let settings = functions.read(&developer.id).await?;
-    let webhook = query.webhook_id.as_deref().map(|id| own_webhook(&settings, id)).transpose()?;
+    if let Some(webhook) = filter.webhook {
+        own_webhook(&settings, &webhook.to_string())?;
+    }
     let now = functions.api.now();
-    let mut page = functions.events.dropped(&developer.id, webhook, limit.0, after, now).await?;
+    let reached = functions.reattempts.jobs().search(&developer.id, &filter, limit.0, after, now).await?;
+    let mut page = EventPage { events: reached.events, next: reached.next };
     page.events.retain(|event| settings.webhooks.iter().any(|stored| stored.webhook.id == event.id.webhook));
     Ok(Json(page_view(&settings, &page)))
 }
@@ -170,26 +173,39 @@ struct FilterQuery {
     webhook_id: Option<String>,
 }
 
+#[derive(Debug, Deserialize)]
+struct DroppedQuery {
+    limit: Option<String>,
+    cursor: Option<String>,
+    #[serde(flatten)]
+    filter: FilterQuery,
+}
+
+impl FilterQuery {
+    fn read(self) -> Result<Filter, ApiError> {
+        let time = |name: &str, text: Option<&str>, end| {
+            let invalid = || {
+                let message = format!("The query parameter `{name}` must be an ISO 8601 date or moment.");
+                ApiError::new(ErrorCode::MalformedRequest, message)
+            };
+            text.map(|text| moment(text, end).ok_or_else(invalid)).transpose()
+        };
+        let webhook = self.webhook_id.map(|id| id.parse()).transpose();
+        Ok(Filter {
+            webhook: webhook.map_err(|_| ApiError::new(ErrorCode::WebhookNotFound, "You have no such webhook."))?,
+            event_name: self.event_name,
+            since: time("since", self.since.as_deref(), false)?,
+            until: time("until", self.until.as_deref(), true)?,
+        })
+    }
+}
+
 async fn reattempt_all(
     State(Shared(functions)): State<Shared>,
     developer: Developer<ConfigurationWrite>,
     Query(query): Query<FilterQuery>,
 ) -> Result<Json<AllReattempted>, ApiError> {
-    let time = |name: &str, text: Option<&str>, end| {
-        let invalid = || {
-            let message = format!("The query parameter `{name}` must be an ISO 8601 date or moment.");
-            ApiError::new(ErrorCode::MalformedRequest, message)
-        };
-        text.map(|text| moment(text, end).ok_or_else(invalid)).transpose()
-    };
-    let webhook = query.webhook_id.map(|id| id.parse()).transpose();
-    let filter = Filter {
-        webhook: webhook.map_err(|_| ApiError::new(ErrorCode::WebhookNotFound, "You have no such webhook."))?,
-        event_name: query.event_name,
-        since: time("since", query.since.as_deref(), false)?,
-        until: time("until", query.until.as_deref(), true)?,
-    };
-    functions.reattempt_all(&developer.id, filter).await.map(Json)
+    functions.reattempt_all(&developer.id, query.read()?).await.map(Json)
 }
 
 async fn job(

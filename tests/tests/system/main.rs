@@ -8,6 +8,7 @@ mod clients;
 mod conformance;
 mod delivery;
 mod headers;
+mod hostile;
 mod kill_points;
 mod kill_points_between;
 mod kill_points_of_jobs;

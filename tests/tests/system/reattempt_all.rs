@@ -74,6 +74,17 @@ async fn filters_narrow_it() {
         let answer = developer.post_nothing(&format!("{ALL}?{query}")).await.expect(200);
         answer["responses"].as_array().unwrap().len()
     };
+    // What a filter would reattempt can be looked at first.
+    let listed = async |query: &str| {
+        let page = developer.get(&format!("{ALL}?{query}")).await.expect(200);
+        page["events"].as_array().unwrap().len()
+    };
+    assert_eq!(listed("until=2020-01-01").await, 0);
+    assert_eq!(listed("since=2020-01-01&eventName=DATA_UPDATES").await, 6);
+    assert_eq!(listed("since=2120-01-01T00:00:00Z").await, 0);
+    assert_eq!(listed("eventName=NO_SUCH").await, 0);
+    assert_eq!(listed(&format!("webhookId={}", second["id"].as_str().unwrap())).await, 3);
+    assert_eq!(listed("limit=2").await, 2);
     assert_eq!(answered("until=2020-01-01").await, 0);
     assert_eq!(answered("since=2120-01-01T00:00:00Z").await, 0);
     assert_eq!(answered("since=2120-01-01&until=2020-01-01").await, 0);
@@ -83,6 +94,7 @@ async fn filters_narrow_it() {
     assert_eq!(answered("since=2020-01-01").await, 3);
     for bad in ["since=yesterday", "until=1", "webhookId=x"] {
         assert!(developer.post_nothing(&format!("{ALL}?{bad}")).await.status >= 400, "{bad}");
+        assert!(developer.get(&format!("{ALL}?{bad}")).await.status >= 400, "{bad}");
     }
 }
 
