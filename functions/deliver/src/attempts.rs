@@ -35,7 +35,7 @@ pub struct Attempts {
     sender: Sender,
     clock: Clock,
     local: bool,
-    own_host: Option<String>,
+    own_hosts: Vec<String>,
     timeout: Duration,
 }
 
@@ -96,10 +96,11 @@ impl Attempts {
     pub fn from_environment(environment: &mut Environment, aws: &Aws, clock: Clock) -> Self {
         let settings_table = environment.text("SETTINGS_TABLE");
         let local = environment.is_local();
-        let own_host = environment.optional("PUBLIC_HOST");
+        let own_hosts = ["PUBLIC_HOST", "API_HOST"].into_iter().filter_map(|name| environment.optional(name));
+        let own_hosts: Vec<String> = own_hosts.collect();
         let timeout = environment.seconds("ATTEMPT_TIMEOUT_SECONDS");
         let policy = if local { AddressPolicy::Local } else { AddressPolicy::Deployed };
-        let mut settings = SenderSettings::new(policy, own_host.clone());
+        let mut settings = SenderSettings::new(policy, own_hosts.clone());
         settings.timeout = timeout;
         Self {
             keyring: Keyring::new(aws, settings_table.clone(), environment.text("KEYRING_KEY")),
@@ -108,7 +109,7 @@ impl Attempts {
             sender: Sender::new(settings),
             clock,
             local,
-            own_host,
+            own_hosts,
             timeout,
         }
     }
@@ -164,7 +165,7 @@ impl Attempts {
     }
 
     async fn send(&self, target: &Target<'_>, composed: Composed) -> Result<(Outcome, u32, String), AttemptFault> {
-        let rules = UrlRules { local: self.local, own_host: self.own_host.as_deref() };
+        let rules = UrlRules { local: self.local, own_hosts: &self.own_hosts };
         // Judged again at every attempt: what was allowed when it was stored may not be any more.
         let url = match CallbackUrl::parse(&target.webhook.webhook.callback_url, &rules) {
             Ok(url) => url,

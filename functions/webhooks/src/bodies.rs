@@ -111,10 +111,10 @@ impl Create {
         now: Timestamp,
         integration: Integration,
         local: bool,
-        own_host: Option<&str>,
+        own_hosts: &[String],
     ) -> Result<(Webhook, Headers), ApiError> {
         let mut errors = Vec::new();
-        check_url(&self.callback_url, local, own_host, &mut errors);
+        check_url(&self.callback_url, local, own_hosts, &mut errors);
         if let Some(name) = &self.event_name {
             check_event_name(integration, name, &mut errors);
         }
@@ -143,7 +143,7 @@ impl Change {
         integration: Integration,
         now: Timestamp,
         local: bool,
-        own_host: Option<&str>,
+        own_hosts: &[String],
     ) -> Result<(WebhookChanges, Option<Headers>), ApiError> {
         let mut errors = Vec::new();
         if self.event_name.is_some() {
@@ -161,7 +161,7 @@ impl Change {
             errors.push(ValidationError::new(&["body"], "missing", message));
         }
         if let Some(url) = &self.callback_url {
-            check_url(url, local, own_host, &mut errors);
+            check_url(url, local, own_hosts, &mut errors);
         }
         if let (Some(ChangedStatus::Active), Some(name)) = (self.status, &webhook.event_name) {
             check_event_name(integration, name, &mut errors);
@@ -186,8 +186,8 @@ impl Change {
     }
 }
 
-fn check_url(url: &str, local: bool, own_host: Option<&str>, errors: &mut Vec<ValidationError>) {
-    if let Err(problem) = CallbackUrl::parse(url, &UrlRules { local, own_host }) {
+fn check_url(url: &str, local: bool, own_hosts: &[String], errors: &mut Vec<ValidationError>) {
+    if let Err(problem) = CallbackUrl::parse(url, &UrlRules { local, own_hosts }) {
         errors.push(invalid("callbackURL", "value", problem.to_string()));
     }
 }

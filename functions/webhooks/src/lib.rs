@@ -13,7 +13,7 @@ use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
-use tenday_api::{Api, ApiError, Body, Date, Developer, ErrorCode, Path, Query};
+use tenday_api::{Api, ApiError, ApiHost, Body, Date, Developer, ErrorCode, Path, Query};
 use tenday_model::configuration::MAX_WEBHOOKS;
 use tenday_model::custom_headers::CustomHeaders;
 use tenday_model::error::ValidationError;
@@ -33,7 +33,8 @@ struct Functions {
     events: Events,
     keyring: Keyring,
     local: bool,
-    own_host: Option<String>,
+    /// As the template names them; what API Gateway calls the API itself comes with each request.
+    own_hosts: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -59,7 +60,7 @@ pub async fn run() -> Result<(), lambda_http::Error> {
         events: Events::new(&aws, settings_table.clone(), environment.text("EVENTS_TABLE")),
         keyring: Keyring::new(&aws, settings_table, environment.text("KEYRING_KEY")),
         local: environment.is_local(),
-        own_host: environment.optional("PUBLIC_HOST"),
+        own_hosts: environment.optional("PUBLIC_HOST").into_iter().collect(),
     };
     environment.finish()?;
     functions.api.warm().await;
@@ -80,6 +81,7 @@ tenday_api::routes! { Shared:
 async fn create(
     State(Shared(functions)): State<Shared>,
     developer: Developer<ConfigurationWrite>,
+    host: ApiHost,
     body: Body<Create>,
 ) -> Result<impl IntoResponse, ApiError> {
     let now = functions.api.now();
@@ -94,7 +96,7 @@ async fn create(
         now,
         settings.configuration.integration,
         functions.local,
-        functions.own_host.as_deref(),
+        &host.and(&functions.own_hosts),
     )?;
     refuse_if_full(&settings)?;
     let secret = Secret::from_random(random()?);
@@ -164,6 +166,7 @@ async fn view_one(
 async fn change(
     State(Shared(functions)): State<Shared>,
     developer: Developer<ConfigurationWrite>,
+    host: ApiHost,
     Path(webhook): Path<String>,
     body: Body<Change>,
 ) -> Result<Json<Changed>, ApiError> {
@@ -171,7 +174,7 @@ async fn change(
     let now = functions.api.now();
     let integration = settings.configuration.integration;
     let (mut changes, headers) =
-        body.value.changes(&stored.webhook, integration, now, functions.local, functions.own_host.as_deref())?;
+        body.value.changes(&stored.webhook, integration, now, functions.local, &host.and(&functions.own_hosts))?;
     if let Some(headers) = headers {
         changes.headers = Some(functions.seal_headers(&developer.id, stored.webhook.id, headers.as_ref()).await?);
     }

@@ -11,7 +11,8 @@ use url::Host;
 const OWN: &str = "api.tenday.example.com";
 
 pub(crate) fn callback_url(text: &str) {
-    for rules in [UrlRules { local: false, own_host: Some(OWN) }, UrlRules { local: true, own_host: None }] {
+    let own_hosts = [OWN.to_owned()];
+    for rules in [UrlRules { local: false, own_hosts: &own_hosts }, UrlRules { local: true, own_hosts: &[] }] {
         let Ok(parsed) = CallbackUrl::parse(text, &rules) else { continue };
         let url = parsed.url();
         assert_eq!(parsed.as_given(), text);

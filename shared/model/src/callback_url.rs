@@ -28,8 +28,8 @@ const LOCAL_SUFFIXES: &[&str] = &["localhost", "local", "localdomain", "internal
 pub struct UrlRules<'a> {
     /// On a developer's own machine: plain http, local names and loopback addresses are allowed too.
     pub local: bool,
-    /// The host name of Tenday's own API. Neither it nor a name below it can be a receiver.
-    pub own_host: Option<&'a str>,
+    /// The host names of Tenday's own API. Neither one of them nor a name below it can be a receiver.
+    pub own_hosts: &'a [String],
 }
 
 /// Why a URL cannot be a callback URL, and what the developer should do.
@@ -200,7 +200,7 @@ fn judge_name(name: &str, rules: &UrlRules<'_>) -> Result<(), UrlProblem> {
     if bare.len() > MAX_NAME || !bare.split('.').all(plain) {
         return Err(UrlProblem::HostName);
     }
-    if rules.own_host.is_some_and(|own| is_at_or_below(bare, own.trim_end_matches('.'))) {
+    if rules.own_hosts.iter().any(|own| is_at_or_below(bare, own.trim_end_matches('.'))) {
         return Err(UrlProblem::OwnHost);
     }
     if rules.local {
@@ -244,7 +244,7 @@ impl Serialize for CallbackUrl {
 impl<'de> Deserialize<'de> for CallbackUrl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text, &UrlRules { local: true, own_host: None }).map_err(serde::de::Error::custom)
+        Self::parse(&text, &UrlRules { local: true, own_hosts: &[] }).map_err(serde::de::Error::custom)
     }
 }
 

@@ -35,7 +35,7 @@ pub struct SenderSettings {
     pub timeout: Duration,
     pub policy: AddressPolicy,
     /// The host name of Tenday's own API, which is never sent to.
-    pub own_host: Option<String>,
+    pub own_hosts: Vec<String>,
     /// Name servers to ask, for tests. The system's when empty.
     pub name_servers: Vec<SocketAddr>,
     /// Certificates (DER) that are trusted beside the platform's, for tests.
@@ -44,8 +44,8 @@ pub struct SenderSettings {
 
 impl SenderSettings {
     /// Ten seconds, the system's name servers and certificates.
-    pub fn new(policy: AddressPolicy, own_host: Option<String>) -> Self {
-        Self { timeout: Duration::from_secs(10), policy, own_host, name_servers: Vec::new(), extra_roots: Vec::new() }
+    pub fn new(policy: AddressPolicy, own_hosts: Vec<String>) -> Self {
+        Self { timeout: Duration::from_secs(10), policy, own_hosts, name_servers: Vec::new(), extra_roots: Vec::new() }
     }
 }
 
@@ -148,10 +148,8 @@ impl Sender {
     }
 
     async fn attempt(&self, means: &Means, request: &OutboundRequest<'_>) -> Result<Answer, Failure> {
-        let rules = UrlRules {
-            local: self.settings.policy == AddressPolicy::Local,
-            own_host: self.settings.own_host.as_deref(),
-        };
+        let rules =
+            UrlRules { local: self.settings.policy == AddressPolicy::Local, own_hosts: &self.settings.own_hosts };
         let blocked = |reason| Failure::Final(Outcome::Blocked(reason));
         request.url.judge(&rules).map_err(|problem| blocked(problem.blocked()))?;
         let host = request.url.url().host().ok_or(blocked(Blocked::Url))?;

@@ -26,11 +26,11 @@ const SHORT: Duration = Duration::from_millis(300);
 const LONG: Duration = Duration::from_secs(20);
 
 fn local(timeout: Duration) -> SenderSettings {
-    SenderSettings { timeout, ..SenderSettings::new(AddressPolicy::Local, None) }
+    SenderSettings { timeout, ..SenderSettings::new(AddressPolicy::Local, Vec::new()) }
 }
 
 fn url(text: &str) -> CallbackUrl {
-    CallbackUrl::parse(text, &UrlRules { local: true, own_host: None }).unwrap()
+    CallbackUrl::parse(text, &UrlRules { local: true, own_hosts: &[] }).unwrap()
 }
 
 fn allowlist(entries: &[&str]) -> Allowlist {

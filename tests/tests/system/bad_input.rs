@@ -66,6 +66,8 @@ async fn every_mistake_has_its_answer() {
         "http://169.254.169.254/latest",
         "https://example.com:22/",
         "https://10.0.0.1/",
+        // What API Gateway calls this very API.
+        "https://local.execute-api.us-east-1.amazonaws.com/updates",
     ] {
         let answer = developer.post("/configuration/webhooks", json!({ "callbackURL": url })).await;
         let error = answer.expect_error(400, "api_error.request.validation_failed");

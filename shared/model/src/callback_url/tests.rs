@@ -1,13 +1,20 @@
 //! Tables of URLs that are callback URLs, and of those that only look like one.
 
+use std::sync::LazyLock;
+
 use super::*;
 use proptest::prelude::*;
 
-const DEPLOYED: UrlRules<'_> = UrlRules { local: false, own_host: Some("api.tenday.example.com") };
-const LOCAL: UrlRules<'_> = UrlRules { local: true, own_host: None };
+static OWN_HOSTS: LazyLock<[String; 2]> =
+    LazyLock::new(|| ["api.tenday.example.com".to_owned(), "a1b2.execute-api.us-east-1.amazonaws.com".to_owned()]);
+const LOCAL: UrlRules<'_> = UrlRules { local: true, own_hosts: &[] };
+
+fn deployed() -> UrlRules<'static> {
+    UrlRules { local: false, own_hosts: &*OWN_HOSTS }
+}
 
 fn problem(text: &str) -> UrlProblem {
-    match CallbackUrl::parse(text, &DEPLOYED) {
+    match CallbackUrl::parse(text, &deployed()) {
         Err(problem) => problem,
         Ok(url) => panic!("{text:?} was taken as {}", url.url()),
     }
@@ -34,7 +41,7 @@ fn callback_urls_are_kept_as_given_and_sent_in_normal_form() {
         ("https://notapi.tenday.example.com.example.org/", "https://notapi.tenday.example.com.example.org/"),
         ("https://xapi.tenday.example.com/", "https://xapi.tenday.example.com/"),
     ] {
-        let url = CallbackUrl::parse(given, &DEPLOYED).unwrap_or_else(|problem| panic!("{given}: {problem}"));
+        let url = CallbackUrl::parse(given, &deployed()).unwrap_or_else(|problem| panic!("{given}: {problem}"));
         assert_eq!((url.as_given(), url.url().as_str()), (given, sent));
         let stored = serde_json::to_string(&url).unwrap();
         assert_eq!(serde_json::from_str::<CallbackUrl>(&stored).unwrap(), url);
@@ -194,7 +201,7 @@ fn what_browsers_repair_is_refused() {
         assert_eq!(problem(fragment), UrlProblem::Fragment, "{fragment:?}");
     }
     let long = |count: usize| format!("https://example.com/{}", "a".repeat(count - "https://example.com/".len()));
-    assert!(CallbackUrl::parse(&long(2_048), &DEPLOYED).is_ok());
+    assert!(CallbackUrl::parse(&long(2_048), &deployed()).is_ok());
     assert_eq!(problem(&long(2_049)), UrlProblem::TooLong);
 }
 
@@ -255,6 +262,7 @@ fn hosts_must_be_names_on_the_internet() {
         "API.Tenday.Example.com",
         "api.tenday.example.com.",
         "x.api.tenday.example.com",
+        "A1B2.execute-api.us-east-1.amazonaws.com",
         "api。tenday.example.com",
     ] {
         assert_eq!(problem(&format!("https://{own}/")), UrlProblem::OwnHost, "{own}");
@@ -264,7 +272,7 @@ fn hosts_must_be_names_on_the_internet() {
 #[test]
 fn ports_are_443_80_or_1024_and_above() {
     for port in [443, 80, 1024, 8443, 65535] {
-        assert!(CallbackUrl::parse(&format!("https://example.com:{port}/"), &DEPLOYED).is_ok(), "{port}");
+        assert!(CallbackUrl::parse(&format!("https://example.com:{port}/"), &deployed()).is_ok(), "{port}");
     }
     for port in ["0", "1", "22", "25", "79", "81", "442", "444", "1023", "65536", "99999", "-1", "x", "0x50"] {
         assert_eq!(problem(&format!("https://example.com:{port}/")), UrlProblem::Port, "{port}");
@@ -283,7 +291,7 @@ fn local_rules_open_this_machine_and_nothing_else() {
         "http://example.com/",
     ] {
         let stored = CallbackUrl::parse(url, &LOCAL).unwrap();
-        assert!(stored.judge(&DEPLOYED).is_err(), "{url}: what was stored here is not sent to there");
+        assert!(stored.judge(&deployed()).is_err(), "{url}: what was stored here is not sent to there");
     }
     for url in ["http://10.0.0.1/", "http://169.254.169.254/latest", "http://0.0.0.0:8080/", "http://[fe80::1]/"] {
         assert!(matches!(CallbackUrl::parse(url, &LOCAL), Err(UrlProblem::SpecialAddress { .. })), "{url}");
@@ -294,7 +302,7 @@ fn local_rules_open_this_machine_and_nothing_else() {
 
 #[test]
 fn neither_path_nor_query_is_in_what_is_logged() {
-    let url = CallbackUrl::parse("https://example.com:8443/s3cret?token=s3cret", &DEPLOYED).unwrap();
+    let url = CallbackUrl::parse("https://example.com:8443/s3cret?token=s3cret", &deployed()).unwrap();
     assert_eq!(format!("{url:?}"), "CallbackUrl(https://example.com:8443/…)");
     assert_eq!(url.origin(), "https://example.com:8443");
 }
@@ -312,7 +320,7 @@ proptest! {
         text in ".{0,120}", near in "(https?:/?/?)?[a-z0-9x.:@/\\\\?#%\\[\\]。１ -]{0,60}",
     ) {
         for text in [format!("https://{near}"), near, text] {
-            for rules in [DEPLOYED, LOCAL] {
+            for rules in [deployed(), LOCAL] {
                 let Ok(url) = CallbackUrl::parse(&text, &rules) else { continue };
                 let again = CallbackUrl::parse(url.url().as_str(), &rules);
                 prop_assert_eq!(again.as_ref().map(CallbackUrl::url), Ok(url.url()));
@@ -335,7 +343,7 @@ proptest! {
             format!("0{a:o}.{b:#x}.{c}.0{d:o}"),
             format!("[{}]", address.to_ipv6_mapped()),
         ] {
-            let found = CallbackUrl::parse(&format!("https://{spelling}/"), &DEPLOYED);
+            let found = CallbackUrl::parse(&format!("https://{spelling}/"), &deployed());
             prop_assert_eq!(matches!(found, Err(UrlProblem::SpecialAddress { .. })), expected, "{} {:?}", spelling, found);
         }
     }

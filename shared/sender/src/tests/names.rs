@@ -88,7 +88,7 @@ async fn localhost_means_what_the_allowlist_lets_it_mean() {
 async fn deployed_rules_hold_whatever_was_stored() {
     let receiver = Receiver::answering("127.0.0.1", 0, OK).await;
     let dns = DnsServer::with(&["127.0.0.1"]).await;
-    let mut settings = SenderSettings::new(AddressPolicy::Deployed, Some("api.example.com".to_owned()));
+    let mut settings = SenderSettings::new(AddressPolicy::Deployed, vec!["api.example.com".to_owned()]);
     settings.name_servers = vec![dns.address];
     let sender = Sender::new(settings);
     let port = receiver.port();
