@@ -8,6 +8,7 @@ mod receiver;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use futures::future::join_all;
 use reqwest::Method;
 use serde_json::Value;
 use tenday_local::seed::{DEVELOPER, OTHER, PLATFORM, SeededClient};
@@ -73,6 +74,18 @@ impl System {
         let headers = response.headers().clone();
         let text = response.text().await.expect("a body");
         Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+    }
+
+    /// The same request from so many callers at once, each over a connection of its own.
+    pub async fn at_once(
+        &self,
+        times: usize,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&str>,
+    ) -> Vec<Answer> {
+        join_all((0..times).map(|_| self.request(method.clone(), path, headers, body))).await
     }
 
     /// A call to the emulated AWS itself.

@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 /// One request that came in.
@@ -45,6 +45,8 @@ struct Book {
     /// Answers for the next requests, in order; then `usual`.
     script: Mutex<VecDeque<Reply>>,
     usual: Mutex<Option<Reply>>,
+    /// While true, no request is answered.
+    held: watch::Sender<bool>,
 }
 
 /// A server on a free port of this machine.
@@ -98,6 +100,15 @@ impl Receiver {
         self.serve(listener);
     }
 
+    /// Keeps requests waiting for their answers until [`Self::release`].
+    pub fn hold(&self) {
+        self.book.held.send_replace(true);
+    }
+
+    pub fn release(&self) {
+        self.book.held.send_replace(false);
+    }
+
     /// What to answer from now on.
     pub fn answer(&self, status: u16) {
         self.answer_with(status, Vec::new());
@@ -147,6 +158,7 @@ async fn answer(book: Arc<Book>, request: Request<Incoming>) -> Result<Response<
     let received = Received { path: parts.uri.path().to_owned(), headers: parts.headers, body };
     book.received.lock().expect("the book").push(received);
     book.arrived.notify_waiters();
+    let _ = book.held.subscribe().wait_for(|held| !held).await;
     let next = book.script.lock().expect("the script").pop_front();
     let reply = next.or_else(|| book.usual.lock().expect("the answer").clone());
     let (status, headers) = reply.unwrap_or((204, Vec::new()));

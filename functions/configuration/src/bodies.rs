@@ -36,7 +36,7 @@ pub(crate) struct Create {
 /// What to change of a configuration: at least one field. What is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schema(as = ConfigurationChange)]
+#[schema(as = ConfigurationChange, min_properties = 1)]
 pub(crate) struct Change {
     /// `null` is the generic type. A type brings its date format along, unless `dateFormat` is given too. A webhook for
     /// an event that the new type does not have is disabled.

@@ -3,6 +3,7 @@
 mod answers;
 mod bodies;
 mod contract;
+mod unrouted;
 
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ use tenday_store::{Aws, Changed, DeveloperSettings, Environment, Restored, Setti
 
 use answers::{Deleted, OneConfiguration};
 use bodies::{Change, Create};
+
+const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
 
 struct Functions {
     api: Api,
@@ -49,7 +52,7 @@ pub async fn run() -> Result<(), lambda_http::Error> {
     };
     environment.finish()?;
     functions.api.warm().await;
-    tenday_api::serve(router().with_state(Shared(Arc::new(functions)))).await
+    tenday_api::serve_with_unrouted(router().with_state(Shared(Arc::new(functions))), unrouted::answer).await
 }
 
 tenday_api::routes! { Shared:
@@ -156,7 +159,7 @@ async fn restore(
 /// The whole of Tenday's contract, as it is committed.
 async fn document() -> impl IntoResponse {
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")];
-    (headers, include_str!("../../../docs/openapi.json"))
+    (headers, DOCUMENT)
 }
 
 impl Functions {

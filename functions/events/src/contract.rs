@@ -7,7 +7,8 @@ use tenday_api::openapi::{Operation, Section};
 use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
 use tenday_model::event::EventStatus;
 use tenday_model::ids::{EventId, JobId, WebhookId};
-use utoipa::openapi::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{AnyOf, AnyOfBuilder};
+use utoipa::openapi::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 
 use crate::answers::{AllReattempted, EventList, JobState, OneEvent, Response};
 
@@ -31,8 +32,16 @@ fn filtered(operation: Operation) -> Operation {
     operation
         .query::<WebhookId>("webhookId", "Only this webhook's")
         .query::<String>("eventName", "Only events of this name")
-        .query::<String>("since", "Only events published at this ISO 8601 moment, or on this date, or later")
-        .query::<String>("until", "Only events published before this ISO 8601 moment, or on this date, or earlier")
+        .query_of(
+            "since",
+            "Only events published at this ISO 8601 moment, or on this date, or later",
+            Schema::from(moment()),
+        )
+        .query_of(
+            "until",
+            "Only events published before this ISO 8601 moment, or on this date, or earlier",
+            Schema::from(moment()),
+        )
 }
 
 fn attempt() -> Value {
@@ -125,6 +134,11 @@ pub(crate) fn reattempt() -> Operation {
             ErrorCode::WebhookDisabled,
             ErrorCode::UpdateInexpressible,
         ])
+}
+
+fn moment() -> AnyOf {
+    let text = |format| ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(format)));
+    AnyOfBuilder::new().item(text(KnownFormat::Date)).item(text(KnownFormat::DateTime)).build()
 }
 
 pub(crate) fn reattempt_all() -> Operation {

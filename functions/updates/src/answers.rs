@@ -1,8 +1,7 @@
 //! What the function answers with.
 
 use serde::Serialize;
-use tenday_api::{AttemptView, Date, ErrorCode};
-use tenday_model::error::ValidationError;
+use tenday_api::{AttemptView, Date, ErrorBody};
 use tenday_model::event::{DropReason, EventStatus};
 use tenday_model::ids::{DeveloperId, EventId, UpdateId, WebhookId};
 use utoipa::ToSchema;
@@ -15,12 +14,12 @@ pub(crate) enum PublishAnswer {
     Many { updates: Vec<UpdateResult> },
 }
 
-/// What became of one update of a list.
+/// What became of one update of a list: one that is refused has the body of its error, and was not stored.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum UpdateResult {
     Accepted(AcceptedUpdate),
-    Refused(RefusedUpdate),
+    Refused(ErrorBody),
 }
 
 /// A stored update.
@@ -41,15 +40,6 @@ pub(crate) struct AcceptedUpdate {
 pub(crate) struct EventOfUpdate {
     pub(crate) event_id: EventId,
     pub(crate) webhook_id: WebhookId,
-}
-
-/// Why one update of a list was not stored. The others were.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct RefusedUpdate {
-    #[schema(value_type = ErrorCode)]
-    pub(crate) error_code: &'static str,
-    pub(crate) error_message: String,
-    pub(crate) validation_errors: Vec<ValidationError>,
 }
 
 /// What became of an update. Dates are ISO whatever a configuration says, for the platform has none.

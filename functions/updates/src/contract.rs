@@ -11,7 +11,8 @@ use tenday_model::ids::UpdateId;
 use tenday_model::integration::Integration;
 use tenday_model::update::{EVENT_NAMES, describe};
 use utoipa::openapi::schema::AdditionalProperties;
-use utoipa::openapi::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema, Type};
+use utoipa::openapi::schema::AnyOfBuilder;
+use utoipa::openapi::{AllOfBuilder, ArrayBuilder, ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::answers::{PublishAnswer, UpdateState};
@@ -30,21 +31,23 @@ pub(crate) fn publish() -> Operation {
     let accepted = json!({ "updateId": UPDATE, "events": [{ "eventId": EVENT, "webhookId": WEBHOOK }] });
     let refused = json!({
         "error_code": "api_error.request.validation_failed",
-        "error_message": "The request body is not valid.",
+        "error_message": "The request body is not valid. body.updates.1.eventName: there is no event \"x\".",
+        "documentation_url": "https://api.example.com/openapi.json#api_error.request.validation_failed",
+        "request_id": "JKJaXmPLvHcESHA=",
         "validation_errors": [{
             "location": ["body", "updates", "1", "eventName"],
             "message": "there is no event \"x\"",
             "type": "value",
         }],
     });
-    let unknown = json!({ "developerId": "DEV-local-developer", "eventName": "transactions.updated", "data": {} });
+    let unknown = json!({ "developerId": "DEV-local-developer", "eventName": "x", "data": {} });
     Operation::new(Section::Updates, "publishUpdates", "Publish updates")
         .description(
             "A 202 means that the updates are stored: each of their events will be delivered, or dropped and kept for \
              ten days. In a list, each update has a result of its own; one that is refused does not stop the others.\n\n\
              Publishing the same update again under the same `id` or `Idempotency-Key` makes no new events and is answered \
              as before; another update under the same one is a 409. What `data` holds depends on the event name: \
-             `docs/events/data` has a JSON Schema for each.",
+             `UpdateData` has the schema of each.",
         )
         .scope::<UpdatesPublish>()
         .header(
@@ -60,7 +63,7 @@ pub(crate) fn publish() -> Operation {
             &[],
             &[("one", accepted.clone()), ("many", json!({ "updates": [accepted, refused] }))],
         )
-        .errors(&[ErrorCode::UpdateConflict])
+        .errors(&[ErrorCode::UpdateConflict, ErrorCode::UpdateInexpressible])
 }
 
 pub(crate) fn view() -> Operation {
@@ -136,10 +139,101 @@ impl PartialSchema for UpdateEventName {
 
 impl ToSchema for UpdateEventName {}
 
+/// An update in the document: its fields, and what `data` has to be under which name.
+struct WholeUpdate;
+
+impl PartialSchema for WholeUpdate {
+    fn schema() -> RefOr<Schema> {
+        AllOfBuilder::new()
+            .item(Ref::from_schema_name(Update::name()))
+            .item(Ref::from_schema_name(UpdateContent::name()))
+            .description(Some("One update: what happened, either as `data`, which any type renders, or as `raw`"))
+            .into()
+    }
+}
+
+impl ToSchema for WholeUpdate {
+    fn name() -> Cow<'static, str> {
+        "Update".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        add::<Update>(schemas);
+        add::<UpdateContent>(schemas);
+    }
+}
+
+/// `data` or `raw`: both together are neither's.
+struct UpdateContent;
+
+impl PartialSchema for UpdateContent {
+    fn schema() -> RefOr<Schema> {
+        let raw = ObjectBuilder::new().property("raw", Ref::from_schema_name(RawPayload::name())).required("raw");
+        OneOfBuilder::new()
+            .item(Ref::from_schema_name(DataByName::name()))
+            .item(raw)
+            .description(Some("Either `data`, as the event name asks for it, or `raw`"))
+            .into()
+    }
+}
+
+impl ToSchema for UpdateContent {
+    fn name() -> Cow<'static, str> {
+        "UpdateContent".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        add::<DataByName>(schemas);
+    }
+}
+
+/// The vocabulary's own schemas of `data`, by event name.
+struct DataByName;
+
+impl DataByName {
+    fn component(event: &str) -> String {
+        format!("Data.{event}")
+    }
+}
+
+impl PartialSchema for DataByName {
+    fn schema() -> RefOr<Schema> {
+        let one = |event: &str| {
+            let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([event]));
+            let data = Ref::from_schema_name(Self::component(event));
+            ObjectBuilder::new().property("eventName", name).property("data", data).required("data")
+        };
+        let choice = EVENT_NAMES.iter().fold(AnyOfBuilder::new(), |choice, event| choice.item(one(event)));
+        choice.description(Some("What `data` has to be, by `eventName`")).into()
+    }
+}
+
+impl ToSchema for DataByName {
+    fn name() -> Cow<'static, str> {
+        "UpdateData".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        for event in EVENT_NAMES.iter().filter_map(|name| describe(name)) {
+            let mut schema = event.data_schema();
+            schema["description"] = event.summary.into();
+            // A JSON Schema is one of OpenAPI 3.1's; a test sees that nothing of it gets lost on the way.
+            if let Ok(schema) = serde_json::from_value(schema) {
+                schemas.push((Self::component(event.name), schema));
+            }
+        }
+    }
+}
+
+fn add<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+    T::schemas(schemas);
+    schemas.push((T::name().into_owned(), T::schema()));
+}
+
 impl PartialSchema for Published {
     fn schema() -> RefOr<Schema> {
         let many = ArrayBuilder::new()
-            .items(Ref::from_schema_name(Update::name()))
+            .items(Ref::from_schema_name(WholeUpdate::name()))
             .min_items(Some(1))
             .max_items(Some(MAX_UPDATES))
             .description(Some("Each is answered in its own right, in the same order"));
@@ -148,7 +242,7 @@ impl PartialSchema for Published {
             .required("updates")
             .additional_properties(Some(AdditionalProperties::FreeForm(false)));
         OneOfBuilder::new()
-            .item(Ref::from_schema_name(Update::name()))
+            .item(Ref::from_schema_name(WholeUpdate::name()))
             .item(many)
             .description(Some("One update, or up to a hundred"))
             .into()
@@ -161,7 +255,6 @@ impl ToSchema for Published {
     }
 
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        Update::schemas(schemas);
-        schemas.push((Update::name().into_owned(), Update::schema()));
+        add::<WholeUpdate>(schemas);
     }
 }

@@ -12,7 +12,7 @@ use tenday_model::update::parse_content;
 use tenday_store::{Accepted, DeveloperSettings, MessageContent, NewUpdate, Outgoing, PublishError, matching};
 
 use crate::Functions;
-use crate::answers::{AcceptedUpdate, EventOfUpdate, PublishAnswer, RefusedUpdate, UpdateResult};
+use crate::answers::{AcceptedUpdate, EventOfUpdate, PublishAnswer, UpdateResult};
 use crate::request::{Published, Request, Update};
 
 /// An update that is stored, and whether its developer has a configuration.
@@ -48,7 +48,7 @@ impl Functions {
         }
         let updates = results.map(|result| match result {
             Ok(accepted) => UpdateResult::Accepted(accepted),
-            Err(error) => UpdateResult::Refused(problem(&error)),
+            Err(error) => UpdateResult::Refused(error.body()),
         });
         Ok(PublishAnswer::Many { updates: updates.collect() })
     }
@@ -83,18 +83,20 @@ impl Functions {
                 location: location.iter().cloned().chain(problem.location).collect(),
                 ..problem
             });
-            ApiError::validation(problems.collect())
+            problems.collect::<Vec<_>>()
         };
+        let invalid = |problems| ApiError::validation(located(problems));
         let problems = update.problems();
         if !problems.is_empty() {
-            return Err(located(problems));
+            return Err(invalid(problems));
         }
         let parsed =
-            parse_content(&update.event_name, update.data.as_deref(), update.raw.as_deref()).map_err(&located)?;
+            parse_content(&update.event_name, update.data.as_deref(), update.raw.as_deref()).map_err(&invalid)?;
         let webhooks = match settings {
-            Some(settings) => {
-                matching(settings, &parsed).map_err(|problem| located(vec![problem.validation_error()]))?
-            }
+            Some(settings) => matching(settings, &parsed).map_err(|why| {
+                let error = ApiError::new(ErrorCode::UpdateInexpressible, format!("{why}."));
+                error.located(located(vec![why.validation_error()]))
+            })?,
             None => Vec::new(),
         };
         let new = NewUpdate {
@@ -152,14 +154,5 @@ fn answer(published: &Publication) -> AcceptedUpdate {
         update_id: update.id,
         events: update.webhooks.iter().copied().map(event).collect(),
         message: update.webhooks.is_empty().then_some(nothing),
-    }
-}
-
-/// One update's error among other updates' results.
-fn problem(error: &ApiError) -> RefusedUpdate {
-    RefusedUpdate {
-        error_code: error.code().name(),
-        error_message: error.message().to_owned(),
-        validation_errors: error.validation_errors().to_vec(),
     }
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tenday_api::Object;
 use tenday_model::error::ValidationError;
 use tenday_model::ids::DeveloperId;
 use tenday_store::digest;
@@ -25,18 +26,19 @@ pub(crate) struct Published {
     raw: Option<Box<RawValue>>,
     occurred_at: Option<Timestamp>,
     id: Option<String>,
-    updates: Option<Vec<Update>>,
+    updates: Option<Vec<Object<Update>>>,
 }
 
 /// One update: what happened, either as `data`, which any type renders, or as `raw`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = UpdateFields)]
 pub(crate) struct Update {
     pub(crate) developer_id: DeveloperId,
     /// What happened, in the provider-neutral vocabulary.
     #[schema(value_type = UpdateEventName)]
     pub(crate) event_name: String,
-    /// What the event name asks for, at most 65,536 bytes. Give either this or `raw`.
+    /// What the event name asks for (`UpdateData`), at most 65,536 bytes. Give either this or `raw`.
     #[schema(value_type = Option<Object>)]
     pub(crate) data: Option<Box<RawValue>>,
     /// A payload that is ready for one type and is passed on byte for byte, at most 65,536 bytes.
@@ -94,7 +96,7 @@ impl Published {
         if !(1..=MAX_UPDATES).contains(&updates.len()) {
             return Err(vec![invalid("updates", "value", "give 1 to 100 updates")]);
         }
-        Ok(Request::Many(updates))
+        Ok(Request::Many(updates.into_iter().map(|Object(update)| update).collect()))
     }
 }
 

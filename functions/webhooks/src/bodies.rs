@@ -13,6 +13,7 @@ use tenday_model::integration::Integration;
 use tenday_model::rate::RateLimit;
 use tenday_model::render::{is_subscribable, subscribable};
 use tenday_model::webhook::{Disabled, DisabledReason, Webhook};
+use tenday_model::whole::Whole;
 use tenday_store::WebhookChanges;
 use utoipa::ToSchema;
 
@@ -30,7 +31,11 @@ pub(crate) struct Create {
     /// Where the events are POSTed to: https, without a user or a fragment. Its host has to resolve to addresses that
     /// are in the configuration's `ipAllowlist`.
     #[serde(rename = "callbackURL")]
-    #[schema(max_length = 2048, examples("https://example.com/link-money/callback"))]
+    #[schema(
+        pattern = "^[Hh][Tt][Tt][Pp][Ss]?://.",
+        max_length = 2048,
+        examples("https://example.com/link-money/callback")
+    )]
     callback_url: String,
     /// In place of the configuration's, or the type's own.
     retry_schedule: Option<RetrySchedule>,
@@ -43,10 +48,14 @@ pub(crate) struct Create {
 /// What to change of a webhook: at least one field. What is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schema(as = WebhookChange)]
+#[schema(as = WebhookChange, min_properties = 1)]
 pub(crate) struct Change {
     #[serde(rename = "callbackURL")]
-    #[schema(max_length = 2048, examples("https://example.com/new-callback-url"))]
+    #[schema(
+        pattern = "^[Hh][Tt][Tt][Pp][Ss]?://.",
+        max_length = 2048,
+        examples("https://example.com/new-callback-url")
+    )]
     callback_url: Option<String>,
     // Only there to be refused: a webhook's event is changed by making another webhook (seed S1).
     #[serde(default, deserialize_with = "absent_or")]
@@ -84,8 +93,8 @@ enum ChangedStatus {
 #[schema(as = Rotation)]
 pub(crate) struct Rotate {
     /// How long the old secret signs beside the new one; unless given, a day.
-    #[schema(minimum = 0, maximum = 604_800)]
-    overlap_seconds: Option<i64>,
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 604_800)]
+    overlap_seconds: Option<Whole>,
 }
 
 impl Rotate {
@@ -95,7 +104,7 @@ impl Rotate {
 
     /// How long the old secret signs beside the new one, in seconds.
     pub(crate) fn overlap(&self) -> Result<i64, ApiError> {
-        let overlap = self.overlap_seconds.unwrap_or(Self::DEFAULT_OVERLAP);
+        let overlap = self.overlap_seconds.map_or(Self::DEFAULT_OVERLAP, |seconds| seconds.0);
         if (0..=Self::LONGEST).contains(&overlap) {
             return Ok(overlap);
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{FromRef, State};
 use axum::response::IntoResponse;
+use axum::routing::any;
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -64,7 +65,9 @@ pub async fn run() -> Result<(), lambda_http::Error> {
     };
     environment.finish()?;
     functions.api.warm().await;
-    tenday_api::serve(router().with_state(Shared(Arc::new(functions)))).await
+    // API Gateway takes this for a webhook's id where the events function has no route with the method.
+    let router = router().route("/configuration/webhooks/retrievals", any(retrievals));
+    tenday_api::serve(router.with_state(Shared(Arc::new(functions)))).await
 }
 
 tenday_api::routes! { Shared:
@@ -76,6 +79,11 @@ tenday_api::routes! { Shared:
     post "/configuration/webhooks/restore/{requestId}" restore, contract::restore();
     get "/configuration/webhooks/{webhookId}/secret" secret, contract::secret();
     post "/configuration/webhooks/{webhookId}/secret/rotate" rotate, contract::rotate();
+}
+
+async fn retrievals() -> ApiError {
+    let message = "The route takes GET and POST only.";
+    ApiError::new(ErrorCode::MethodNotAllowed, message).allow(&["GET", "POST"])
 }
 
 async fn create(

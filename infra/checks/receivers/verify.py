@@ -17,31 +17,25 @@ import base64
 import hashlib
 import http.server
 import json
-import os
 import queue
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import jwt
 import standardwebhooks
 
-ROOT = Path(__file__).resolve().parents[3]
-LOCAL = ROOT / "target/debug/tenday-local"
-# The local run asks cargo first whether the functions are built.
-START_SECONDS = 900
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from local_run import DEVELOPER, LOCAL, Failed, System  # noqa: E402
+
 DELIVERY_SECONDS = 30
 # Less than the five minutes by which the libraries let a clock differ, so that the run's can be moved past it.
 OVERLAP_SECONDS = 120
 
-DEVELOPER = "DEV-local-developer"
 LINK = "mk_eqkWN34UEoa2NxyALG8pcV"
 MONEYKIT = "https://api.moneykit.com"
 # 32 bytes that nobody signs with.
@@ -50,13 +44,7 @@ WRONG_SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 RAW = ('{ "webhook_type":"TRANSACTIONS",\t"webhook_code" : "DEFAULT_UPDATE", "item_id": "a\\u00e9\\/b",'
        '"error":null, "new_transactions": 3.0, "big": 12345678901234567890, "a": "é" }')
 
-# Nothing here leaves this machine, whatever the environment says of proxies.
-os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
 checks = 0
-
-
-class Failed(Exception):
-    """What does not hold, for whoever reads the log."""
 
 
 def check(holds, message):
@@ -181,80 +169,6 @@ class NodeReceiver(PythonReceiver):
 
     def token(self, token, issuer, jwks):
         return self.ask(ask="token", token=token, issuer=issuer, jwks=jwks)
-
-
-class System:
-    """The local run, in a process of its own with nothing kept."""
-
-    def __init__(self):
-        self.log = tempfile.TemporaryFile(mode="w+", encoding="utf-8")
-        self.process = subprocess.Popen([LOCAL, "--memory", "--port", "0", "--json"], stdout=subprocess.PIPE,
-                                        stderr=self.log, text=True, encoding="utf-8", cwd=ROOT)
-        self.ready, self.url, self.tokens = queue.Queue(), None, {}
-        threading.Thread(target=self.read, daemon=True).start()
-
-    def wait(self):
-        """Until it listens."""
-        try:
-            self.url = self.ready.get(timeout=START_SECONDS)
-        except queue.Empty:
-            pass
-        if self.url is None:
-            raise Failed("the local run does not start")
-
-    def read(self):
-        """Until the process ends, so that it never waits for a reader."""
-        for line in self.process.stdout:
-            self.log.write(line)
-            try:
-                _, found, url = json.loads(line)["message"].partition("ready at ")
-            except (ValueError, KeyError, TypeError):
-                continue
-            if found:
-                self.ready.put(url)
-        self.ready.put(None)
-
-    def tail(self):
-        self.log.flush()
-        self.log.seek(0)
-        return "".join(self.log.readlines()[-30:])
-
-    def close(self):
-        # It ends its functions' processes, and again is for when it does not.
-        for how in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):
-            if self.process.poll() is None:
-                self.process.send_signal(how)
-                try:
-                    self.process.wait(timeout=20)
-                except subprocess.TimeoutExpired:
-                    continue
-
-    def request(self, method, path, body=None, headers=None):
-        request = urllib.request.Request(self.url + path, data=body, method=method, headers=headers or {})
-        try:
-            with urllib.request.urlopen(request, timeout=30) as response:
-                return json.loads(response.read() or b"null")
-        except urllib.error.HTTPError as error:
-            raise Failed(f"{method} {path} is a {error.code}: {error.read().decode()}") from None
-
-    def call(self, who, method, path, body=None):
-        if who not in self.tokens:
-            form = f"grant_type=client_credentials&client_id=CLI-local-{who}&client_secret=local-{who}-secret"
-            self.tokens[who] = self.request("POST", "/auth/token", form.encode())["access_token"]
-        headers = {"authorization": f"Bearer {self.tokens[who]}", "content-type": "application/json"}
-        if body is not None and not isinstance(body, str):
-            body = json.dumps(body)
-        return self.request(method, path, body.encode() if body else None, headers)
-
-    def publish(self, name, **what):
-        return self.call("platform", "POST", "/updates", {"developerId": DEVELOPER, "eventName": name} | what)
-
-    def settle(self):
-        until = time.monotonic() + DELIVERY_SECONDS
-        while "true" not in json.dumps(self.request("GET", "/_local/idle")):
-            if time.monotonic() > until:
-                raise Failed("the local run does not come to rest")
-            time.sleep(0.05)
 
 
 def verify(system, receiver, delivery, what, *, secrets, refused=(), token=("plaid-verification", None)):

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use tenday_api::ErrorCode;
+use tenday_model::update::{EVENT_NAMES, describe};
 
 use super::*;
 
@@ -126,6 +127,81 @@ fn no_two_functions_mean_different_things_by_one_name() {
             let first = known.entry(name.clone()).or_insert_with(|| schema.clone());
             assert_eq!(*first, schema, "{name}");
         }
+    }
+}
+
+#[test]
+fn the_data_of_every_event_has_the_vocabularys_schema() {
+    let document = value();
+    let schemas = &document["components"]["schemas"];
+    for name in EVENT_NAMES {
+        let event = describe(name).unwrap();
+        let mut expected = event.data_schema();
+        expected["description"] = event.summary.into();
+        assert_eq!(schemas[format!("Data.{name}")], expected, "{name}");
+    }
+    let by_name = schemas["UpdateData"]["anyOf"].as_array().unwrap();
+    let listed: Vec<_> =
+        by_name.iter().map(|one| one["properties"]["eventName"]["enum"][0].as_str().unwrap()).collect();
+    assert_eq!(listed, EVENT_NAMES);
+}
+
+#[test]
+fn a_schema_tells_what_publishing_would() {
+    let mut schema = json!({ "$ref": "#/components/schemas/Update" });
+    schema["components"] = value()["components"].clone();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let update = |name: &str, content: Value| {
+        let mut update = json!({ "developerId": "DEV-a", "eventName": name });
+        update.as_object_mut().unwrap().extend(content.as_object().unwrap().clone());
+        update
+    };
+    let raw = json!({ "type": "plaid", "payload": {} });
+    for (right, name, content) in [
+        (true, "item.new_accounts", json!({ "data": { "linkId": "a" } })),
+        (true, "item.new_accounts", json!({ "data": { "linkId": "a" }, "raw": null, "id": null })),
+        (true, "item.new_accounts", json!({ "raw": raw, "data": null })),
+        (false, "item.new_accounts", json!({ "data": { "linkId": "a" }, "raw": raw })),
+        (false, "item.new_accounts", json!({})),
+        (false, "item.new_accounts", json!({ "data": {} })),
+        (false, "item.new_accounts", json!({ "data": { "linkId": "a", "transactionIds": [] } })),
+        (true, "transactions.removed", json!({ "data": { "linkId": "a", "transactionIds": ["b"] } })),
+        (false, "transactions.removed", json!({ "data": { "linkId": "a" } })),
+        (false, "no.such_event", json!({ "data": { "linkId": "a" } })),
+    ] {
+        assert_eq!(validator.is_valid(&update(name, content.clone())), right, "{name} {content}");
+    }
+}
+
+#[test]
+fn every_operation_has_examples_and_every_error_code_is_somebodys() {
+    let document = value();
+    let mut codes = BTreeSet::new();
+    for (method, path, operation) in operations(&document) {
+        let story = format!("{method} {path}");
+        let has_examples = |content: &Value| {
+            let media = content.as_object().unwrap().values();
+            media.into_iter().all(|media| media["examples"].as_object().is_some_and(|examples| !examples.is_empty()))
+        };
+        if let Some(body) = operation.get("requestBody") {
+            assert!(has_examples(&body["content"]), "{story}: its body");
+        }
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let response = match response["$ref"].as_str() {
+                Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap(),
+                None => response,
+            };
+            // Only a 204 has no body.
+            assert_eq!(response.get("content").is_none(), status == "204", "{story}: {status}");
+            if let Some(content) = response.get("content") {
+                assert!(has_examples(content), "{story}: {status}");
+                let narrowed = content["application/json"].pointer("/schema/allOf/1/properties/error_code/enum");
+                codes.extend(narrowed.and_then(Value::as_array).into_iter().flatten().map(|code| code.to_string()));
+            }
+        }
+    }
+    for code in ErrorCode::ALL.iter().filter(|code| **code != ErrorCode::MethodNotAllowed) {
+        assert!(codes.contains(&Value::from(code.name()).to_string()), "no operation has {}", code.name());
     }
 }
 

@@ -1,9 +1,13 @@
 //! Request bodies: bounded in size and depth before they are parsed, and told precisely when they are wrong.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use tenday_model::error::ValidationError;
 
 use crate::error::{ApiError, ErrorCode};
@@ -98,7 +102,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         return Err(ApiError::new(ErrorCode::MalformedRequest, "The request has no body; a JSON object is expected."));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let Object(value) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let location = location(error.path());
         let inner = error.into_inner();
         if inner.is_data() { ApiError::validation(vec![validation_error(location, &inner)]) } else { malformed(&inner) }
@@ -138,6 +142,30 @@ fn validation_error(location: Vec<String>, error: &serde_json::Error) -> Validat
         "value"
     };
     ValidationError { location, message, kind }
+}
+
+/// What is written as a JSON object, and not as the list of its fields' values, which serde would take for it too.
+#[derive(Debug)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData)).map(Self)
+    }
 }
 
 /// For a field of a PATCH that may be cleared: absent is none, `null` is `Some(None)`.
@@ -190,6 +218,8 @@ mod tests {
             ("{", ErrorCode::MalformedRequest),
             ("{} x", ErrorCode::MalformedRequest),
             ("[]", ErrorCode::ValidationFailed),
+            ("[\"x\", null, []]", ErrorCode::ValidationFailed),
+            ("null", ErrorCode::ValidationFailed),
             ("{\"list\":[1,\"2\"]}", ErrorCode::ValidationFailed),
             ("{\"nam\":1}", ErrorCode::ValidationFailed),
             ("{\"name\":1,\"name\":2}", ErrorCode::ValidationFailed),

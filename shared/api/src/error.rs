@@ -92,7 +92,8 @@ codes! {
     UpdateNotFound = NOT_FOUND "update_error.not_found",
     /// Another update was published under this id or `Idempotency-Key`.
     UpdateConflict = CONFLICT "update_error.idempotency_conflict",
-    /// The developer's type has no payload for this update.
+    /// The developer's type has no payload for this update. `error_message` says what it lacks, or which events the
+    /// type can express.
     UpdateInexpressible = BAD_REQUEST "update_error.inexpressible",
     /// The link is another developer's.
     LinkUnauthorized = UNAUTHORIZED "link_error.unauthorized_access",
@@ -130,12 +131,20 @@ pub struct ApiError {
     validation_errors: Vec<ValidationError>,
     retry_after: Option<u64>,
     link_error_code: Option<&'static str>,
+    allow: Option<String>,
 }
 
 impl ApiError {
     /// `message` is for the caller: what is wrong, and what to do.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), validation_errors: Vec::new(), retry_after: None, link_error_code: None }
+        Self {
+            code,
+            message: message.into(),
+            validation_errors: Vec::new(),
+            retry_after: None,
+            link_error_code: None,
+            allow: None,
+        }
     }
 
     /// A body that is JSON but not what the route takes.
@@ -144,7 +153,18 @@ impl ApiError {
         for error in errors.iter().take(3) {
             message.push_str(&format!(" {}: {}.", error.location.join("."), error.message));
         }
-        Self { validation_errors: errors, ..Self::new(ErrorCode::ValidationFailed, message) }
+        Self::new(ErrorCode::ValidationFailed, message).located(errors)
+    }
+
+    /// What is wrong where in the body.
+    pub fn located(self, errors: Vec<ValidationError>) -> Self {
+        Self { validation_errors: errors, ..self }
+    }
+
+    /// The methods that the route does take, of which RFC 9110 (15.5.6) wants to hear on a 405.
+    pub fn allow(mut self, methods: &[&str]) -> Self {
+        self.allow = Some(methods.join(", "));
+        self
     }
 
     /// Seconds after which to try again.
@@ -172,8 +192,17 @@ impl ApiError {
         &self.message
     }
 
-    pub fn validation_errors(&self) -> &[ValidationError] {
-        &self.validation_errors
+    /// The body that tells of it.
+    pub fn body(self) -> ErrorBody {
+        let request = RequestId::current().unwrap_or_default();
+        ErrorBody {
+            error_code: self.code.name(),
+            error_message: self.message,
+            documentation_url: request.documentation_url(self.code),
+            request_id: request.to_string(),
+            validation_errors: self.validation_errors,
+            link_error_code: self.link_error_code,
+        }
     }
 }
 
@@ -201,22 +230,22 @@ impl ApiError {
 }
 
 /// The one error body.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Error)]
-pub(crate) struct ErrorBody<'a> {
+pub struct ErrorBody {
     /// For programs.
     #[schema(value_type = ErrorCode)]
     error_code: &'static str,
     /// For people: what is wrong, and what to do.
-    error_message: &'a str,
+    error_message: String,
     /// Where this document is.
     documentation_url: String,
     /// The request, as the operator's log names it.
     request_id: String,
     /// What is wrong where, if the body is.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    #[schema(required = false, value_type = Vec<ValidationError>)]
-    validation_errors: &'a [ValidationError],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    validation_errors: Vec<ValidationError>,
     /// Why a link is in an error state; with `link_error.bad_state` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, value_type = LinkErrorCode)]
@@ -224,22 +253,18 @@ pub(crate) struct ErrorBody<'a> {
 }
 
 impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let request = RequestId::current().unwrap_or_default();
-        let body = ErrorBody {
-            error_code: self.code.name(),
-            error_message: &self.message,
-            documentation_url: request.documentation_url(self.code),
-            request_id: request.to_string(),
-            validation_errors: &self.validation_errors,
-            link_error_code: self.link_error_code,
-        };
-        let mut response = (self.code.status(), axum::Json(body)).into_response();
+    fn into_response(mut self) -> Response {
+        let status = self.code.status();
+        let (retry_after, allow) = (self.retry_after, self.allow.take());
+        let mut response = (status, axum::Json(self.body())).into_response();
         let headers = response.headers_mut();
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.code.status() == StatusCode::UNAUTHORIZED {
+        if let Some(methods) = allow.and_then(|methods| HeaderValue::try_from(methods).ok()) {
+            headers.insert(header::ALLOW, methods);
+        }
+        if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response

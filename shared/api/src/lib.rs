@@ -14,14 +14,14 @@ mod rate_limit;
 mod serve;
 mod token;
 
-pub use body::{Body, MAX_BODY, absent_or, read_body};
+pub use body::{Body, MAX_BODY, Object, absent_or, read_body};
 pub use caller::{Api, Developer, Platform, Scope, scopes};
 pub use date::Date;
-pub use error::{ApiError, ErrorCode};
+pub use error::{ApiError, ErrorBody, ErrorCode};
 pub use event_view::{AttemptView, EventView, attempt_view, event_view};
 pub use extract::{Path, Query};
 pub use host::ApiHost;
 pub use page::{Cursor, Limit};
 pub use rate_limit::{RateLimit, RateLimiter};
-pub use serve::{RequestId, serve, start};
+pub use serve::{RequestId, Unrouted, serve, serve_with_unrouted, start};
 pub use token::{Claims, LIFETIME, TokenProblem, Verifier, issue};

@@ -15,6 +15,9 @@ use lambda_http::request::RequestContext;
 
 use crate::error::{ApiError, ErrorCode};
 
+/// API Gateway's name for the route that takes what no other does.
+const UNROUTED: &str = "$default";
+
 /// The id of the request at hand, the same as in API Gateway's own log, and where its API is to be found.
 #[derive(Debug, Clone, Default)]
 pub struct RequestId {
@@ -72,18 +75,40 @@ where
     })
 }
 
+/// Says why no route takes a method and a path.
+pub type Unrouted = fn(&str, &str) -> ApiError;
+
 /// Answers requests with `router` for as long as the sandbox lives.
 ///
 /// # Errors
 /// When Lambda's runtime API fails.
 pub async fn serve(router: Router) -> Result<(), lambda_http::Error> {
+    serve_with_unrouted(router, |_, _| no_such_route()).await
+}
+
+/// [`serve`] for the function that gets whatever no other function's route takes: `unrouted` answers that.
+///
+/// # Errors
+/// When Lambda's runtime API fails.
+pub async fn serve_with_unrouted(router: Router, unrouted: Unrouted) -> Result<(), lambda_http::Error> {
     let router = router
-        .fallback(|| async { ApiError::new(ErrorCode::RouteNotFound, "There is no such route.") })
-        .method_not_allowed_fallback(|| async {
-            ApiError::new(ErrorCode::MethodNotAllowed, "The route does not take this method.")
-        })
+        // API Gateway lets no other path or method through to a route of its own.
+        .fallback(|| async { no_such_route() })
+        .layer(from_fn(move |request: Request, next: Next| async move {
+            match request.request_context_ref() {
+                // Not even where this router would take it: it takes HEAD for GET, and no other function sees one.
+                Some(RequestContext::ApiGatewayV2(context)) if context.route_key.as_deref() == Some(UNROUTED) => {
+                    unrouted(request.method().as_str(), request.uri().path()).into_response()
+                }
+                _ => next.run(request).await,
+            }
+        }))
         .layer(from_fn(surround));
     lambda_http::run(router).await
+}
+
+fn no_such_route() -> ApiError {
+    ApiError::new(ErrorCode::RouteNotFound, "There is no such route.")
 }
 
 async fn surround(request: Request, next: Next) -> Response {

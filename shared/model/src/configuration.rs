@@ -10,6 +10,7 @@ use crate::address::Allowlist;
 use crate::dates::DateFormat;
 use crate::ids::ConfigurationId;
 use crate::integration::Integration;
+use crate::whole::Whole;
 
 /// The longest name a configuration may have, in characters.
 pub const MAX_NAME: usize = 200;
@@ -33,7 +34,7 @@ pub struct Configuration {
 
 /// Delays before each automatic retry, counted from the failure before it: 1 to 20 of 1 second to 24 hours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<u32>", into = "Vec<u32>")]
+#[serde(try_from = "Vec<Whole>", into = "Vec<u32>")]
 pub struct RetrySchedule(Vec<u32>);
 
 /// Why a list of delays is not a schedule.
@@ -56,6 +57,15 @@ impl TryFrom<Vec<u32>> for RetrySchedule {
         } else {
             Ok(Self(seconds))
         }
+    }
+}
+
+impl TryFrom<Vec<Whole>> for RetrySchedule {
+    type Error = RetryScheduleError;
+
+    fn try_from(seconds: Vec<Whole>) -> Result<Self, RetryScheduleError> {
+        let seconds = seconds.into_iter().map(|seconds| u32::try_from(seconds.0));
+        seconds.collect::<Result<Vec<_>, _>>().map_err(|_| RetryScheduleError::Delay)?.try_into()
     }
 }
 
@@ -108,7 +118,7 @@ mod tests {
         for good in [vec![1], vec![86_400; 20]] {
             assert!(RetrySchedule::try_from(good).is_ok());
         }
-        assert_eq!(RetrySchedule::try_from(vec![]), Err(RetryScheduleError::Length));
+        assert_eq!(RetrySchedule::try_from(Vec::<u32>::new()), Err(RetryScheduleError::Length));
         assert_eq!(RetrySchedule::try_from(vec![1; 21]), Err(RetryScheduleError::Length));
         assert_eq!(RetrySchedule::try_from(vec![5, 0]), Err(RetryScheduleError::Delay));
         assert_eq!(RetrySchedule::try_from(vec![86_401]), Err(RetryScheduleError::Delay));

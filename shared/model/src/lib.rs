@@ -24,3 +24,4 @@ pub mod rotation;
 pub mod signature;
 pub mod update;
 pub mod webhook;
+pub mod whole;

@@ -11,12 +11,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 
+use crate::whole::Whole;
+
 /// The longest that an attempt is put off at a time: what a queue can delay.
 pub const LONGEST_PUT_OFF: Duration = Duration::from_secs(900);
 
 /// Attempts a second, 1 to 1000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u32", into = "u32")]
+#[serde(try_from = "Whole", into = "u32")]
 pub struct RateLimit(u16);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +44,14 @@ impl TryFrom<u32> for RateLimit {
     fn try_from(per_second: u32) -> Result<Self, RateLimitError> {
         let per_second = u16::try_from(per_second).map_err(|_| RateLimitError)?;
         if (1..=Self::MOST).contains(&per_second) { Ok(Self(per_second)) } else { Err(RateLimitError) }
+    }
+}
+
+impl TryFrom<Whole> for RateLimit {
+    type Error = RateLimitError;
+
+    fn try_from(per_second: Whole) -> Result<Self, RateLimitError> {
+        u32::try_from(per_second.0).map_err(|_| RateLimitError)?.try_into()
     }
 }
 

@@ -13,7 +13,26 @@ async fn every_mistake_has_its_answer() {
 
     let plain = |method, path| system.request(method, path, &[], None);
     plain(Method::GET, "/nowhere").await.expect_error(404, "api_error.route_not_found");
-    plain(Method::PUT, "/configuration").await.expect_error(405, "api_error.method_not_allowed");
+    // Whichever function has the path's other methods, and HEAD and OPTIONS too.
+    for (method, path, allowed) in [
+        (Method::PUT, "/configuration", "DELETE, GET, PATCH, POST"),
+        (Method::DELETE, "/updates", "POST"),
+        (Method::PUT, "/configuration/webhooks/x", "DELETE, GET, PATCH"),
+        (Method::DELETE, "/configuration/webhooks/retrievals", "GET, POST"),
+        (Method::PUT, "/configuration/webhooks/retrievals", "GET, POST"),
+        (Method::GET, "/auth/token", "POST"),
+        (Method::OPTIONS, "/webhooks/test/link/x", "POST"),
+    ] {
+        let answer = plain(method.clone(), path).await;
+        assert_eq!(answer.headers["allow"], allowed, "{method} {path}");
+        answer.expect_error(405, "api_error.method_not_allowed");
+    }
+    for path in ["/configuration", "/configuration/webhooks"] {
+        assert_eq!(plain(Method::HEAD, path).await.status, 405, "HEAD {path}");
+    }
+    for path in ["/", "/configuration/", "/updates/x/y", "/links/"] {
+        plain(Method::GET, path).await.expect_error(404, "api_error.route_not_found");
+    }
     plain(Method::GET, "/configuration").await.expect_error(401, "api_error.auth.unauthorized");
     for token in ["x", "a.b.c", "eyJhbGciOiJub25lIn0.e30."] {
         let header = format!("Bearer {token}");
@@ -24,6 +43,8 @@ async fn every_mistake_has_its_answer() {
     let post = |body| system.request(Method::POST, "/configuration", &signed, body);
     post(None).await.expect_error(400, "api_error.request.malformed");
     post(Some("{")).await.expect_error(400, "api_error.request.malformed");
+    // serde would take a list for the object whose fields it lists.
+    post(Some("[null, null]")).await.expect_error(400, "api_error.request.validation_failed");
     post(Some("\u{0}")).await.expect_error(400, "api_error.request.malformed");
     let deep = format!("{}{}", "[".repeat(33), "]".repeat(33));
     post(Some(&deep)).await.expect_error(400, "api_error.request.malformed");

@@ -44,12 +44,22 @@ async fn a_batch_is_answered_update_by_update() {
         { "developerId": DEVELOPER, "eventName": "balances.updated", "data": { "linkId": "MBR-1", "userId": "USR-1" } },
         update(DEVELOPER, "no.such_event"),
         update("DEV-nobody", "balances.updated"),
+        update(DEVELOPER, "balances.updated"),
     ]});
     let answer = system.platform().post("/updates", batch).await.expect(202);
     let results = answer["updates"].as_array().unwrap();
     assert_eq!(results[0]["events"].as_array().unwrap().len(), 1, "{answer:#}");
     assert_eq!(results[1]["error_code"], "api_error.request.validation_failed");
     assert_eq!(results[1]["validation_errors"][0]["location"], json!(["body", "updates", "1", "eventName"]));
+    assert_eq!(results[3]["error_code"], "update_error.inexpressible");
+    assert_eq!(results[3]["validation_errors"][0]["location"], json!(["body", "updates", "3", "data", "userId"]));
+    for refused in [&results[1], &results[3]] {
+        // The one error body, as if it had been published by itself.
+        let code = refused["error_code"].as_str().unwrap();
+        let url = refused["documentation_url"].as_str().unwrap();
+        assert!(url.ends_with(&format!("/openapi.json#{code}")), "{refused:#}");
+        assert!(refused["request_id"].as_str().is_some_and(|id| !id.is_empty()), "{refused:#}");
+    }
     assert_eq!(results[2]["events"], json!([]));
     assert!(results[2]["message"].as_str().unwrap().contains("no configuration"));
     let received = receiver.wait_for(1).await[0].json();

@@ -172,7 +172,7 @@ async fn a_raw_payload_arrives_byte_for_byte() {
     // It is for one type, and for no other.
     let other = body.replace(r#""type":"plaid""#, r#""type":"mx""#);
     let refused = system.request(Method::POST, "/updates", &headers, Some(&other)).await;
-    let refused = refused.expect_error(400, "api_error.request.validation_failed");
+    let refused = refused.expect_error(400, "update_error.inexpressible");
     let problem = &refused["validation_errors"][0];
     assert_eq!(problem["location"], json!(["body", "raw", "type"]), "{refused:#}");
     assert!(problem["message"].as_str().unwrap().contains("the developer's type is type plaid"), "{refused:#}");
@@ -189,7 +189,7 @@ async fn an_update_that_the_type_cannot_express_is_refused_with_what_it_can() {
         async { system.platform().post("/updates", update).await }
     };
     let refused = publish("transactions.removed", json!({ "linkId": "MBR-1", "transactionIds": ["TRN-1"] })).await;
-    let refused = refused.expect_error(400, "api_error.request.validation_failed");
+    let refused = refused.expect_error(400, "update_error.inexpressible");
     let problem = &refused["validation_errors"][0];
     assert_eq!(problem["location"], json!(["body", "eventName"]), "{refused:#}");
     let message = problem["message"].as_str().unwrap();
@@ -201,7 +201,7 @@ async fn an_update_that_the_type_cannot_express_is_refused_with_what_it_can() {
 
     // It can, but not without this.
     let refused = publish("balances.updated", json!({ "linkId": "MBR-1" })).await;
-    let refused = refused.expect_error(400, "api_error.request.validation_failed");
+    let refused = refused.expect_error(400, "update_error.inexpressible");
     assert_eq!(refused["validation_errors"][0]["location"], json!(["body", "data", "userId"]), "{refused:#}");
 
     system.settle().await;

@@ -41,6 +41,24 @@ pub(super) fn properties<'a>(schema: &'a RefOr<Schema>, components: &'a Componen
     }
 }
 
+fn is_choice(schema: &RefOr<Schema>, components: &Components) -> bool {
+    matches!(resolve(schema, components), Some(Schema::OneOf(_) | Schema::AnyOf(_)))
+}
+
+/// Objects that differ in what the same properties hold: a row for each.
+fn rows(items: &[RefOr<Schema>], components: &Components) -> String {
+    let mut html = String::from("<table>\n");
+    for item in items {
+        html.push_str("<tr>");
+        for (name, schema, _) in properties(item, components) {
+            let value = serde_json::to_value(schema).unwrap_or_default();
+            let _ = write!(html, "<td><code>{}</code>: {}</td>", escape(name), kind(&value));
+        }
+        html.push_str("</tr>\n");
+    }
+    html + "</table>\n"
+}
+
 /// The table of an object, or a line on anything else.
 pub(super) fn table(schema: &RefOr<Schema>, components: &Components) -> String {
     if let Some(Schema::OneOf(one)) = resolve(schema, components) {
@@ -58,6 +76,21 @@ pub(super) fn table(schema: &RefOr<Schema>, components: &Components) -> String {
                 .collect();
             return tables.join("<p class=or>or</p>\n");
         }
+    }
+    match resolve(schema, components) {
+        Some(Schema::AllOf(all)) if all.items.iter().any(|item| is_choice(item, components)) => {
+            let part = |item: &RefOr<Schema>| match item {
+                RefOr::Ref(_) if is_choice(item, components) => {
+                    format!("<p>and {}</p>\n", kind(&serde_json::to_value(item).unwrap_or_default()))
+                }
+                _ => table(item, components),
+            };
+            return all.items.iter().map(part).collect();
+        }
+        Some(Schema::AnyOf(any)) if any.items.iter().all(|item| !properties(item, components).is_empty()) => {
+            return rows(&any.items, components);
+        }
+        _ => {}
     }
     let properties = properties(schema, components);
     let value = serde_json::to_value(schema).unwrap_or_default();

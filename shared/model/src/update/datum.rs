@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::error::ValidationError;
 use crate::render::node::{Node, Object};
 use crate::update::Field;
+use crate::whole::Whole;
 
 pub(crate) const MAX_TEXT: usize = 1_000;
 pub(crate) const MAX_ENTRIES: usize = 1_000;
@@ -192,8 +193,8 @@ impl Datum for String {
 
 impl Datum for u64 {
     fn read(raw: &RawValue, problems: &mut Problems) -> Option<Self> {
-        match serde_json::from_str::<Self>(raw.get()) {
-            Ok(count) if count <= MAX_COUNT => Some(count),
+        match serde_json::from_str(raw.get()).map(|Whole(count)| Self::try_from(count)) {
+            Ok(Ok(count)) if count <= MAX_COUNT => Some(count),
             _ => problems.wrong_number(raw),
         }
     }

@@ -153,7 +153,7 @@ macro_rules! words {
             }
 
             fn schema(_: crate::update::datum::Side) -> serde_json::Value {
-                serde_json::json!({"enum": [$($word),+]})
+                serde_json::json!({"type": "string", "enum": [$($word),+]})
             }
         }
     )+ };
