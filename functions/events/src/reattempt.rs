@@ -15,7 +15,7 @@ use tenday_model::update::parse_content;
 use tenday_store::{DeveloperSettings, JobMessage, Jobs, MessageContent, random};
 
 use crate::answers::{AllReattempted, Response};
-use crate::{Functions, not_found};
+use crate::{Functions, not_found, own_webhook};
 
 /// How long a single reattempt waits for its webhook's rate limit.
 const RATE_WAIT: Duration = Duration::from_secs(5);
@@ -64,6 +64,9 @@ impl Functions {
         let started = Instant::now();
         let stop_at = started + DIRECTLY.saturating_sub(self.reattempts.timeout() + KEPT);
         let settings = self.read(developer).await?;
+        if let Some(webhook) = filter.webhook {
+            own_webhook(&settings, &webhook.to_string())?;
+        }
         let mut job = new_job(filter, self.api.now(), random()?);
         let mut responses = Vec::new();
         while !job.last_page || !job.page.is_empty() {

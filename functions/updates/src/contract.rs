@@ -30,17 +30,21 @@ pub(crate) fn publish() -> Operation {
     });
     let accepted = json!({ "updateId": UPDATE, "events": [{ "eventId": EVENT, "webhookId": WEBHOOK }] });
     let refused = json!({
-        "error_code": "api_error.request.validation_failed",
-        "error_message": "The request body is not valid. body.updates.1.eventName: there is no event \"x\".",
-        "documentation_url": "https://api.example.com/openapi.json#api_error.request.validation_failed",
+        "error_code": "update_error.inexpressible",
+        "error_message": "type mx needs userId for balances.updated.",
+        "documentation_url": "https://api.example.com/openapi.json#update_error.inexpressible",
         "request_id": "JKJaXmPLvHcESHA=",
         "validation_errors": [{
-            "location": ["body", "updates", "1", "eventName"],
-            "message": "there is no event \"x\"",
-            "type": "value",
+            "location": ["body", "updates", "1", "data", "userId"],
+            "message": "type mx needs userId for balances.updated",
+            "type": "inexpressible",
         }],
     });
-    let unknown = json!({ "developerId": "DEV-local-developer", "eventName": "x", "data": {} });
+    let lacking = json!({
+        "developerId": "DEV-of-type-mx",
+        "eventName": "balances.updated",
+        "data": { "linkId": "MBR-1", "accounts": [] },
+    });
     Operation::new(Section::Updates, "publishUpdates", "Publish updates")
         .description(
             "A 202 means that the updates are stored: each of their events will be delivered, or dropped and kept for \
@@ -55,7 +59,7 @@ pub(crate) fn publish() -> Operation {
             "Makes repeating the request safe, for updates that have no `id`: printable ASCII",
             bounded(1, 200),
         )
-        .body::<Published>(&[("one", update.clone()), ("many", json!({ "updates": [update, unknown] }))])
+        .body::<Published>(&[("one", update.clone()), ("many", json!({ "updates": [update, lacking] }))])
         .body_errors()
         .answer_with::<PublishAnswer>(
             StatusCode::ACCEPTED,
