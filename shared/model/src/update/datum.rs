@@ -326,7 +326,7 @@ impl<T: Datum> Datum for BTreeMap<String, T> {
         json!({
             "type": "object",
             "maxProperties": MAX_ENTRIES,
-            "propertyNames": {"minLength": 1, "maxLength": MAX_TEXT},
+            "propertyNames": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT},
             "additionalProperties": T::schema(side),
         })
     }
