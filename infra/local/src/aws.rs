@@ -101,6 +101,7 @@ impl Aws {
         let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
         let count = |service, operation: &str| {
             self.ledger.add(function, service, operation, body.len(), calls::entries(operation, &body));
+            self.ledger.touch(function, service, operation, &body);
         };
         match target.split_once('.') {
             Some(("DynamoDB_20120810", operation)) => {

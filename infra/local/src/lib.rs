@@ -71,6 +71,9 @@ pub struct Depth {
     pub delayed: usize,
 }
 
+/// A directory; each run of the workspace's own template that ends leaves a file in it that says which function did what
+/// to which resource. `infra/checks/policies.py` reads them.
+const CALLS_DIRECTORY: &str = "TENDAY_CALLS_DIR";
 /// How long a run's threads have to end.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 
@@ -157,6 +160,19 @@ pub struct LocalRun {
     /// Ends before the rest goes, so that nothing uses it any more.
     threads: Threads,
     system: Arc<System>,
+    /// Where to say which function did what, at the end.
+    calls_directory: Option<PathBuf>,
+}
+
+impl Drop for LocalRun {
+    fn drop(&mut self) {
+        let Some(directory) = &self.calls_directory else { return };
+        let file = directory.join(format!("{}.json", uuid::Uuid::new_v4().simple()));
+        let touched = self.system.touched().to_string();
+        if let Err(error) = std::fs::create_dir_all(directory).and_then(|()| std::fs::write(&file, touched)) {
+            self.log(format!("{} cannot be written: {error}", file.display()));
+        }
+    }
 }
 
 impl LocalRun {
@@ -167,8 +183,12 @@ impl LocalRun {
     /// If something that it needs is missing, broken or taken.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let threads = Threads::start()?;
+        let calls_directory =
+            std::env::var_os(CALLS_DIRECTORY).filter(|name| options.template.is_none() && !name.is_empty());
         match threads.run(System::start(options)).await {
-            Some(started) => Ok(Self { system: started?, threads }),
+            Some(started) => {
+                Ok(Self { system: started?, threads, calls_directory: calls_directory.map(PathBuf::from) })
+            }
             None => Err(StartError::Threads(io::Error::other("the start was interrupted; see above"))),
         }
     }

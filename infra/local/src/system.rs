@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 use uuid::Uuid;
 
@@ -183,6 +184,17 @@ impl System {
         }
         self.aws.dynamodb.sweep().await;
         Ok(())
+    }
+
+    /// Which function did what to which resource, and the logical ids of the names that requests use.
+    pub(crate) fn touched(&self) -> Value {
+        let template = &self.template;
+        let mut names: BTreeMap<&str, &str> = BTreeMap::new();
+        names.extend(template.tables.iter().map(|table| (table.name.as_str(), table.logical_id.as_str())));
+        names.extend(template.queues.iter().map(|queue| (queue.url.as_str(), queue.logical_id.as_str())));
+        names.extend(template.keys.iter().map(|key| (key.arn.as_str(), key.logical_id.as_str())));
+        names.extend(template.roles.iter().map(|(id, arn)| (arn.as_str(), id.as_str())));
+        json!({ "names": names, "touched": self.aws.ledger.touched() })
     }
 
     pub(crate) fn queues(&self) -> BTreeMap<String, Depth> {
