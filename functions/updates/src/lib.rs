@@ -1,4 +1,5 @@
-//! Publishing: an update is stored, then its events are queued. A 202 means that it is stored.
+//! Publishing: an update is stored, then its events are queued. A 202 means that it is stored. The function `ingest`
+//! publishes by the same code.
 
 mod answers;
 mod contract;
@@ -16,17 +17,18 @@ use tenday_api::{Api, ApiError, Body, Date, ErrorCode, Path, Platform, attempt_v
 use tenday_model::dates::DateFormat;
 use tenday_model::event::EventStatus;
 use tenday_model::ids::{EventId, UpdateId};
-use tenday_store::{Aws, Environment, Events, Publishing, Queue, Settings, Updates};
+use tenday_store::{Aws, Environment, Events, Updates};
+
+pub use publish::{Publisher, Refusal};
 
 use answers::{EventState, UpdateState};
 use request::Published;
 
 struct Functions {
     api: Api,
-    settings: Settings,
+    publisher: Publisher,
     events: Events,
     updates: Updates,
-    publishing: Publishing,
 }
 
 #[derive(Clone)]
@@ -47,15 +49,11 @@ pub async fn run() -> Result<(), lambda_http::Error> {
     let aws = Aws::from_environment(&mut environment);
     let settings_table = environment.text("SETTINGS_TABLE");
     let events_table = environment.text("EVENTS_TABLE");
-    let events = Events::new(&aws, settings_table.clone(), events_table.clone());
-    let updates = Updates::new(&aws, events_table);
-    let deliveries = Queue::new(&aws, environment.text("DELIVERIES_QUEUE_URL"));
     let functions = Functions {
         api: Api::from_environment(&mut environment, &aws),
-        settings: Settings::new(&aws, settings_table),
-        publishing: Publishing::new(events.clone(), updates.clone(), deliveries),
-        events,
-        updates,
+        publisher: Publisher::from_environment(&mut environment, &aws),
+        events: Events::new(&aws, settings_table, events_table.clone()),
+        updates: Updates::new(&aws, events_table),
     };
     environment.finish()?;
     functions.api.warm().await;
@@ -83,7 +81,7 @@ async fn publish(
             ));
         }
     };
-    let answer = functions.publish(body.value, key).await?;
+    let answer = functions.publisher.publish(body.value, key, functions.api.now()).await?;
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 

@@ -3,17 +3,35 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use futures::future::join_all;
 use jiff::Timestamp;
-use tenday_api::{ApiError, ErrorCode};
+use tenday_api::{ApiError, Body, ErrorBody, ErrorCode};
 use tenday_model::error::ValidationError;
 use tenday_model::ids::{DeveloperId, EventId};
 use tenday_model::update::parse_content;
-use tenday_store::{Accepted, DeveloperSettings, MessageContent, NewUpdate, Outgoing, PublishError, matching};
+use tenday_store::{
+    Accepted, Aws, DeveloperSettings, Environment, Events, MessageContent, NewUpdate, Outgoing, PublishError,
+    Publishing, Queue, Settings, Updates, matching,
+};
 
-use crate::Functions;
 use crate::answers::{AcceptedUpdate, EventOfUpdate, PublishAnswer, UpdateResult};
 use crate::request::{Published, Request, Update};
+
+/// Publishes, for whoever takes updates from the platform: the routes of this function, and the function that reads a
+/// queue. Authorizing the platform is the caller's business.
+pub struct Publisher {
+    settings: Settings,
+    publishing: Publishing,
+}
+
+/// What could not be published of a message, and why. It holds nothing of the message itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub code: &'static str,
+    /// Where it is wrong, as in `validation_errors`: `body.updates.1.eventName`.
+    pub locations: Vec<String>,
+}
 
 /// An update that is stored, and whether its developer has a configuration.
 struct Publication {
@@ -21,13 +39,42 @@ struct Publication {
     configured: bool,
 }
 
-impl Functions {
-    pub(crate) async fn publish(&self, published: Published, key: Option<String>) -> Result<PublishAnswer, ApiError> {
+impl Publisher {
+    pub fn from_environment(environment: &mut Environment, aws: &Aws) -> Self {
+        let settings_table = environment.text("SETTINGS_TABLE");
+        let events_table = environment.text("EVENTS_TABLE");
+        let deliveries = Queue::new(aws, environment.text("DELIVERIES_QUEUE_URL"));
+        let events = Events::new(aws, settings_table.clone(), events_table.clone());
+        Self {
+            settings: Settings::new(aws, settings_table),
+            publishing: Publishing::new(events, Updates::new(aws, events_table), deliveries),
+        }
+    }
+
+    /// Publishes what would be the body of `POST /updates`. `key` stands in for the header `Idempotency-Key`. Answers
+    /// what was refused; everything else is stored, and its events are queued.
+    pub async fn publish_message(&self, body: String, key: String, now: Timestamp) -> Vec<Refusal> {
+        let published = match Body::<Published>::read(Bytes::from(body)) {
+            Ok(body) => self.publish(body.value, Some(key), now).await,
+            Err(error) => Err(error),
+        };
+        match published {
+            Ok(PublishAnswer::One(_)) => Vec::new(),
+            Ok(PublishAnswer::Many { updates }) => updates.iter().filter_map(refusal).collect(),
+            Err(error) => vec![refused(&error.body())],
+        }
+    }
+
+    pub(crate) async fn publish(
+        &self,
+        published: Published,
+        key: Option<String>,
+        now: Timestamp,
+    ) -> Result<PublishAnswer, ApiError> {
         let (updates, many) = match published.request().map_err(ApiError::validation)? {
             Request::One(update) => (vec![update], false),
             Request::Many(updates) => (updates, true),
         };
-        let now = self.api.now();
         let settings = self.settings_of(&updates, now).await?;
         let accepted = join_all(updates.iter().enumerate().map(|(index, update)| {
             // One header stands for the whole request: each of its updates has a key of its own.
@@ -155,4 +202,17 @@ fn answer(published: &Publication) -> AcceptedUpdate {
         events: update.webhooks.iter().copied().map(event).collect(),
         message: update.webhooks.is_empty().then_some(nothing),
     }
+}
+
+/// Why one update of a list was refused, if it was.
+fn refusal(result: &UpdateResult) -> Option<Refusal> {
+    match result {
+        UpdateResult::Accepted(_) => None,
+        UpdateResult::Refused(error) => Some(refused(error)),
+    }
+}
+
+fn refused(error: &ErrorBody) -> Refusal {
+    let locations = error.validation_errors().iter().map(|problem| problem.location.join("."));
+    Refusal { code: error.code(), locations: locations.collect() }
 }

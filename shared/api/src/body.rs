@@ -44,7 +44,14 @@ impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Body<T> {
 }
 
 impl<T: DeserializeOwned> Body<T> {
-    fn read(bytes: Bytes) -> Result<Self, ApiError> {
+    /// Reads what came otherwise than in a request, by the same rules.
+    ///
+    /// # Errors
+    /// When it is too large, nests too deep, or is not what is expected.
+    pub fn read(bytes: Bytes) -> Result<Self, ApiError> {
+        if bytes.len() > MAX_BODY {
+            return Err(too_large());
+        }
         check_depth(&bytes)?;
         let value = parse(&bytes)?;
         Ok(Self { value, bytes })
@@ -62,15 +69,16 @@ pub async fn read_body(request: Request) -> Result<Bytes, ApiError> {
         let frame = frame.map_err(|_| ApiError::new(ErrorCode::MalformedRequest, "The request body broke off."))?;
         if let Ok(data) = frame.into_data() {
             if bytes.len() + data.len() > MAX_BODY {
-                return Err(ApiError::new(
-                    ErrorCode::RequestTooLarge,
-                    format!("The request body is larger than {MAX_BODY} bytes."),
-                ));
+                return Err(too_large());
             }
             bytes.extend_from_slice(&data);
         }
     }
     Ok(bytes.freeze())
+}
+
+fn too_large() -> ApiError {
+    ApiError::new(ErrorCode::RequestTooLarge, format!("The request body is larger than {MAX_BODY} bytes."))
 }
 
 /// Counts brackets outside strings, without parsing.

@@ -252,6 +252,17 @@ pub struct ErrorBody {
     link_error_code: Option<&'static str>,
 }
 
+impl ErrorBody {
+    /// Its `error_code`.
+    pub fn code(&self) -> &'static str {
+        self.error_code
+    }
+
+    pub fn validation_errors(&self) -> &[ValidationError] {
+        &self.validation_errors
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(mut self) -> Response {
         let status = self.code.status();
