@@ -31,6 +31,7 @@ logging.getLogger("samtranslator.metrics.metrics").setLevel(logging.ERROR)
 
 FUNCTION, MAPPING = "AWS::Lambda::Function", "AWS::Lambda::EventSourceMapping"
 QUEUE, TABLE, ROLE, KEY = "AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::IAM::Role", "AWS::KMS::Key"
+STACK, LOGS = "AWS::CloudFormation::Stack", "AWS::Logs::LogGroup"
 API, STAGE = "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage"
 
 DAY = 86_400
@@ -39,8 +40,10 @@ METHODS = {"get", "post", "put", "patch", "delete", "head", "options", ANY}
 # Only a local run sets these: one lets callbacks go to loopback, the others replace AWS and the clock. Lambda's own
 # AWS_ENDPOINT_URL_<SERVICE> would do the same for one service.
 LOCAL_ONLY = re.compile(r"TENDAY_LOCAL|TENDAY_CLOCK|AWS_ENDPOINT_URL")
-# Log lines, and the polling of queues: what SAM itself attaches. Anything else is to be written out.
-MANAGED_POLICIES = {"AWSLambdaBasicExecutionRole", "AWSLambdaSQSQueueExecutionRole", "AWSLambdaVPCAccessExecutionRole"}
+# What Lambda needs to attach a function to a VPC, which EC2 ties to no resource. Anything else is to be written out.
+MANAGED_POLICIES = {"AWSLambdaENIManagementAccess"}
+# The dead letters that no function reads; `nested.py` sees to it that an alarm does.
+WAITS_FOR_A_PERSON = "IngestDeadLetters"
 # What the longest attempt leaves of an invocation for reading, claiming and recording it.
 AROUND_AN_ATTEMPT = 5
 
@@ -243,18 +246,23 @@ def variable(name, value):
     return plant
 
 
-def grant(**changes):
-    def plant(source):
-        next(iter(functions(source).values()))["Properties"]["Policies"][0]["Statement"][0].update(changes)
+def role_for(service):
+    """A role that this service of AWS's takes."""
+    return lambda properties: service in json.dumps(properties["AssumeRolePolicyDocument"])
 
-    return plant
+
+def statement(source, service, number):
+    role = first(source, ROLE, role_for(service))
+    return role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][number]
+
+
+def grant(number=1, **changes):
+    """Changes a statement of a function's role; the first is that of its log."""
+    return lambda source: statement(source, "lambda.amazonaws.com", number).update(changes)
 
 
 def grant_to_scheduler(**changes):
-    def plant(source):
-        first(source, ROLE)["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0].update(changes)
-
-    return plant
+    return lambda source: statement(source, "scheduler.amazonaws.com", 0).update(changes)
 
 
 def without(section, *path):
@@ -380,7 +388,7 @@ def receive_counts(template):
             yield f"{name}: maxReceiveCount {count}"
 
 
-@rule("every queue that a function reads has a dead-letter queue, or is one, and dead letters are read too",
+@rule("every queue that a function reads has a dead-letter queue, or is one, and events' dead letters are read too",
       without(name_of(QUEUE, has_dead_letters), "Properties", "RedrivePolicy"),
       lambda source: functions(source)["DeadLetters"]["Properties"]["Events"].popitem())
 def dead_letter_queues(template):
@@ -389,7 +397,7 @@ def dead_letter_queues(template):
     read = {source for _, source, _ in template.mappings()}
     for name in sorted(read - dead - redriven, key=str):
         yield f"{name}: no RedrivePolicy"
-    for name in sorted(dead - read, key=str):
+    for name in sorted(dead - read - {WAITS_FOR_A_PERSON}, key=str):
         yield f"{name}: no function reads it"
 
 
@@ -482,18 +490,70 @@ def wildcards(template):
             yield f"{name}: Resource * for {statement.get('Action')}"
 
 
-@rule("no role has a policy of AWS's but the two that SAM needs for logs and queues",
-      function(Policies=["AmazonDynamoDBFullAccess"]))
+@rule("no role has a policy of AWS's, but for what a VPC asks, and that only where a parameter switches it on",
+      # SAM makes a role then, and attaches what it thinks best.
+      lambda source: (source["Resources"].pop("AuthRole"), functions(source)["Auth"]["Properties"].pop("Role")),
+      lambda source: first(source, ROLE)["Properties"].update(
+          ManagedPolicyArns=["arn:aws:iam::aws:policy/ReadOnlyAccess"]),
+      lambda source: source["Resources"]["DeliverRole"]["Properties"].update(
+          ManagedPolicyArns=source["Resources"]["DeliverRole"]["Properties"]["ManagedPolicyArns"]["Fn::If"][1]))
 def managed_policies(template):
-    for name in template.of(ROLE):
-        for arn in template.get(name, "ManagedPolicyArns", default=[]):
-            policy = json.dumps(arn).rstrip('"}]').rsplit("/", 1)[-1]
+    for name, resource in template.of(ROLE).items():
+        arns = resource["Properties"].get("ManagedPolicyArns", [])
+        for policy in re.findall(r"policy/(?:[\w-]+/)*(\w+)", json.dumps(arns)):
             if policy not in MANAGED_POLICIES:
                 yield f"{name}: {policy}"
+            elif not isinstance(arns, dict):
+                yield f"{name}: {policy} whether it is needed or not"
+
+
+@rule("every function has a log of its own, kept as long as the parameter says, and may write to no other",
+      function(LoggingConfig=None), function(LoggingConfig={"LogGroup": "somewhere"}),
+      function(LoggingConfig={"LogGroup": {"Ref": "AccessLog"}}),
+      lambda source: source["Resources"]["AuthLog"]["Properties"].pop("RetentionInDays"),
+      grant(0, Resource={"Fn::GetAtt": ["AccessLog", "Arn"]}), grant(0, Action="logs:CreateLogStream"),
+      grant(0, Action=["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]))
+def logs(template):
+    allowed = {}
+    for role, statement_ in template.statements():
+        actions = {action for action in listed(statement_["Action"]) if action.startswith("logs:")}
+        for resource in listed(statement_["Resource"]) if actions else []:
+            allowed.setdefault(role, []).append((template.named(resource), actions))
+    used = Counter()
+    for name in template.of(FUNCTION):
+        log = template.named(template.get(name, "LoggingConfig", "LogGroup"))
+        used[log] += 1
+        if log not in template.of(LOGS) or used[log] > 1:
+            yield f"{name}: its log is not of this template, or another's"
+        role = template.named(template.get(name, "Role"))
+        if allowed.get(role) != [(log, {"logs:CreateLogStream", "logs:PutLogEvents"})]:
+            yield f"{name}: its role writes elsewhere, or does more than write"
+    for name, resource in template.of(LOGS).items():
+        if resource["Properties"].get("RetentionInDays") != {"Ref": "LogRetentionDays"}:
+            yield f"{name}: kept for ever"
+
+
+@rule("nothing is traced, for nothing reads traces", function(Tracing="Active"))
+def tracing(template):
+    for name in template.of(FUNCTION):
+        if template.get(name, "TracingConfig"):
+            yield f"{name}: {template.get(name, 'TracingConfig')}"
+
+
+@rule("what costs money while nothing happens, or is another way in, is off until it is asked for",
+      *[lambda source, name=name: source["Resources"][name].pop("Condition")
+        for name in ("Network", "Dashboard", "Alarms", "Ingest", "IngestQueue")],
+      lambda source: source["Parameters"]["StaticEgress"].update(Default="true"))
+def off(template):
+    for name, resource in template.resources.items():
+        extra = resource["Type"] == STACK or name.startswith("Ingest")
+        if extra and ("Condition" not in resource or template.holds({"Condition": resource["Condition"]})):
+            yield f"{name}: is on by default"
 
 
 @rule("what EventBridge Scheduler may do is tied to this account",
-      without(name_of(ROLE), "Properties", "AssumeRolePolicyDocument", "Statement", 0, "Condition"))
+      without(name_of(ROLE, role_for("scheduler.amazonaws.com")),
+              "Properties", "AssumeRolePolicyDocument", "Statement", 0, "Condition"))
 def scheduler_trust(template):
     for name in template.of(ROLE):
         for statement in listed(template.get(name, "AssumeRolePolicyDocument", "Statement")):

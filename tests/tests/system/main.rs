@@ -9,6 +9,7 @@ mod conformance;
 mod delivery;
 mod headers;
 mod hostile;
+mod ingest;
 mod kill_points;
 mod kill_points_between;
 mod kill_points_of_jobs;

@@ -144,6 +144,37 @@ async fn the_rest_is_a_job_that_counts() {
 }
 
 #[tokio::test]
+async fn a_job_keeps_to_its_filter() {
+    let system = System::start().await;
+    let (receiver, other) = (Receiver::start().await, Receiver::start().await);
+    let developer = system.developer();
+    let first = developer.subscribe(None, &receiver.url()).await;
+    let second = developer.post("/configuration/webhooks", json!({ "callbackURL": other.url() })).await.expect(201);
+    drop_events(&system, &first, 150).await;
+    let id = first["id"].as_str().unwrap();
+    let path = format!("/configuration/webhooks/{id}");
+    developer.patch(&path, json!({ "rateLimit": 1 })).await.expect(200);
+    developer.patch(&path, json!({ "status": "disabled" })).await.expect(200);
+    let path_of_other = format!("/configuration/webhooks/{}", second["webhook"]["id"].as_str().unwrap());
+    developer.patch(&path_of_other, json!({ "status": "disabled" })).await.expect(200);
+    system.platform_publish(DEVELOPER).await;
+    system.settle().await;
+    for path in [&path, &path_of_other] {
+        developer.patch(path, json!({ "status": "active" })).await.expect(200);
+    }
+    let sent_to_other = other.received().len();
+    // One a second: nearly all of it is the job's, which then may go as fast as it can.
+    let answer = developer.post_nothing(&format!("{ALL}?webhookId={id}")).await.expect(200);
+    developer.patch(&path, json!({ "rateLimit": null })).await.expect(200);
+    let job = job_done(&developer, answer["jobId"].as_str().unwrap()).await;
+    let answered = answer["responses"].as_array().unwrap().len() as u64;
+    assert_eq!((job["status"].as_str(), answered + job["succeeded"].as_u64().unwrap()), (Some("done"), 151), "{job:#}");
+    assert_eq!(other.received().len(), sent_to_other, "the other webhook's dropped event was not asked for");
+    let left = developer.get(ALL).await.expect(200);
+    assert_eq!(left["events"].as_array().unwrap().len(), 1, "{left:#}");
+}
+
+#[tokio::test]
 async fn a_job_leaves_a_receiver_alone_that_does_not_answer() {
     let system = System::start().await;
     let receiver = Receiver::start().await;

@@ -114,6 +114,20 @@ fn the_repository_s_template_loads() {
 }
 
 #[test]
+fn the_repository_s_template_loads_with_all_that_is_off_by_default() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
+    let parameters = ["IngestIsOn", "StaticEgress", "DashboardIsOn", "KeepTables"].map(|name| (name, "true"));
+    let parameters = parameters.into_iter().chain([("AlarmEmail", "a@example.com")]);
+    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let template = load(&path, &parameters, "http://127.0.0.1:4310").unwrap();
+    let ingest = template.mappings.iter().find(|mapping| mapping.function == "Ingest").unwrap();
+    assert_eq!(ingest.queue_arn, "arn:aws:sqs:us-east-1:000000000000:tenday-IngestQueue");
+    assert!(template.outputs.contains_key("IngestQueueUrl") && template.outputs.contains_key("EgressAddresses"));
+    let without = load(&path, &BTreeMap::new(), "http://127.0.0.1:4310").unwrap();
+    assert!(without.functions.iter().all(|function| function.logical_id != "Ingest"));
+}
+
+#[test]
 fn everything_is_resolved() {
     let template = read(BASE, &[]).unwrap();
     let work = &template.functions[0];

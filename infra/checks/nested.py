@@ -1,0 +1,332 @@
+"""What must hold between template.yaml, the stacks nested in it, and the runbooks that their alarms link to.
+
+No linter knows that a new queue needs an alarm, that an alarm's page exists, or that a metric's name is one that the
+functions emit. As in `template.py`, each rule carries the mistakes that it must catch, and `--self-test` plants them.
+
+    nested.py TEMPLATE               check
+    nested.py TEMPLATE --self-test   plant each mistake
+
+Runs in the environment of requirements-sam.txt.
+"""
+
+import argparse
+import copy
+import json
+import re
+import sys
+from pathlib import Path
+
+from samtranslator.yaml_helper import yaml_parse
+
+from template import FUNCTION, QUEUE, STACK, TABLE, Template, expand
+
+ALARM = "AWS::CloudWatch::Alarm"
+# What the functions emit, and by which dimension besides Service.
+METRICS = {
+    "Attempts": "Outcome", "FirstAttemptLag": None, "Dropped": "Reason", "Disabled": None, "BreakerChanges": "To",
+    "Duplicates": None, "PublishLatency": None, "KeyringFailures": None, "SchedulesCreated": None,
+    "SchedulesFired": None,
+}
+PAGE_HAS = ["What it means", "What users see", "Look", "Mend", "Verify"]
+
+
+class Stacks:
+    """template.yaml, its nested templates by logical id, and the runbooks by name."""
+
+    def __init__(self, source, nested, pages):
+        self.source, self.nested, self.pages = source, nested, pages
+
+    def expanded(self):
+        return Template(self.source, expand(self.source))
+
+    def alarms(self):
+        return {n: r["Properties"] for n, r in self.nested["Alarms"]["Resources"].items() if r["Type"] == ALARM}
+
+    def watched(self):
+        """(alarm, namespace, metric, what of template.yaml it is about) of every alarm's metrics."""
+        given = {name: named(value) for name, value in
+                 self.source["Resources"]["Alarms"]["Properties"]["Parameters"].items()}
+        for name, alarm in self.alarms().items():
+            for metric in metrics(alarm):
+                for dimension in metric["Dimensions"]:
+                    parameter = dimension["Value"].get("Ref") if isinstance(dimension["Value"], dict) else None
+                    yield name, metric["Namespace"], metric["MetricName"], given.get(parameter)
+
+
+def read(path):
+    root = Path(path).resolve().parent
+    source = yaml_parse(Path(path).read_text(encoding="utf-8"))
+    nested = {
+        name: yaml_parse((root / resource["Properties"]["TemplateURL"]).read_text(encoding="utf-8"))
+        for name, resource in source["Resources"].items() if resource["Type"] == STACK
+    }
+    pages = {page.stem: page.read_text(encoding="utf-8") for page in (root / "docs/runbooks").glob("*.md")}
+    return Stacks(source, nested, pages)
+
+
+def metrics(alarm):
+    """The metrics that an alarm reads, alone or in an expression."""
+    if "MetricName" in alarm:
+        return [alarm]
+    return [metric["MetricStat"]["Metric"] for metric in alarm["Metrics"] if "MetricStat" in metric]
+
+
+def named(value):
+    """The logical id in a `Ref`, a `GetAtt` or the first branch of an `If`."""
+    if not isinstance(value, dict):
+        return None
+    if "Fn::If" in value:
+        return named(value["Fn::If"][1])
+    target = value.get("Ref") or value.get("Fn::GetAtt", [None])
+    return target if isinstance(target, str) else target[0]
+
+
+def page_of(alarm):
+    text = json.dumps(alarm.get("AlarmDescription", ""))
+    found = re.search(r"\$\{Runbooks\}/([\w-]+)\.md\"", text)
+    return found and found[1]
+
+
+RULES = []
+
+
+def rule(says, *mistakes):
+    def register(check):
+        RULES.append((says, check, mistakes))
+        return check
+
+    return register
+
+
+# Mistakes.
+
+
+def parameters(stack, **changes):
+    def plant(stacks):
+        given = stacks.source["Resources"][stack]["Properties"]["Parameters"]
+        for name, value in changes.items():
+            given.pop(name) if value is None else given.update({name: value})
+
+    return plant
+
+
+def alarm(name, **changes):
+    def plant(stacks):
+        properties = stacks.nested["Alarms"]["Resources"][name]["Properties"]
+        for key, value in changes.items():
+            properties.pop(key) if value is None else properties.update({key: value})
+
+    return plant
+
+
+def no_alarm(name):
+    return lambda stacks: stacks.nested["Alarms"]["Resources"].pop(name)
+
+
+def page(name, change):
+    def plant(stacks):
+        text = change(stacks.pages.pop(name))
+        if text is not None:
+            stacks.pages[name] = text
+
+    return plant
+
+
+def in_nested(stack, old, new):
+    """Changes the text of a nested template."""
+
+    def plant(stacks):
+        text = json.dumps(stacks.nested[stack])
+        assert old in text, old
+        stacks.nested[stack] = json.loads(text.replace(old, new, 1))
+
+    return plant
+
+
+# Rules.
+
+
+@rule("a nested stack is given what it asks for and nothing else, and is asked for outputs that it has",
+      parameters("Alarms", ApiId=None), parameters("Network", Nam="x"), parameters("Dashboard", EventsTable=None),
+      lambda stacks: stacks.nested["Network"]["Outputs"].pop("SubnetB"))
+def interfaces(stacks):
+    for name, nested in stacks.nested.items():
+        declared = nested.get("Parameters", {})
+        given = stacks.source["Resources"][name]["Properties"].get("Parameters", {})
+        for missing in sorted({key for key, value in declared.items() if "Default" not in value} - set(given)):
+            yield f"{name}: needs {missing}"
+        for unknown in sorted(set(given) - set(declared)):
+            yield f"{name}: has no parameter {unknown}"
+    text = json.dumps(stacks.source)
+    for name, output in sorted(set(re.findall(r'"(\w+)(?:", "|\.)Outputs\.(\w+)', text))):
+        if output not in stacks.nested[name].get("Outputs", {}):
+            yield f"{name}: has no output {output}"
+
+
+@rule("every queue's oldest message and every dead-letter queue's depth is watched",
+      no_alarm("RetriesDeadLettersStay"), no_alarm("IngestDeadLettersArrive"), no_alarm("DeliveriesAreOld"),
+      lambda stacks: stacks.source["Resources"].update(NewQueue={"Type": QUEUE}),
+      alarm("RetriesAreOld", MetricName="NumberOfMessagesSent"),
+      parameters("Alarms", RetriesDeadLetters={"Fn::GetAtt": ["RetriesQueue", "QueueName"]}))
+def queues(stacks):
+    template = stacks.expanded()
+    watched = {(metric, target) for _, _, metric, target in stacks.watched()}
+    dead = {target for _, target in template.dead_letters()}
+    for name in template.of(QUEUE):
+        metric = "ApproximateNumberOfMessagesVisible" if name in dead else "ApproximateAgeOfOldestMessage"
+        if (metric, name) not in watched:
+            yield f"{name}: no alarm reads {metric}"
+
+
+@rule("every function's errors and throttles, and every table's throttles, are watched",
+      no_alarm("IngestFails"), no_alarm("DeliverFails"), no_alarm("TablesThrottle"), no_alarm("FunctionsThrottle"),
+      lambda stacks: stacks.nested["Alarms"]["Resources"]["FunctionsThrottle"]["Properties"]["Metrics"].pop())
+def functions_and_tables(stacks):
+    template = stacks.expanded()
+    watched = {(metric, target) for _, _, metric, target in stacks.watched()}
+    for name in template.of(FUNCTION):
+        for metric in ("Errors", "Invocations", "Throttles"):
+            if (metric, name) not in watched:
+                yield f"{name}: no alarm reads {metric}"
+    for name in template.of(TABLE):
+        for metric in ("ReadThrottleEvents", "WriteThrottleEvents"):
+            if (metric, name) not in watched:
+                yield f"{name}: no alarm reads {metric}"
+
+
+@rule("lag, keyring, schedules, our own drops and the API's 5xx are watched",
+      no_alarm("DispatchLags"), no_alarm("KeyringFails"), no_alarm("SchedulesDoNotFire"), no_alarm("SchedulesDropped"),
+      no_alarm("DroppedByUs"), no_alarm("ApiFails"))
+def promises(stacks):
+    watched = {(namespace, metric) for _, namespace, metric, _ in stacks.watched()}
+    for wanted in (("Tenday", "FirstAttemptLag"), ("Tenday", "KeyringFailures"), ("Tenday", "SchedulesCreated"),
+                   ("Tenday", "SchedulesFired"), ("AWS/Scheduler", "InvocationDroppedCount"), ("Tenday", "Dropped"),
+                   ("AWS/ApiGateway", "5xx")):
+        if wanted not in watched:
+            yield f"no alarm reads {' '.join(wanted)}"
+
+
+@rule("an alarm reaches somebody, is silent where nothing happens, and is within what CloudWatch evaluates",
+      alarm("KeyringFails", AlarmActions=[]), alarm("KeyringFails", TreatMissingData="breaching"),
+      alarm("SchedulesDoNotFire", EvaluationPeriods=8), alarm("RetriesAreOld", EvaluationPeriods=1441),
+      alarm("TablesThrottle", AlarmActions=None))
+def alarms(stacks):
+    for name, properties in stacks.alarms().items():
+        if not properties.get("AlarmActions"):
+            yield f"{name}: tells nobody"
+        if properties.get("TreatMissingData") != "notBreaching":
+            yield f"{name}: sounds where nothing happens"
+        stats = [metric["MetricStat"]["Period"] for metric in properties.get("Metrics", []) if "MetricStat" in metric]
+        period = properties.get("Period") or max(stats)
+        # PutMetricAlarm: seven days, and one day for periods of less than an hour.
+        if period * properties["EvaluationPeriods"] > (604_800 if period >= 3600 else 86_400):
+            yield f"{name}: looks back further than CloudWatch does"
+        if len(stats) > 10:
+            yield f"{name}: reads {len(stats)} metrics; an expression takes ten"
+
+
+@rule("an alarm or a widget reads metrics that the functions emit, by the dimensions they emit them with",
+      alarm("KeyringFails", MetricName="KeyringFailure"), alarm("DroppedByUs", Dimensions=[]),
+      in_nested("Dashboard", "SchedulesFired", "SchedulesFried"), in_nested("Dashboard", "MetricName=\\\\\\\"Attempts",
+                                                                          "MetricName=\\\\\\\"Attempt"))
+def own_metrics(stacks):
+    for name, properties in stacks.alarms().items():
+        for metric in metrics(properties):
+            if metric["Namespace"] != "Tenday":
+                continue
+            dimensions = {dimension["Name"] for dimension in metric["Dimensions"]}
+            expected = {"Service", METRICS.get(metric["MetricName"], "?")} - {None}
+            if dimensions != expected:
+                yield f"{name}: {metric['MetricName']} by {sorted(dimensions)} is nothing that is emitted"
+    for title, metric in widgets(stacks):
+        if metric not in METRICS:
+            yield f"the widget `{title}` reads {metric}, which is nothing that is emitted"
+
+
+def widgets(stacks):
+    """(title, metric) of what the dashboard reads of our own."""
+    body = json.loads(stacks.nested["Dashboard"]["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
+    for widget in body["widgets"]:
+        for line in widget["properties"]["metrics"]:
+            if line[0] == "Tenday":
+                yield widget["properties"]["title"], line[1]
+            elif isinstance(line[0], dict):
+                for metric in re.findall(r'MetricName="(\w+)"', line[0]["expression"]):
+                    yield widget["properties"]["title"], metric
+
+
+@rule("every alarm links to a runbook that tells what it means, what users see, how to look, mend and verify",
+      alarm("KeyringFails", AlarmDescription="It fails."), page("keyring-failures", lambda text: None),
+      page("throttles", lambda text: text.replace("## Mend", "## Hope")),
+      lambda stacks: stacks.pages.update(unused="\n".join(f"## {head}" for head in PAGE_HAS)))
+def runbooks(stacks):
+    linked = set()
+    for name, properties in stacks.alarms().items():
+        page_name = page_of(properties)
+        linked.add(page_name)
+        if page_name not in stacks.pages:
+            yield f"{name}: has no page under docs/runbooks"
+    for name, text in stacks.pages.items():
+        for head in PAGE_HAS:
+            if f"\n## {head}\n" not in f"\n{text}\n":
+                yield f"docs/runbooks/{name}.md: does not say `{head}`"
+        if name not in linked:
+            yield f"docs/runbooks/{name}.md: no alarm links to it"
+
+
+@rule("what EventBridge may send to the queues is tied to the rule, and is the event's detail alone",
+      in_nested("IngestByEvents", '"aws:SourceArn"', '"aws:SourceOwner"'), in_nested("IngestByEvents", "$.detail", "$"),
+      lambda stacks: stacks.nested["IngestByEvents"]["Resources"]["Rule"]["Properties"]["Targets"][0]
+      .pop("DeadLetterConfig"))
+def ingest(stacks):
+    resources = stacks.nested["IngestByEvents"]["Resources"]
+    for name, resource in resources.items():
+        if resource["Type"] == "AWS::SQS::QueuePolicy":
+            for statement in resource["Properties"]["PolicyDocument"]["Statement"]:
+                if statement.get("Condition") != {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["Rule", "Arn"]}}}:
+                    yield f"{name}: any rule may send"
+    for target in resources["Rule"]["Properties"]["Targets"]:
+        if target.get("InputPath") != "$.detail":
+            yield "Rule: sends more than what would be the body of a request"
+        if "DeadLetterConfig" not in target:
+            yield "Rule: what cannot be sent is lost"
+
+
+def check(stacks):
+    return [f"{complaint} (rule: {says})" for says, rule_, _ in RULES for complaint in rule_(stacks)]
+
+
+def self_test(stacks):
+    planted, unseen = 0, []
+    for says, rule_, mistakes in RULES:
+        for number, plant in enumerate(mistakes, 1):
+            planted += 1
+            broken = copy.deepcopy(stacks)
+            plant(broken)
+            if not any(True for _ in rule_(broken)):
+                unseen.append(f"mistake {number} went unseen (rule: {says})")
+    return planted, unseen
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("template")
+    arguments.add_argument("--self-test", action="store_true")
+    options = arguments.parse_args()
+    stacks = read(options.template)
+    if options.self_test:
+        planted, problems = self_test(stacks)
+        done = f"{len(RULES)} rules, {planted} planted mistakes, all caught"
+    else:
+        problems = check(stacks)
+        done = f"{len(RULES)} rules hold for {', '.join(stacks.nested)}; {len(stacks.alarms())} alarms, " \
+               f"{len(stacks.pages)} runbooks"
+    for problem in problems:
+        print(f"{options.template}: {problem}", file=sys.stderr)
+    if problems:
+        sys.exit(1)
+    print(done)
+
+
+if __name__ == "__main__":
+    main()
