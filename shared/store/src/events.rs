@@ -9,22 +9,24 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, Put, PutRequest, ReturnValue, TransactWriteItem, WriteRequest};
 use jiff::Timestamp;
 use tenday_model::configuration::Configuration;
-use tenday_model::event::{Attempt, Event, EventStatus, TEN_DAYS};
-use tenday_model::ids::{DeveloperId, EventId, UpdateId, WebhookId};
+use tenday_model::event::{Event, EventStatus};
+use tenday_model::ids::{DeveloperId, EventId, WebhookId};
 use tenday_model::webhook::Health;
 
 use crate::aws::Aws;
 use crate::error::{StoreError, held};
-use crate::item::{EXPIRES_AT, Item, Reader, is_expired, json, n, s};
+use crate::event_items::{event_from, event_item, health_from, health_item};
+use crate::item::{Item, is_expired, n, s};
 use crate::keys;
-use crate::settings::{Cancellation, StoredWebhook, TRANSACTION_TRIES, cancellation, configuration_from, webhook_from};
+use crate::settings::{Cancellation, StoredWebhook, cancellation, configuration_from, webhook_from};
+use crate::tries::Tries;
 
 /// The events table, with the settings that deliveries are made by.
 #[derive(Debug, Clone)]
 pub struct Events {
-    dynamodb: Client,
+    pub(crate) dynamodb: Client,
     settings_table: String,
-    events_table: String,
+    pub(crate) events_table: String,
 }
 
 /// A developer's event.
@@ -47,13 +49,6 @@ impl Deliveries {
     }
 }
 
-/// A page of events, and where the next one starts.
-#[derive(Debug, Default)]
-pub struct EventPage {
-    pub events: Vec<Event>,
-    pub next: Option<EventId>,
-}
-
 /// What came of claiming an event for a reattempt by hand.
 #[derive(Debug)]
 pub enum Claim {
@@ -65,7 +60,7 @@ pub enum Claim {
 }
 
 /// What DynamoDB reads in one batch.
-const BATCH_READ: usize = 100;
+pub(crate) const BATCH_READ: usize = 100;
 /// What DynamoDB writes in one batch.
 const BATCH_WRITE: usize = 25;
 /// What DynamoDB writes in one transaction, less the row of the webhook's health.
@@ -140,7 +135,7 @@ impl Events {
         Ok(())
     }
 
-    async fn batch_get(
+    pub(crate) async fn batch_get(
         &self,
         keys: &[(bool, Item)],
         consistent_settings: bool,
@@ -159,9 +154,10 @@ impl Events {
             }
         }
         let (mut events, mut settings) = (Vec::new(), Vec::new());
-        for _ in 0..TRANSACTION_TRIES {
-            if request.is_empty() {
-                return Ok((events, settings));
+        let mut tries = Tries::default();
+        while !request.is_empty() {
+            if !tries.again().await {
+                return Err(StoreError::Throttled { operation: "dynamodb:BatchGetItem" });
             }
             let got = self.dynamodb.batch_get_item().set_request_items(Some(request)).send().await;
             let mut got = got.map_err(StoreError::aws("dynamodb:BatchGetItem"))?;
@@ -170,7 +166,7 @@ impl Events {
             settings.extend(responses.remove(&self.settings_table).unwrap_or_default());
             request = got.unprocessed_keys.take().unwrap_or_default();
         }
-        Err(StoreError::Throttled { operation: "dynamodb:BatchGetItem" })
+        Ok((events, settings))
     }
 
     /// Records delivered events and their webhooks' health, 25 rows in a call. Needs no condition: delivered is final.
@@ -198,10 +194,9 @@ impl Events {
                 writes.push(WriteRequest::builder().put_request(put).build());
             }
             let mut left = HashMap::from([(self.events_table.clone(), writes)]);
-            let mut tries = 0;
+            let mut tries = Tries::default();
             while !left.is_empty() {
-                tries += 1;
-                if tries > TRANSACTION_TRIES {
+                if !tries.again().await {
                     return Err(StoreError::Throttled { operation: "dynamodb:BatchWriteItem" });
                 }
                 let wrote = self.dynamodb.batch_write_item().set_request_items(Some(left)).send().await;
@@ -212,8 +207,9 @@ impl Events {
         Ok(())
     }
 
-    /// Records events of one webhook whose last automatic attempt failed, and its health, in one transaction. An attempt that someone else has
-    /// recorded meanwhile is left out, and its event's id is in the answer: who is not first sends no retry.
+    /// Records events of one webhook whose last automatic attempt failed, and its health, in one transaction. An attempt
+    /// that someone else has recorded meanwhile is left out, and its event's id is in the answer: who is not first sends
+    /// no retry.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -228,10 +224,9 @@ impl Events {
         let mut lost = Vec::new();
         for chunk in failed.chunks(TRANSACTION) {
             let mut left: Vec<&Event> = chunk.iter().collect();
-            let mut tries = 0;
+            let mut tries = Tries::default();
             while !left.is_empty() {
-                tries += 1;
-                if tries > TRANSACTION_TRIES {
+                if !tries.again().await {
                     return Err(StoreError::Contended { what: "a webhook's health" });
                 }
                 let mut actions = Vec::with_capacity(left.len() + 1);
@@ -332,169 +327,6 @@ impl Events {
         held("dynamodb:UpdateItem", updated)
     }
 
-    /// The health of each of a developer's webhooks that has any.
-    ///
-    /// # Errors
-    /// When DynamoDB fails or an item does not read.
-    pub async fn health(
-        &self,
-        developer: &DeveloperId,
-        now: Timestamp,
-    ) -> Result<HashMap<WebhookId, Health>, StoreError> {
-        let found = self
-            .dynamodb
-            .query()
-            .table_name(&self.events_table)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", s(keys::health_of(developer)))
-            .send()
-            .await
-            .map_err(StoreError::aws("dynamodb:Query"))?;
-        let mut loaded = Deliveries::default();
-        for item in found.items().iter().filter(|item| !is_expired(item, now)) {
-            loaded.add_event_or_health(item)?;
-        }
-        Ok(loaded.health.into_iter().map(|((_, webhook), health)| (webhook, health)).collect())
-    }
-
-    /// Which of an update's events are recorded.
-    ///
-    /// # Errors
-    /// When DynamoDB fails or an item does not read.
-    pub async fn of_update(
-        &self,
-        developer: &DeveloperId,
-        update: UpdateId,
-        webhooks: &[WebhookId],
-        now: Timestamp,
-    ) -> Result<HashMap<EventId, Event>, StoreError> {
-        let mut loaded = Deliveries::default();
-        for chunk in webhooks.chunks(BATCH_READ) {
-            let keys: Vec<_> = chunk
-                .iter()
-                .map(|webhook| (true, keys::event(developer, EventId { update, webhook: *webhook })))
-                .collect();
-            for item in self.batch_get(&keys, false).await?.0.iter().filter(|item| !is_expired(item, now)) {
-                loaded.add_event_or_health(item)?;
-            }
-        }
-        Ok(loaded.events.into_iter().map(|((_, id), event)| (id, event)).collect())
-    }
-
-    /// One event.
-    ///
-    /// # Errors
-    /// When DynamoDB fails or the item does not read.
-    pub async fn get(
-        &self,
-        developer: &DeveloperId,
-        event: EventId,
-        now: Timestamp,
-    ) -> Result<Option<Event>, StoreError> {
-        let found = self
-            .dynamodb
-            .get_item()
-            .table_name(&self.events_table)
-            .set_key(Some(keys::event(developer, event)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(StoreError::aws("dynamodb:GetItem"))?;
-        found.item.filter(|item| !is_expired(item, now)).map(|item| event_from(&item)).transpose()
-    }
-
-    /// A webhook's events, newest first, after `after`; those of one status only if asked.
-    ///
-    /// # Errors
-    /// When DynamoDB fails or an item does not read.
-    pub async fn history(
-        &self,
-        developer: &DeveloperId,
-        webhook: WebhookId,
-        status: Option<EventStatus>,
-        limit: usize,
-        after: Option<EventId>,
-        now: Timestamp,
-    ) -> Result<EventPage, StoreError> {
-        if status == Some(EventStatus::Dropped) {
-            return self.dropped(developer, Some(webhook), limit, after, now).await;
-        }
-        let start = after.map(|after| keys::event(developer, after));
-        let pk = keys::webhook_events(developer, webhook);
-        self.page(None, "pk", pk, status, limit, start, now).await
-    }
-
-    /// A developer's dropped events, or those of one webhook, newest first, after `after`.
-    ///
-    /// # Errors
-    /// When DynamoDB fails or an item does not read.
-    pub async fn dropped(
-        &self,
-        developer: &DeveloperId,
-        webhook: Option<WebhookId>,
-        limit: usize,
-        after: Option<EventId>,
-        now: Timestamp,
-    ) -> Result<EventPage, StoreError> {
-        let (index, attribute, partition) = match webhook {
-            None => ("dropped-by-developer", "droppedOf", keys::developer(developer)),
-            Some(webhook) => ("dropped-by-webhook", "droppedOfWebhook", keys::webhook_events(developer, webhook)),
-        };
-        let start = after.map(|after| {
-            let mut key = keys::event(developer, after);
-            key.insert(attribute.to_owned(), s(partition.clone()));
-            key.insert("droppedKey".to_owned(), s(keys::dropped_sort(after)));
-            key
-        });
-        self.page(Some(index), attribute, partition, None, limit, start, now).await
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "one query, whose parts these are")]
-    async fn page(
-        &self,
-        index: Option<&str>,
-        attribute: &str,
-        partition: String,
-        status: Option<EventStatus>,
-        limit: usize,
-        mut start: Option<Item>,
-        now: Timestamp,
-    ) -> Result<EventPage, StoreError> {
-        let mut events: Vec<Event> = Vec::new();
-        loop {
-            let mut query = self
-                .dynamodb
-                .query()
-                .table_name(&self.events_table)
-                .set_index_name(index.map(str::to_owned))
-                .key_condition_expression("#partition = :partition")
-                .expression_attribute_names("#partition", attribute)
-                .expression_attribute_values(":partition", s(partition.clone()))
-                .scan_index_forward(false)
-                // One more than asked for tells whether there is a next page.
-                .limit(i32::try_from(limit + 1 - events.len().min(limit)).unwrap_or(i32::MAX))
-                .set_exclusive_start_key(start.take());
-            if let Some(status) = status {
-                query = query
-                    .filter_expression("#status = :status")
-                    .expression_attribute_names("#status", "status")
-                    .expression_attribute_values(":status", s(status.name()));
-            }
-            let page = query.send().await.map_err(StoreError::aws("dynamodb:Query"))?;
-            for item in page.items().iter().filter(|item| !is_expired(item, now)) {
-                events.push(event_from(item)?);
-            }
-            start = page.last_evaluated_key;
-            if events.len() > limit || start.is_none() {
-                break;
-            }
-        }
-        let more = events.len() > limit;
-        events.truncate(limit);
-        let next = events.last().filter(|_| more).map(|event| event.id);
-        Ok(EventPage { events, next })
-    }
-
     /// Claims a dropped event for a reattempt by hand until `until`, so that two at once make one request.
     ///
     /// # Errors
@@ -560,7 +392,7 @@ impl Events {
 }
 
 impl Deliveries {
-    fn add_event_or_health(&mut self, item: &Item) -> Result<(), StoreError> {
+    pub(crate) fn add_event_or_health(&mut self, item: &Item) -> Result<(), StoreError> {
         let pk = keys::pk(item).unwrap_or_default();
         if let Some(developer) = pk.strip_suffix("#HEALTH") {
             let developer = developer.parse().map_err(|error| StoreError::corrupt("health", error))?;
@@ -587,89 +419,4 @@ impl Deliveries {
         }
         Ok(())
     }
-}
-
-fn event_item(developer: &DeveloperId, event: &Event) -> Result<Item, StoreError> {
-    let mut item = keys::event(developer, event.id);
-    item.insert("status".into(), s(event.status.name()));
-    item.insert("eventName".into(), s(&event.event_name));
-    item.insert("attempts".into(), json(&event.attempts)?);
-    item.insert("automatic".into(), n(event.automatic));
-    if let Some(next) = event.next_attempt_at {
-        item.insert("nextAttemptAt".into(), n(next.as_millisecond()));
-    }
-    if let Some(message) = &event.recorded_by {
-        item.insert("recordedBy".into(), s(message));
-    }
-    if let (EventStatus::Dropped, Some(dropped)) = (event.status, &event.dropped) {
-        item.insert("dropped".into(), json(dropped)?);
-        item.insert("droppedOf".into(), s(keys::developer(developer)));
-        item.insert("droppedOfWebhook".into(), s(keys::webhook_events(developer, event.id.webhook)));
-        item.insert("droppedKey".into(), s(keys::dropped_sort(event.id)));
-    }
-    item.insert(EXPIRES_AT.into(), n(event.expires_at.as_second()));
-    Ok(item)
-}
-
-pub(crate) fn event_from(item: &Item) -> Result<Event, StoreError> {
-    let read = Reader { kind: "event", item };
-    let corrupt = |error: &dyn std::fmt::Display| StoreError::corrupt("event", error);
-    let webhook = keys::pk(item).and_then(|pk| pk.split_once('#')).map_or("", |(_, webhook)| webhook);
-    let update = keys::sk(item).unwrap_or_default();
-    let status = EventStatus::from_name(read.text("status")?).ok_or_else(|| corrupt(&"unknown status"))?;
-    let attempts: Vec<Attempt> = read.json("attempts")?;
-    let expires: i64 = read.number(EXPIRES_AT)?;
-    Ok(Event {
-        id: EventId {
-            update: update.parse().map_err(|error| corrupt(&error))?,
-            webhook: webhook.parse().map_err(|error| corrupt(&error))?,
-        },
-        event_name: read.text("eventName")?.to_owned(),
-        status,
-        attempts,
-        automatic: read.number("automatic")?,
-        next_attempt_at: read.optional_moment("nextAttemptAt")?,
-        dropped: read.optional_json("dropped")?,
-        recorded_by: read.optional_text("recordedBy").map(str::to_owned),
-        expires_at: Timestamp::from_second(expires).map_err(|error| corrupt(&error))?,
-    })
-}
-
-fn health_item(
-    developer: &DeveloperId,
-    webhook: WebhookId,
-    health: &Health,
-    now: Timestamp,
-) -> Result<Item, StoreError> {
-    let mut item = keys::health(developer, webhook);
-    if let Some(event) = health.last_event {
-        item.insert("lastEvent".into(), s(event.to_string()));
-    }
-    let moments =
-        [("lastEventAt", health.last_event_at), ("failingSince", health.failing_since), ("probeAt", health.probe_at)];
-    for (name, moment) in moments {
-        if let Some(moment) = moment {
-            item.insert(name.to_owned(), n(moment.as_millisecond()));
-        }
-    }
-    item.insert("failures".into(), n(health.failures));
-    if !health.errors.is_empty() {
-        item.insert("errors".into(), json(&health.errors)?);
-    }
-    // Its last event is gone by then, and a receiver that was not tried for so long is neither well nor ill.
-    let expires = now.checked_add(TEN_DAYS).unwrap_or(Timestamp::MAX);
-    item.insert(EXPIRES_AT.into(), n(expires.as_second()));
-    Ok(item)
-}
-
-fn health_from(item: &Item) -> Result<Health, StoreError> {
-    let read = Reader { kind: "health", item };
-    Ok(Health {
-        last_event: read.optional_parsed("lastEvent")?,
-        last_event_at: read.optional_moment("lastEventAt")?,
-        failures: read.number("failures")?,
-        failing_since: read.optional_moment("failingSince")?,
-        probe_at: read.optional_moment("probeAt")?,
-        errors: read.optional_json("errors")?.unwrap_or_default(),
-    })
 }

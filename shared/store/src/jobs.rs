@@ -12,7 +12,7 @@ use tenday_model::job::{Filter, Job, Status};
 
 use crate::aws::Aws;
 use crate::error::{StoreError, held};
-use crate::events::event_from;
+use crate::event_items::event_from;
 use crate::item::{EXPIRES_AT, Item, Reader, is_expired, json, n, s};
 use crate::keys;
 

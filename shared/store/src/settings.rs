@@ -23,6 +23,7 @@ use crate::error::{StoreError, held};
 use crate::item::{Item, Reader, b, is_expired, json, n, s};
 use crate::keyring::Sealed;
 use crate::keys;
+use crate::tries::Tries;
 
 /// A configuration with its live webhooks, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,9 +167,6 @@ impl Settings {
     }
 }
 
-/// How often a transaction that collided with another is tried again.
-pub(crate) const TRANSACTION_TRIES: usize = 10;
-
 /// Why DynamoDB cancelled a transaction.
 pub(crate) enum Cancellation {
     /// The conditions of these actions did not hold.
@@ -210,7 +208,8 @@ pub(crate) async fn transact(
     what: &'static str,
     actions: Vec<TransactWriteItem>,
 ) -> Result<Vec<usize>, StoreError> {
-    for _ in 0..TRANSACTION_TRIES {
+    let mut tries = Tries::default();
+    while tries.again().await {
         let sent = dynamodb.transact_write_items().set_transact_items(Some(actions.clone())).send().await;
         let Err(error) = sent else { return Ok(Vec::new()) };
         match cancellation(&error) {

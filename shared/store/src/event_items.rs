@@ -1,0 +1,95 @@
+//! The rows of events and of webhooks' health, written and read.
+
+use jiff::Timestamp;
+use tenday_model::event::{Attempt, Event, EventStatus, TEN_DAYS};
+use tenday_model::ids::{DeveloperId, EventId, WebhookId};
+use tenday_model::webhook::Health;
+
+use crate::error::StoreError;
+use crate::item::{EXPIRES_AT, Item, Reader, json, n, s};
+use crate::keys;
+
+pub(crate) fn event_item(developer: &DeveloperId, event: &Event) -> Result<Item, StoreError> {
+    let mut item = keys::event(developer, event.id);
+    item.insert("status".into(), s(event.status.name()));
+    item.insert("eventName".into(), s(&event.event_name));
+    item.insert("attempts".into(), json(&event.attempts)?);
+    item.insert("automatic".into(), n(event.automatic));
+    if let Some(next) = event.next_attempt_at {
+        item.insert("nextAttemptAt".into(), n(next.as_millisecond()));
+    }
+    if let Some(message) = &event.recorded_by {
+        item.insert("recordedBy".into(), s(message));
+    }
+    if let (EventStatus::Dropped, Some(dropped)) = (event.status, &event.dropped) {
+        item.insert("dropped".into(), json(dropped)?);
+        item.insert("droppedOf".into(), s(keys::developer(developer)));
+        item.insert("droppedOfWebhook".into(), s(keys::webhook_events(developer, event.id.webhook)));
+        item.insert("droppedKey".into(), s(keys::dropped_sort(event.id)));
+    }
+    item.insert(EXPIRES_AT.into(), n(event.expires_at.as_second()));
+    Ok(item)
+}
+
+pub(crate) fn event_from(item: &Item) -> Result<Event, StoreError> {
+    let read = Reader { kind: "event", item };
+    let corrupt = |error: &dyn std::fmt::Display| StoreError::corrupt("event", error);
+    let webhook = keys::pk(item).and_then(|pk| pk.split_once('#')).map_or("", |(_, webhook)| webhook);
+    let update = keys::sk(item).unwrap_or_default();
+    let status = EventStatus::from_name(read.text("status")?).ok_or_else(|| corrupt(&"unknown status"))?;
+    let attempts: Vec<Attempt> = read.json("attempts")?;
+    let expires: i64 = read.number(EXPIRES_AT)?;
+    Ok(Event {
+        id: EventId {
+            update: update.parse().map_err(|error| corrupt(&error))?,
+            webhook: webhook.parse().map_err(|error| corrupt(&error))?,
+        },
+        event_name: read.text("eventName")?.to_owned(),
+        status,
+        attempts,
+        automatic: read.number("automatic")?,
+        next_attempt_at: read.optional_moment("nextAttemptAt")?,
+        dropped: read.optional_json("dropped")?,
+        recorded_by: read.optional_text("recordedBy").map(str::to_owned),
+        expires_at: Timestamp::from_second(expires).map_err(|error| corrupt(&error))?,
+    })
+}
+
+pub(crate) fn health_item(
+    developer: &DeveloperId,
+    webhook: WebhookId,
+    health: &Health,
+    now: Timestamp,
+) -> Result<Item, StoreError> {
+    let mut item = keys::health(developer, webhook);
+    if let Some(event) = health.last_event {
+        item.insert("lastEvent".into(), s(event.to_string()));
+    }
+    let moments =
+        [("lastEventAt", health.last_event_at), ("failingSince", health.failing_since), ("probeAt", health.probe_at)];
+    for (name, moment) in moments {
+        if let Some(moment) = moment {
+            item.insert(name.to_owned(), n(moment.as_millisecond()));
+        }
+    }
+    item.insert("failures".into(), n(health.failures));
+    if !health.errors.is_empty() {
+        item.insert("errors".into(), json(&health.errors)?);
+    }
+    // Its last event is gone by then, and a receiver that was not tried for so long is neither well nor ill.
+    let expires = now.checked_add(TEN_DAYS).unwrap_or(Timestamp::MAX);
+    item.insert(EXPIRES_AT.into(), n(expires.as_second()));
+    Ok(item)
+}
+
+pub(crate) fn health_from(item: &Item) -> Result<Health, StoreError> {
+    let read = Reader { kind: "health", item };
+    Ok(Health {
+        last_event: read.optional_parsed("lastEvent")?,
+        last_event_at: read.optional_moment("lastEventAt")?,
+        failures: read.number("failures")?,
+        failing_since: read.optional_moment("failingSince")?,
+        probe_at: read.optional_moment("probeAt")?,
+        errors: read.optional_json("errors")?.unwrap_or_default(),
+    })
+}
