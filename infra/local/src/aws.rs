@@ -38,23 +38,25 @@ pub(crate) struct Aws {
     pub(crate) scheduler: Scheduler,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) sandboxes: Arc<Sandboxes>,
-    /// By function: the call at which its sandbox is killed.
-    armed: Mutex<BTreeMap<String, Kill>>,
+    /// By function.
+    armed: Mutex<BTreeMap<String, Fault>>,
 }
 
-/// When a sandbox is killed: at its invocation's call number `call`, from 1.
+/// What goes wrong at an invocation's call number `call`, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Kill {
+pub(crate) struct Fault {
     pub(crate) call: u64,
-    pub(crate) moment: Moment,
+    pub(crate) kind: FaultKind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Moment {
-    /// The call is never made: a crash on the way to it.
-    Before,
-    /// The call is made, and its answer does not arrive.
-    After,
+pub(crate) enum FaultKind {
+    /// The sandbox is killed, and the call is never made: a crash on the way to it.
+    KilledBefore,
+    /// The sandbox is killed once the call is made.
+    KilledAfter,
+    /// The call is made and its answer is lost on the way: the SDK will make it again.
+    AnswerLost,
 }
 
 impl Aws {
@@ -68,12 +70,12 @@ impl Aws {
         Arc::new(Self { dynamodb, sqs, kms, scheduler, ledger: Arc::default(), sandboxes, armed: Mutex::default() })
     }
 
-    /// The next sandbox of `function` that comes that far within one invocation is killed. Once.
-    pub(crate) fn arm(&self, function: &str, kill: Kill) {
-        self.armed.lock().unwrap_or_else(PoisonError::into_inner).insert(function.to_owned(), kill);
+    /// The next sandbox of `function` that comes that far within one invocation meets the fault. Once.
+    pub(crate) fn arm(&self, function: &str, fault: Fault) {
+        self.armed.lock().unwrap_or_else(PoisonError::into_inner).insert(function.to_owned(), fault);
     }
 
-    /// Takes back a kill that has not come about.
+    /// Takes back a fault that has not come about.
     pub(crate) fn disarm(&self, function: &str) {
         self.armed.lock().unwrap_or_else(PoisonError::into_inner).remove(function);
     }
@@ -91,9 +93,16 @@ impl Aws {
         let caller = caller(&parts.headers);
         let sandbox = caller.and_then(|caller| self.sandboxes.get(caller.sandbox));
         let number = sandbox.as_ref().map_or(0, |sandbox| sandbox.count_call());
-        self.perhaps_kill(sandbox.as_deref(), number, Moment::Before).await?;
+        if self.takes(sandbox.as_deref(), number, FaultKind::KilledBefore) {
+            return Err(dead(sandbox.as_deref()).await);
+        }
         let answer = self.dispatch(&parts, body, caller.map_or(EXTERNAL, |caller| caller.function)).await;
-        self.perhaps_kill(sandbox.as_deref(), number, Moment::After).await?;
+        if self.takes(sandbox.as_deref(), number, FaultKind::KilledAfter) {
+            return Err(dead(sandbox.as_deref()).await);
+        }
+        if self.takes(sandbox.as_deref(), number, FaultKind::AnswerLost) {
+            return Err(Dropped);
+        }
         Ok(answer)
     }
 
@@ -137,24 +146,25 @@ impl Aws {
         }
     }
 
-    async fn perhaps_kill(&self, sandbox: Option<&Sandbox>, call: u64, moment: Moment) -> Result<(), Dropped> {
-        let Some(sandbox) = sandbox else { return Ok(()) };
+    /// Whether that is what was armed for this call; if so, it is not armed any more.
+    fn takes(&self, sandbox: Option<&Sandbox>, call: u64, kind: FaultKind) -> bool {
+        let Some(sandbox) = sandbox else { return false };
         let function = &sandbox.program.function;
-        let due = {
-            let mut armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
-            let due = armed.get(function) == Some(&Kill { call, moment });
-            if due {
-                armed.remove(function);
-            }
-            due
-        };
+        let mut armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = armed.get(function) == Some(&Fault { call, kind });
         if due {
-            // Dead before the connection drops: a living process would simply try again.
-            sandbox.kill().await;
-            return Err(Dropped);
+            armed.remove(function);
         }
-        Ok(())
+        due
     }
+}
+
+/// Kills the sandbox before its connection drops: a living process would simply try again.
+async fn dead(sandbox: Option<&Sandbox>) -> Dropped {
+    if let Some(sandbox) = sandbox {
+        sandbox.kill().await;
+    }
+    Dropped
 }
 
 #[derive(Clone, Copy)]

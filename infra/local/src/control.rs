@@ -9,7 +9,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
-    aws::{Kill as Armed, Moment},
+    aws::{Fault, FaultKind},
     serve::{self, Answer},
     system::System,
 };
@@ -91,7 +91,7 @@ async fn kill(system: &System, body: Incoming) -> Result<Value, Refusal> {
         let message = format!("there is no function {function}; the template has {}", known.join(", "));
         return Err(Refusal(StatusCode::BAD_REQUEST, message));
     }
-    system.aws.arm(&function, Armed { call: after_calls, moment: Moment::After });
+    system.aws.arm(&function, Fault { call: after_calls, kind: FaultKind::KilledAfter });
     Ok(json!(BTreeMap::from([("armed", function)])))
 }
 

@@ -52,7 +52,7 @@ use serde::Serialize;
 use tokio::runtime::Runtime;
 
 use crate::{
-    aws::{Kill, Moment},
+    aws::{Fault, FaultKind},
     system::System,
 };
 pub use crate::{
@@ -264,16 +264,22 @@ impl LocalRun {
     /// The next sandbox of `function` (a logical id) that makes `calls` AWS calls within one invocation is killed
     /// before it gets the last one's answer. Once.
     pub fn kill_after_calls(&self, function: &str, calls: u64) {
-        self.system.aws.arm(function, Kill { call: calls, moment: Moment::After });
+        self.system.aws.arm(function, Fault { call: calls, kind: FaultKind::KilledAfter });
     }
 
     /// The next sandbox of `function` (a logical id) that is about to make AWS call number `call` (from 1) within one
     /// invocation is killed, and the call is never made. Once.
     pub fn kill_before_call(&self, function: &str, call: u64) {
-        self.system.aws.arm(function, Kill { call, moment: Moment::Before });
+        self.system.aws.arm(function, Fault { call, kind: FaultKind::KilledBefore });
     }
 
-    /// Takes back a kill that has not come about.
+    /// The answer to AWS call number `call` (from 1) of `function`'s next invocation that comes so far is lost on its way,
+    /// though the call is made: the SDK makes it again. Once.
+    pub fn lose_answer(&self, function: &str, call: u64) {
+        self.system.aws.arm(function, Fault { call, kind: FaultKind::AnswerLost });
+    }
+
+    /// Takes back a fault that has not come about.
     pub fn disarm(&self, function: &str) {
         self.system.aws.disarm(function);
     }

@@ -16,8 +16,9 @@ use tenday_model::webhook::Health;
 use crate::aws::Aws;
 use crate::error::{StoreError, held};
 use crate::event_items::{event_from, event_item, health_from, health_item};
-use crate::item::{Item, is_expired, n, s};
+use crate::item::{Item, b, is_expired, n, s};
 use crate::keys;
+use crate::random::random;
 use crate::settings::{Cancellation, StoredWebhook, cancellation, configuration_from, webhook_from};
 use crate::tries::Tries;
 
@@ -327,7 +328,8 @@ impl Events {
         held("dynamodb:UpdateItem", updated)
     }
 
-    /// Claims a dropped event for a reattempt by hand until `until`, so that two at once make one request.
+    /// Claims a dropped event for a reattempt by hand until `until`, so that two at once make one request. The claim
+    /// bears a mark of its own: the SDK sends again what it got no answer to, and must not find its own claim in the way.
     ///
     /// # Errors
     /// When DynamoDB fails or the item does not read.
@@ -343,10 +345,12 @@ impl Events {
             .update_item()
             .table_name(&self.events_table)
             .set_key(Some(keys::event(developer, event)))
-            .update_expression("SET claimedUntil = :until")
+            .update_expression("SET claimedUntil = :until, claimedBy = :me")
             .condition_expression(
-                "#status = :dropped AND expiresAt > :second AND (attribute_not_exists(claimedUntil) OR claimedUntil < :now)",
+                "#status = :dropped AND expiresAt > :second \
+                 AND (attribute_not_exists(claimedUntil) OR claimedUntil < :now OR claimedBy = :me)",
             )
+            .expression_attribute_values(":me", b(random::<12>()?.to_vec()))
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":dropped", s(EventStatus::Dropped.name()))
             .expression_attribute_values(":second", n(now.as_second()))

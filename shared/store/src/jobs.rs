@@ -77,7 +77,8 @@ impl Jobs {
         found.item.filter(|item| !is_expired(item, now)).map(|item| job_from(&item)).transpose()
     }
 
-    /// Stores a job over the step that it was read at; false when another push has moved it on meanwhile.
+    /// Stores a job over the step that it was read at; false when another push has moved it on meanwhile. That this very
+    /// push has is no hindrance: the SDK sends again what it got no answer to, though the first was done.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -87,7 +88,9 @@ impl Jobs {
             .put_item()
             .table_name(&self.table)
             .set_item(Some(job_item(developer, job)?))
-            .condition_expression("step = :was AND #status = :running")
+            .condition_expression("#status = :running AND (step = :was OR (step = :next AND advancedBy = :me))")
+            .expression_attribute_values(":next", n(job.step))
+            .expression_attribute_values(":me", s(job.advanced_by.as_deref().unwrap_or_default()))
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":was", n(was))
             .expression_attribute_values(":running", s(Status::Running.name()))

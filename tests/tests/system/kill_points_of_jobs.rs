@@ -12,7 +12,7 @@ use tests::System;
 use crate::kill_points::{CLAIM, DEVELOPER, HIDDEN, MOST_CALLS, Stage, drop_one, path_of};
 
 /// Starts a job as the Events function does when not everything fits into its answer.
-async fn start_job(system: &System, queued: u64) -> JobId {
+pub(crate) async fn start_job(system: &System, queued: u64) -> JobId {
     let aws = Aws::at(system.run.endpoint_url());
     let developer: DeveloperId = DEVELOPER.parse().unwrap();
     let now = jiff::Timestamp::from_millisecond(system.run.now_ms()).unwrap();
@@ -39,7 +39,7 @@ async fn start_job(system: &System, queued: u64) -> JobId {
     job.id
 }
 
-async fn job(stage: &Stage<'_>, id: JobId) -> Value {
+pub(crate) async fn job(stage: &Stage<'_>, id: JobId) -> Value {
     stage.developer.get(&format!("/configuration/webhooks/retrievals/jobs/{id}")).await.expect(200)
 }
 

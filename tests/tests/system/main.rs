@@ -14,6 +14,7 @@ mod kill_points;
 mod kill_points_between;
 mod kill_points_of_jobs;
 mod links;
+mod lost_answers;
 mod main_path;
 mod payloads;
 mod races;
