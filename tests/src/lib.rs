@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod measured;
 mod receiver;
 
 use std::sync::Mutex;
@@ -14,6 +15,7 @@ use serde_json::Value;
 use tenday_local::seed::{DEVELOPER, OTHER, PLATFORM, SeededClient};
 use tenday_local::{LocalRun, Options};
 
+pub use measured::Measured;
 pub use receiver::{Received, Receiver};
 
 /// A whole system on free ports, which nothing else uses.

@@ -9,6 +9,7 @@ use tenday_model::event::{DropReason, EventStatus};
 use tenday_model::job::Status;
 use tenday_model::recording;
 use tenday_store::{Aws, Clock, DeliveryMessage, Environment, Events, JobMessage, Jobs, Message, StoreError};
+use tenday_telemetry::metrics;
 
 /// The function.
 pub struct DeadLetters {
@@ -69,6 +70,9 @@ impl DeadLetters {
         };
         let event = recording::dropped(event, DropReason::Internal, now);
         let kept = self.events.put_unattempted(&message.developer, &event).await?;
+        if kept {
+            metrics::dropped(DropReason::Internal);
+        }
         tracing::error!(event_id = %event.id, kept, "an event that could not be handled is dropped for its owner to see");
         Ok(())
     }

@@ -4,14 +4,21 @@ use dead_letters::DeadLetters;
 use deliver::{BatchResponse, SqsEvent};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use tenday_store::Environment;
+use tenday_telemetry::{in_request, metrics};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let mut environment = Environment::new();
+    environment.name_metrics();
     let dead_letters = DeadLetters::from_environment(&mut environment);
     environment.finish()?;
-    let handle =
-        |event: LambdaEvent<SqsEvent>| async { Ok::<BatchResponse, Error>(dead_letters.handle(event.payload).await) };
+    let dead_letters = &dead_letters;
+    let handle = |event: LambdaEvent<SqsEvent>| async move {
+        let handled = Box::pin(dead_letters.handle(event.payload));
+        let answer = in_request(event.context.request_id.as_str(), handled).await;
+        metrics::flush();
+        Ok::<BatchResponse, Error>(answer)
+    };
     lambda_runtime::run(service_fn(handle)).await
 }

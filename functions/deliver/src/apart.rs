@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use futures::future::join_all;
+use tenday_telemetry::{in_request, request_id};
 
 /// Does all of `work` at once, each piece in a task of its own. What panicked is missing from the answer, so that its
 /// message stays with the queue while the others of its batch are done with.
@@ -13,7 +14,7 @@ where
     F: Future<Output = R> + Send + 'static,
 {
     let tasks = work.into_iter().map(|piece| {
-        let task = tokio::spawn(make(piece.clone()));
+        let task = tokio::spawn(in_request(request_id(), make(piece.clone())));
         async move { (piece, task.await) }
     });
     let mut done = Vec::new();

@@ -16,11 +16,14 @@ use tenday_model::outcome::Outcome;
 use tenday_model::render::Inexpressible;
 use tenday_model::request::{CannotCompose, Composed, Composition, compose};
 use tenday_model::signature::{EcSigningKey, Secret};
+use tenday_model::trace::TraceContext;
 use tenday_model::update::{Content, parse_content};
 use tenday_sender::{OutboundRequest, Sender, SenderFault, SenderSettings};
 use tenday_store::{
     Aws, Clock, Environment, KeyPurpose, Keyring, MessageContent, Sealed, SigningKeys, StoreError, StoredWebhook,
+    random,
 };
+use tenday_telemetry::{metrics, request_id};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -152,7 +155,26 @@ impl Attempts {
             CannotCompose::Key(error) => AttemptFault::Compose(error.to_string()),
         })?;
         let event_name = composed.event_name;
-        let (outcome, milliseconds, answer) = self.send(target, composed).await?;
+        let trace = match target.content.trace {
+            Some(trace) => trace.child(random()?),
+            None => TraceContext::new(random()?),
+        };
+        let (outcome, milliseconds, answer) = self.send(target, composed, trace).await?;
+        metrics::attempt(outcome.class());
+        // The one line of an attempt. No body, address or header: each may hold what is nobody else's business.
+        tracing::info!(
+            request_id = %request_id(),
+            developer = %target.developer,
+            event_id = %target.event,
+            attempt = target.before + 1,
+            manual = target.manual,
+            trace_id = trace.trace_id(),
+            span_id = trace.span_id(),
+            outcome = outcome.class().name(),
+            status = outcome.status(),
+            milliseconds,
+            "attempt"
+        );
         let attempt = Attempt {
             at: now,
             milliseconds,
@@ -164,18 +186,26 @@ impl Attempts {
         Ok(Made { attempt, outcome, event_name })
     }
 
-    async fn send(&self, target: &Target<'_>, composed: Composed) -> Result<(Outcome, u32, String), AttemptFault> {
+    async fn send(
+        &self,
+        target: &Target<'_>,
+        composed: Composed,
+        trace: TraceContext,
+    ) -> Result<(Outcome, u32, String), AttemptFault> {
         let rules = UrlRules { local: self.local, own_hosts: &self.own_hosts };
         // Judged again at every attempt: what was allowed when it was stored may not be any more.
         let url = match CallbackUrl::parse(&target.webhook.webhook.callback_url, &rules) {
             Ok(url) => url,
             Err(problem) => return Ok((Outcome::Blocked(problem.blocked()), 0, problem.to_string())),
         };
-        let mut headers = HeaderMap::with_capacity(composed.headers.len());
+        let mut headers = HeaderMap::with_capacity(composed.headers.len() + 1);
         for (name, value) in composed.headers {
             let value = HeaderValue::try_from(value).map_err(|error| AttemptFault::Compose(error.to_string()))?;
             headers.insert(HeaderName::from_static(name), value);
         }
+        let trace =
+            HeaderValue::try_from(trace.to_string()).map_err(|error| AttemptFault::Compose(error.to_string()))?;
+        headers.insert(HeaderName::from_static("traceparent"), trace);
         self.add_own_headers(target, &mut headers).await?;
         let request = OutboundRequest {
             url: &url,

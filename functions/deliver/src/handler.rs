@@ -20,6 +20,7 @@ use tenday_store::{
     Aws, Clock, Deliveries, DeliveryMessage, Environment, Events, MessageContent, Queue, Schedules, Settings,
     StoreError, Updates,
 };
+use tenday_telemetry::metrics::{self, Breaker};
 
 use crate::apart::each_apart;
 use crate::attempts::{AttemptFault, Attempts, Made, Target};
@@ -148,6 +149,7 @@ impl Deliver {
             match self.decide(&work, &loaded, &mut seen, now).await? {
                 Decision::Acknowledge => {
                     tracing::info!(event_id = %work.message.event, attempt = work.message.attempt, "a copy of a message");
+                    metrics::duplicate();
                     finished.insert(work.message_id);
                 }
                 Decision::Attempt => attempts.push(work),
@@ -273,14 +275,18 @@ impl Deliver {
     }
 
     async fn attempt(&self, work: &Work, loaded: &Deliveries) -> Result<Made, AttemptFault> {
-        let DeliveryMessage { developer, event, attempt, .. } = &work.message;
+        let DeliveryMessage { developer, event, .. } = &work.message;
         let gone = || AttemptFault::Content("its webhook went away".to_owned());
         let webhook = loaded.webhook(developer, event.webhook).ok_or_else(gone)?;
         let (configuration, _) = loaded.configurations.get(developer).ok_or_else(gone)?;
         let stored = loaded.events.get(&(developer.clone(), *event));
         let content = self.content(&work.message).await?;
-        let made = self
-            .attempts
+        // Not of those that their own receiver made wait: they would hide how fast we are.
+        if stored.is_none() && work.message.waits == 0 {
+            let lag = self.clock.now().duration_since(event.update.published_at());
+            metrics::first_attempt_lag(Duration::try_from(lag).unwrap_or_default());
+        }
+        self.attempts
             .make(&Target {
                 developer,
                 configuration,
@@ -290,17 +296,7 @@ impl Deliver {
                 before: stored.map_or(0, |event| event.attempts.len()),
                 manual: false,
             })
-            .await?;
-        tracing::info!(
-            developer = %developer,
-            event_id = %event,
-            attempt,
-            outcome = made.attempt.class.name(),
-            status = made.attempt.status,
-            milliseconds = made.attempt.milliseconds,
-            "attempt"
-        );
-        Ok(made)
+            .await
     }
 
     async fn content(&self, message: &DeliveryMessage) -> Result<MessageContent, AttemptFault> {
@@ -382,6 +378,9 @@ impl Deliver {
         };
         if let Some((reason, _)) = disabled {
             let changed = self.settings.disable(developer, webhook, Disabled { reason, since: now }).await?;
+            if changed {
+                metrics::disabled();
+            }
             tracing::warn!(developer = %developer, webhook_id = %webhook, changed, "webhook disabled");
         }
         let delays = loaded.configurations.get(developer).map(|(configuration, _)| {
@@ -397,8 +396,12 @@ impl Deliver {
             })
             .collect();
         let lost = self.events.record_failed(developer, webhook, &events, &health, now).await?;
+        if lost.len() < events.len() && health.is_open() && !loaded.health.get(&key).is_some_and(Health::is_open) {
+            metrics::breaker(Breaker::Open);
+        }
         let mut later = Vec::new();
         for ((work, made), event) in failed.into_iter().zip(events) {
+            let dropped = event.dropped.map(|(reason, _)| reason);
             if lost.contains(&event.id) {
                 // Someone else recorded this attempt. Taken again, the message will read what they wrote.
                 continue;
@@ -406,6 +409,7 @@ impl Deliver {
             match event.next_attempt_at {
                 Some(due) => later.push(next_attempt(work, made.attempt.at, due)),
                 None => {
+                    dropped.into_iter().for_each(metrics::dropped);
                     finished.insert(work.message_id);
                 }
             }
@@ -440,6 +444,11 @@ impl Deliver {
             })
             .collect();
         self.events.record_delivered(&events, &health, now).await?;
+        for (developer, webhook, _) in &health {
+            if loaded.health.get(&(developer.clone(), *webhook)).is_some_and(Health::is_open) {
+                metrics::breaker(Breaker::Closed);
+            }
+        }
         finished.extend(delivered.into_iter().map(|(work, _)| work.message_id));
         Ok(())
     }
@@ -471,6 +480,10 @@ impl Deliver {
     ) -> Result<bool, StoreError> {
         let event = recording::dropped(unattempted(work, loaded, now), reason, now);
         tracing::info!(event_id = %event.id, reason = reason.name(), "dropped");
-        self.events.put_unattempted(&work.message.developer, &event).await
+        let stored = self.events.put_unattempted(&work.message.developer, &event).await?;
+        if stored {
+            metrics::dropped(reason);
+        }
+        Ok(stored)
     }
 }

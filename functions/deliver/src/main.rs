@@ -5,17 +5,24 @@ use std::sync::Arc;
 use deliver::{BatchResponse, Deliver, SqsEvent};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use tenday_store::Environment;
+use tenday_telemetry::{in_request, metrics};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let mut environment = Environment::new();
+    environment.name_metrics();
     let deliver = Arc::new(Deliver::from_environment(&mut environment));
     environment.finish()?;
     deliver.warm().await;
     let handle = |event: LambdaEvent<SqsEvent>| {
         let deliver = Arc::clone(&deliver);
-        async move { Ok::<BatchResponse, Error>(deliver.handle(event.payload, event.context.deadline()).await) }
+        async move {
+            let handled = deliver.handle(event.payload, event.context.deadline());
+            let answer = in_request(event.context.request_id.as_str(), handled).await;
+            metrics::flush();
+            Ok::<BatchResponse, Error>(answer)
+        }
     };
     lambda_runtime::run(service_fn(handle)).await
 }

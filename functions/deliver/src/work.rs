@@ -6,6 +6,7 @@ use tenday_model::recording;
 use tenday_model::render::content_event_name;
 use tenday_model::update::parse_content;
 use tenday_store::{Deliveries, DeliveryMessage, JobMessage, Message};
+use tenday_telemetry::metrics;
 
 use crate::attempts::{AttemptFault, Made};
 use crate::batch::Record;
@@ -40,7 +41,13 @@ pub(crate) fn read(records: Vec<Record>) -> Read {
         let receives = record.receives();
         let Record { message_id, body, .. } = record;
         match Message::parse(&body) {
-            Ok(Message::Delivery(message)) if message.attempt > 0 => read.work.push(Work { message_id, message }),
+            Ok(Message::Delivery(mut message)) if message.attempt > 0 => {
+                // Taken off it here: the next message comes of this one, and may not wait in a schedule.
+                if std::mem::take(&mut message.scheduled) {
+                    metrics::schedule_fired();
+                }
+                read.work.push(Work { message_id, message });
+            }
             Ok(Message::Delivery(_)) => tracing::error!(message_id, "a message that asks for no attempt"),
             Ok(Message::Job(message)) => read.pushes.push(Push { message_id, message, receives }),
             Err(error) => tracing::error!(message_id, error = %error, "a message that does not read"),

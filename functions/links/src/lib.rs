@@ -11,7 +11,7 @@ use axum::extract::{FromRef, FromRequestParts, State};
 use http::StatusCode;
 use http::request::Parts;
 use tenday_api::scopes::{LinksManage, LinksTest};
-use tenday_api::{Api, ApiError, Body, Developer, ErrorCode, Path, Platform, RateLimit, RateLimiter};
+use tenday_api::{Api, ApiError, Body, Developer, ErrorCode, Path, Platform, RateLimit, RateLimiter, Trace};
 use tenday_model::link::{Link, LinkId};
 use tenday_store::{Aws, Environment, Events, Links, Publishing, Queue, Registered, Settings, Updates};
 
@@ -120,6 +120,7 @@ async fn delete(
 async fn test(
     State(Shared(functions)): State<Shared>,
     Tester(developer): Tester,
+    Trace(trace): Trace,
     Path(id): Path<String>,
     body: Body<Fire>,
 ) -> Result<Json<Fired>, ApiError> {
@@ -129,7 +130,7 @@ async fn test(
     if link.developer != developer.id {
         return Err(ApiError::new(ErrorCode::LinkUnauthorized, "Unauthorized link access."));
     }
-    let delivery_token = functions.fire(&link, body.value.webhook_event, key).await?;
+    let delivery_token = functions.fire(&link, body.value.webhook_event, key, trace).await?;
     Ok(Json(Fired { delivery_token }))
 }
 

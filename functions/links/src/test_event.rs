@@ -4,6 +4,7 @@ use serde_json::value::to_raw_value;
 use tenday_api::{ApiError, ErrorCode};
 use tenday_model::ids::UpdateId;
 use tenday_model::link::{Link, TestEvent, TestRefusal};
+use tenday_model::trace::TraceContext;
 use tenday_model::update::parse_content;
 use tenday_store::{Accepted, MessageContent, NewUpdate, PublishError, StoreError, digest, matching};
 
@@ -11,7 +12,13 @@ use crate::Functions;
 
 impl Functions {
     /// Fires a test event for a link of the caller's, once however often it is asked for under the same key.
-    pub(crate) async fn fire(&self, link: &Link, event: TestEvent, key: &str) -> Result<UpdateId, ApiError> {
+    pub(crate) async fn fire(
+        &self,
+        link: &Link,
+        event: TestEvent,
+        key: &str,
+        trace: TraceContext,
+    ) -> Result<UpdateId, ApiError> {
         link.may_test(event).map_err(refused)?;
         let now = self.api.now();
         let Some(settings) = self.settings.read(&link.developer, now).await? else {
@@ -36,6 +43,7 @@ impl Functions {
                 raw: None,
                 occurred_at: now,
                 idempotency_key: Some(key.to_owned()),
+                trace: Some(trace),
             },
             // No key that the platform publishes under begins like this.
             key: Some(format!("test/{}/{event_name}/{key}", link.id)),

@@ -7,17 +7,19 @@ mod publish;
 mod request;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::{FromRef, State};
 use axum::response::IntoResponse;
 use http::{HeaderMap, StatusCode};
 use tenday_api::scopes::UpdatesPublish;
-use tenday_api::{Api, ApiError, Body, Date, ErrorCode, Path, Platform, attempt_view};
+use tenday_api::{Api, ApiError, Body, Date, ErrorCode, Path, Platform, Trace, attempt_view};
 use tenday_model::dates::DateFormat;
 use tenday_model::event::EventStatus;
 use tenday_model::ids::{EventId, UpdateId};
 use tenday_store::{Aws, Environment, Events, Updates};
+use tenday_telemetry::metrics;
 
 pub use publish::{Publisher, Refusal};
 
@@ -68,9 +70,11 @@ tenday_api::routes! { Shared:
 async fn publish(
     State(Shared(functions)): State<Shared>,
     _platform: Platform<UpdatesPublish>,
+    trace: Trace,
     headers: HeaderMap,
     body: Body<Published>,
 ) -> Result<impl IntoResponse, ApiError> {
+    let started = Instant::now();
     let key = match headers.get("idempotency-key").map(|value| value.to_str().map(str::to_owned)) {
         None => None,
         Some(Ok(key)) if (1..=200).contains(&key.len()) => Some(key),
@@ -81,7 +85,8 @@ async fn publish(
             ));
         }
     };
-    let answer = functions.publisher.publish(body.value, key, functions.api.now()).await?;
+    let answer = functions.publisher.publish(body.value, key, Some(trace.0), functions.api.now()).await?;
+    metrics::publish_latency(started.elapsed());
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 

@@ -9,10 +9,11 @@ use jiff::Timestamp;
 use tenday_api::{ApiError, Body, ErrorBody, ErrorCode};
 use tenday_model::error::ValidationError;
 use tenday_model::ids::{DeveloperId, EventId};
+use tenday_model::trace::TraceContext;
 use tenday_model::update::parse_content;
 use tenday_store::{
     Accepted, Aws, DeveloperSettings, Environment, Events, MessageContent, NewUpdate, Outgoing, PublishError,
-    Publishing, Queue, Settings, Updates, matching,
+    Publishing, Queue, Settings, Updates, matching, random,
 };
 
 use crate::answers::{AcceptedUpdate, EventOfUpdate, PublishAnswer, UpdateResult};
@@ -39,6 +40,14 @@ struct Publication {
     configured: bool,
 }
 
+/// Where an update came from.
+struct Origin {
+    /// Where it stands in the request's body.
+    location: Vec<String>,
+    trace: Option<TraceContext>,
+    now: Timestamp,
+}
+
 impl Publisher {
     pub fn from_environment(environment: &mut Environment, aws: &Aws) -> Self {
         let settings_table = environment.text("SETTINGS_TABLE");
@@ -54,8 +63,10 @@ impl Publisher {
     /// Publishes what would be the body of `POST /updates`. `key` stands in for the header `Idempotency-Key`. Answers
     /// what was refused; everything else is stored, and its events are queued.
     pub async fn publish_message(&self, body: String, key: String, now: Timestamp) -> Vec<Refusal> {
+        // Whoever sends a message names no trace: each begins one.
+        let trace = random().ok().map(TraceContext::new);
         let published = match Body::<Published>::read(Bytes::from(body)) {
-            Ok(body) => self.publish(body.value, Some(key), now).await,
+            Ok(body) => self.publish(body.value, Some(key), trace, now).await,
             Err(error) => Err(error),
         };
         match published {
@@ -69,6 +80,7 @@ impl Publisher {
         &self,
         published: Published,
         key: Option<String>,
+        trace: Option<TraceContext>,
         now: Timestamp,
     ) -> Result<PublishAnswer, ApiError> {
         let (updates, many) = match published.request().map_err(ApiError::validation)? {
@@ -86,7 +98,8 @@ impl Publisher {
             let location =
                 if many { vec!["body".into(), "updates".into(), index.to_string()] } else { vec!["body".into()] };
             let settings = settings.get(&update.developer_id).and_then(Option::as_ref);
-            self.accept(update, key, settings, location, now)
+            let origin = Origin { location, trace, now };
+            self.accept(update, key, settings, origin)
         }))
         .await;
         let mut results = self.send(accepted).await.into_iter();
@@ -122,8 +135,7 @@ impl Publisher {
         update: &Update,
         key: Option<String>,
         settings: Option<&DeveloperSettings>,
-        location: Vec<String>,
-        now: Timestamp,
+        Origin { location, trace, now }: Origin,
     ) -> Result<Publication, ApiError> {
         let located = |problems: Vec<ValidationError>| {
             let problems = problems.into_iter().map(|problem| ValidationError {
@@ -156,6 +168,7 @@ impl Publisher {
                 raw: update.raw.clone(),
                 occurred_at: update.occurred_at.unwrap_or(now),
                 idempotency_key: None,
+                trace,
             },
             key,
             digest: update.digest(),

@@ -33,7 +33,12 @@ pub struct LogLine {
     pub message: String,
     /// What a structured line carried besides its message.
     pub fields: Map<String, Value>,
+    /// All of it, as it was written.
+    pub text: String,
 }
+
+/// What tells CloudWatch which fields of a line are metrics: nothing that a person wants to read.
+const METRICS: &str = "_aws";
 
 #[derive(Clone)]
 pub(crate) struct Log {
@@ -63,6 +68,7 @@ impl Log {
             function: function.map(Into::into),
             request_id: request_id.map(Into::into),
             level: level.into(),
+            text: message.clone(),
             message,
             fields: Map::new(),
         });
@@ -77,7 +83,15 @@ impl Log {
             Ok(Value::Object(record)) => structured(record),
             _ => ("INFO".into(), text.into(), Map::new()),
         };
-        self.write(LogLine { at_ms, function: Some(function.into()), request_id, level, message, fields });
+        self.write(LogLine {
+            at_ms,
+            function: Some(function.into()),
+            request_id,
+            level,
+            message,
+            fields,
+            text: text.into(),
+        });
     }
 
     pub(crate) fn lines(&self) -> Vec<LogLine> {
@@ -117,6 +131,8 @@ fn structured(mut record: Map<String, Value>) -> (String, String, Map<String, Va
     let message = match fields.remove("message") {
         Some(Value::String(message)) => message,
         Some(other) => other.to_string(),
+        // In CloudWatch's embedded metric format.
+        None if fields.contains_key(METRICS) => "metrics".into(),
         None => String::new(),
     };
     (level, message, fields)
@@ -162,7 +178,7 @@ fn human(line: &LogLine, colour: bool) -> String {
         let _ = write!(text, " {}", paint("2", short));
     }
     let _ = write!(text, " {}", line.message);
-    for (name, value) in &line.fields {
+    for (name, value) in line.fields.iter().filter(|(name, _)| *name != METRICS) {
         let value = match value {
             Value::String(plain) if !plain.is_empty() && !plain.contains([' ', '"', '=']) => plain.clone(),
             other => other.to_string(),

@@ -24,6 +24,7 @@ pub struct Api {
 
 impl Api {
     pub fn from_environment(environment: &mut Environment, aws: &Aws) -> Self {
+        environment.name_metrics();
         let clock = Clock::from_environment();
         let keys = SigningKeys::new(aws, environment.text("SETTINGS_TABLE"));
         let verifier = Verifier::new(keys, environment.text("TOKEN_ISSUER"), clock.clone());

@@ -1,8 +1,10 @@
-//! Path and query of a request, whose rejections have the one error body too.
+//! Path, query and trace of a request, whose rejections have the one error body too.
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
+use tenday_model::trace::TraceContext;
+use tenday_store::random;
 
 use crate::error::{ApiError, ErrorCode};
 
@@ -32,5 +34,30 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
         read.map(|query| Self(query.0)).map_err(|rejection| {
             ApiError::new(ErrorCode::MalformedRequest, format!("The query is not valid: {}.", rejection.body_text()))
         })
+    }
+}
+
+/// The trace that a request is part of: the caller's own `traceparent` if it is valid, else the one that API Gateway
+/// began, else a new one.
+#[derive(Debug, Clone, Copy)]
+pub struct Trace(pub TraceContext);
+
+impl<S: Send + Sync> FromRequestParts<S> for Trace {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        // Sent twice, it is not valid (Trace Context, section 3.2).
+        let header = |name: &str| {
+            let mut values = parts.headers.get_all(name).iter();
+            values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok())
+        };
+        if let Some(trace) = header("traceparent").and_then(TraceContext::parse) {
+            return Ok(Self(trace));
+        }
+        let span = random()?;
+        if let Some(trace) = header("x-amzn-trace-id").and_then(|header| TraceContext::from_xray(header, span)) {
+            return Ok(Self(trace));
+        }
+        Ok(Self(TraceContext::new(random()?)))
     }
 }

@@ -19,7 +19,7 @@ pub use caller::{Api, Developer, Platform, Scope, scopes};
 pub use date::Date;
 pub use error::{ApiError, ErrorBody, ErrorCode};
 pub use event_view::{AttemptView, EventView, attempt_view, event_view};
-pub use extract::{Path, Query};
+pub use extract::{Path, Query, Trace};
 pub use host::ApiHost;
 pub use page::{Cursor, Limit};
 pub use rate_limit::{RateLimit, RateLimiter};

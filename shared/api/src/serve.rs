@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::HOST;
 use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
+use tenday_telemetry::{in_request, metrics};
 
 use crate::error::{ApiError, ErrorCode};
 
@@ -120,7 +121,9 @@ async fn surround(request: Request, next: Next) -> Response {
     let response = CURRENT
         .scope(id.clone(), async move {
             // A task of its own, so that a panic ends this request and not the sandbox.
-            let scoped = CURRENT.scope(CURRENT.get(), next.run(request));
+            let current = CURRENT.get();
+            let request_id = current.to_string();
+            let scoped = in_request(request_id, CURRENT.scope(current, next.run(request)));
             tokio::spawn(scoped).await.unwrap_or_else(|error| {
                 tracing::error!(error = %error, "a handler panicked");
                 ApiError::internal().into_response()
@@ -135,5 +138,6 @@ async fn surround(request: Request, next: Next) -> Response {
         milliseconds = started.elapsed().as_millis() as u64,
         "answered"
     );
+    metrics::flush();
     response
 }

@@ -22,6 +22,7 @@ pub mod render;
 pub mod request;
 pub mod rotation;
 pub mod signature;
+pub mod trace;
 pub mod update;
 pub mod webhook;
 pub mod whole;

@@ -116,21 +116,26 @@ impl Health {
     pub fn status(&self, webhook: &Webhook) -> Status {
         if webhook.disabled.is_some() {
             Status::Disabled
-        } else if self.failures >= FAILURES_THAT_OPEN {
+        } else if self.is_open() {
             Status::Failing
         } else {
             Status::Active
         }
     }
 
+    /// Whether the breaker is open: attempts are put off, but for one probe at a time.
+    pub fn is_open(&self) -> bool {
+        self.failures >= FAILURES_THAT_OPEN
+    }
+
     /// Until when attempts are put off, if they are: the breaker is open and its next probe is not due.
     pub fn put_off_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.probe_at.filter(|probe| self.failures >= FAILURES_THAT_OPEN && *probe > now)
+        self.probe_at.filter(|probe| self.is_open() && *probe > now)
     }
 
     /// Whether the next attempt is the one probe of an open breaker.
     pub fn is_probe(&self, now: Timestamp) -> bool {
-        self.failures >= FAILURES_THAT_OPEN && self.put_off_until(now).is_none()
+        self.is_open() && self.put_off_until(now).is_none()
     }
 
     /// How long the breaker waits for its next probe: half a minute, doubling to a quarter of an hour.

@@ -3,6 +3,7 @@
 //! A function's credentials and region are plain variables of its sandbox, so the SDK's configuration loader, which
 //! would bring the clients for STS and SSO into every package, is not needed.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -14,10 +15,13 @@ use aws_types::region::Region;
 
 use crate::environment::Environment;
 
-/// What the clients are made from.
+/// What the clients are made from, and the clients: one of each service, for whoever asks. A client of one's own would
+/// have connections of its own, which what is read ahead at start does not open.
 #[derive(Debug, Clone)]
 pub struct Aws {
     config: SdkConfig,
+    dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
+    kms: OnceLock<aws_sdk_kms::Client>,
 }
 
 impl Aws {
@@ -56,16 +60,16 @@ impl Aws {
         if let Some(endpoint_url) = endpoint_url {
             config = config.endpoint_url(endpoint_url);
         }
-        Self { config: config.build() }
+        Self::from_config(config.build())
     }
 
     /// From a configuration loaded elsewhere, as an operator's own machine has it.
     pub fn from_config(config: SdkConfig) -> Self {
-        Self { config }
+        Self { config, dynamodb: OnceLock::new(), kms: OnceLock::new() }
     }
 
     pub(crate) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        aws_sdk_dynamodb::Client::new(&self.config)
+        self.dynamodb.get_or_init(|| aws_sdk_dynamodb::Client::new(&self.config)).clone()
     }
 
     pub(crate) fn sqs(&self) -> aws_sdk_sqs::Client {
@@ -77,6 +81,6 @@ impl Aws {
     }
 
     pub(crate) fn kms(&self) -> aws_sdk_kms::Client {
-        aws_sdk_kms::Client::new(&self.config)
+        self.kms.get_or_init(|| aws_sdk_kms::Client::new(&self.config)).clone()
     }
 }

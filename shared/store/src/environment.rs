@@ -56,6 +56,11 @@ impl Environment {
         self.optional("TENDAY_LOCAL").as_deref() == Some("1") && self.optional("AWS_ENDPOINT_URL").is_some_and(loopback)
     }
 
+    /// Gives the function's metrics the name of its deployment, `METRICS_SERVICE`.
+    pub fn name_metrics(&self) {
+        tenday_telemetry::metrics::start(self.optional("METRICS_SERVICE").unwrap_or_else(|| "tenday".to_owned()));
+    }
+
     /// # Errors
     /// When any variable that was read was missing or wrong.
     pub fn finish(self) -> Result<(), EnvironmentError> {

@@ -7,6 +7,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 use aws_sdk_dynamodb::Client;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::DataKeySpec;
+use tenday_telemetry::metrics;
 use tokio::sync::OnceCell;
 
 use crate::aws::Aws;
@@ -90,7 +91,10 @@ impl Keyring {
             .key()
             .await?
             .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(context), &mut secret)
-            .map_err(|_| StoreError::Sealed)?
+            .map_err(|_| {
+                metrics::keyring_failure();
+                StoreError::Sealed
+            })?
             .len();
         secret.truncate(length);
         Ok(secret)
@@ -116,6 +120,7 @@ impl Keyring {
                     .map_err(|_| StoreError::corrupt("keyring", "the data key is not 32 bytes"))
             })
             .await
+            .inspect_err(|_| metrics::keyring_failure())
     }
 
     async fn wrapped(&self) -> Result<Option<Vec<u8>>, StoreError> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tenday_model::delivery::LONGEST_DELAY;
 use tenday_model::ids::{DeveloperId, EventId, JobId};
+use tenday_model::trace::TraceContext;
 
 use crate::aws::Aws;
 use crate::error::StoreError;
@@ -28,6 +29,9 @@ pub struct MessageContent {
     /// The caller's own, for a payload that repeats it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// Whoever published it. Here, so that each attempt has it, whenever and however it is made.
+    #[serde(rename = "traceparent", default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
 }
 
 impl MessageContent {
@@ -50,6 +54,9 @@ pub struct DeliveryMessage {
     /// How often the webhook's rate limit has put this very attempt off.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub waits: u8,
+    /// Whether it waited in a schedule. Set on what a schedule sends, and on nothing else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub scheduled: bool,
     /// None when it is too large to be carried along.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<MessageContent>,
@@ -65,7 +72,7 @@ impl DeliveryMessage {
 
     pub fn new(developer: DeveloperId, event: EventId, attempt: u16, content: &MessageContent) -> Self {
         let content = (content.size() <= CONTENT_IN_MESSAGE).then(|| content.clone());
-        Self { v: Self::VERSION, developer, event, attempt, waits: 0, content }
+        Self { v: Self::VERSION, developer, event, attempt, waits: 0, scheduled: false, content }
     }
 }
 
@@ -247,7 +254,7 @@ mod tests {
     fn a_message_tells_what_it_is() {
         let delivery = format!(r#"{{"v":1,"developer":"DEV-a","event":"{EVENT}","attempt":2}}"#);
         assert!(
-            matches!(Message::parse(&delivery), Ok(Message::Delivery(message)) if message.attempt == 2 && message.waits == 0)
+            matches!(Message::parse(&delivery), Ok(Message::Delivery(message)) if message.attempt == 2 && message.waits == 0 && !message.scheduled)
         );
         let id = JobId::new(Timestamp::UNIX_EPOCH, [1; 10]);
         let job = JobMessage::new("DEV-a".parse().unwrap(), id, 3);

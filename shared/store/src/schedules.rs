@@ -5,6 +5,7 @@ use aws_sdk_scheduler::Client;
 use aws_sdk_scheduler::types::{ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use tenday_telemetry::metrics;
 
 use crate::aws::Aws;
 use crate::error::StoreError;
@@ -33,7 +34,8 @@ impl Schedules {
     /// When Scheduler fails.
     pub async fn create(&self, message: &DeliveryMessage, due: Timestamp) -> Result<(), StoreError> {
         let corrupt = |error: &dyn std::fmt::Display| StoreError::corrupt("schedule", error);
-        let input = serde_json::to_string(message).map_err(|error| corrupt(&error))?;
+        let scheduled = DeliveryMessage { scheduled: true, ..message.clone() };
+        let input = serde_json::to_string(&scheduled).map_err(|error| corrupt(&error))?;
         let target = Target::builder()
             .arn(&self.queue_arn)
             .role_arn(&self.role_arn)
@@ -54,7 +56,10 @@ impl Schedules {
             .send()
             .await;
         match created {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                metrics::schedule_created();
+                Ok(())
+            }
             Err(error) if error.as_service_error().is_some_and(|e| e.is_conflict_exception()) => Ok(()),
             Err(error) => Err(StoreError::aws("scheduler:CreateSchedule")(error)),
         }

@@ -1,0 +1,9 @@
+//! What a function tells of itself: its metrics, and whose request its log lines are about.
+//!
+//! Invariant: nothing here can fail or hold up what is measured; what cannot be told is not told.
+
+mod line;
+pub mod metrics;
+mod request;
+
+pub use request::{in_request, request_id};
