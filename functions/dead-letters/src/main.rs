@@ -8,7 +8,7 @@ use tenday_telemetry::{in_request, metrics};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    lambda_runtime::tracing::init_default_subscriber();
+    tenday_telemetry::start_log();
     let mut environment = Environment::new();
     environment.name_metrics();
     let dead_letters = DeadLetters::from_environment(&mut environment);

@@ -7,7 +7,7 @@ use tenday_store::Environment;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    lambda_runtime::tracing::init_default_subscriber();
+    tenday_telemetry::start_log();
     let mut environment = Environment::new();
     let ingest = Ingest::from_environment(&mut environment);
     environment.finish()?;

@@ -6,6 +6,10 @@ use clap::{Parser, Subcommand};
 use http::StatusCode;
 use tenday_local::{Data, LocalRun, LogSink, Options, Profile, ReceiverOptions};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Runs the whole of Tenday on this machine, as template.yaml describes it.
 #[derive(Parser)]
@@ -90,8 +94,8 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     }
     let json = arguments.json;
     // What goes wrong in the emulated services themselves. dynoxide warns of every condition that does not hold.
-    let quiet = tracing_subscriber::EnvFilter::new("tenday_local=warn");
-    tracing_subscriber::fmt().with_env_filter(quiet).with_writer(std::io::stderr).init();
+    let quiet = Targets::new().with_target("tenday_local", LevelFilter::WARN);
+    tracing_subscriber::registry().with(fmt::layer().with_writer(std::io::stderr).with_filter(quiet)).init();
     let data = match (arguments.memory, arguments.data) {
         (true, _) => Data::Memory,
         (false, Some(directory)) => Data::Dir(directory),

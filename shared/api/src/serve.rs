@@ -65,7 +65,7 @@ pub fn start<F>(function: F) -> Result<(), lambda_http::Error>
 where
     F: Future<Output = Result<(), lambda_http::Error>>,
 {
-    lambda_http::tracing::init_default_subscriber();
+    tenday_telemetry::start_log();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let ended = function.await;

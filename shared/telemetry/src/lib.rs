@@ -3,7 +3,9 @@
 //! Invariant: nothing here can fail or hold up what is measured; what cannot be told is not told.
 
 mod line;
+mod log;
 pub mod metrics;
 mod request;
 
+pub use log::start_log;
 pub use request::{in_request, request_id};
