@@ -73,6 +73,7 @@ pub(crate) fn test() -> Operation {
         .scope::<LinksTest>()
         .never(ErrorCode::InsufficientScope)
         .path::<LinkId>("id", "The link's id.")
+        .traced()
         .body::<Fire>(&[("event", body)])
         .body_errors()
         .answer::<Fired>(StatusCode::OK, "The event is on its way.", answer)

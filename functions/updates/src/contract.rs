@@ -59,6 +59,7 @@ pub(crate) fn publish() -> Operation {
             "Makes repeating the request safe, for updates that have no `id`: printable ASCII",
             bounded(1, 200),
         )
+        .traced()
         .body::<Published>(&[("one", update.clone()), ("many", json!({ "updates": [update, lacking] }))])
         .body_errors()
         .answer_with::<PublishAnswer>(

@@ -71,6 +71,11 @@ impl Gathered {
         *self.sums.entry(sum).or_default() += 1;
     }
 
+    /// Nothing of it happened, which is worth a number of its own.
+    pub(crate) fn note(&mut self, sum: Sum) {
+        self.sums.entry(sum).or_default();
+    }
+
     /// Nothing when nothing was measured.
     pub(crate) fn lines(&self, service: &str) -> Vec<u8> {
         let mut lines = Vec::new();

@@ -75,7 +75,11 @@ pub fn keyring_failure() {
 
 /// A retry that waits in a schedule.
 pub fn schedule_created() {
-    gather(|gathered| gathered.add(Sum::SchedulesCreated));
+    gather(|gathered| {
+        gathered.add(Sum::SchedulesCreated);
+        // The alarm on schedules that do not fire compares the two, and CloudWatch cannot count what never was.
+        gathered.note(Sum::SchedulesFired);
+    });
 }
 
 /// A retry that came by a schedule.

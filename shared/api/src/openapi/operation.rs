@@ -92,6 +92,13 @@ impl Operation {
         self.parameter(ParameterIn::Header, name, description, schema.into()).errors(&[ErrorCode::MalformedRequest])
     }
 
+    /// What it publishes goes on under the caller's trace.
+    pub fn traced(self) -> Self {
+        const DESCRIPTION: &str = "The trace that this is part of (W3C Trace Context), and that every receiver gets. One \
+                                   that is not valid is left out";
+        self.parameter(ParameterIn::Header, "traceparent", DESCRIPTION, String::schema())
+    }
+
     fn parameter(self, place: ParameterIn, name: &str, description: &str, schema: RefOr<Schema>) -> Self {
         let parameter = ParameterBuilder::new()
             .name(name)
