@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -22,6 +23,7 @@ START_SECONDS = 900
 REST_SECONDS = 30
 
 DEVELOPER = "DEV-local-developer"
+LOCAL_CLIENTS = {who: (f"CLI-local-{who}", f"local-{who}-secret") for who in ("developer", "other", "platform")}
 
 # Nothing here leaves this machine, whatever the environment says of proxies.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
@@ -32,10 +34,10 @@ class Failed(Exception):
 
 
 class Api:
-    """A local run's API, for the clients that every local run knows."""
+    """A deployment's API, for clients by name: (id, secret). Unless told, those that every local run knows."""
 
-    def __init__(self, url):
-        self.url, self.tokens = url, {}
+    def __init__(self, url, clients=LOCAL_CLIENTS):
+        self.url, self.clients, self.tokens = url, clients, {}
 
     def answer(self, method, path, body=None, headers=None):
         """The status and the JSON body."""
@@ -54,9 +56,11 @@ class Api:
         return answer
 
     def token(self, who):
-        """A token of `developer`, `other` or `platform`, asked for once."""
+        """A token of the client of that name, asked for once."""
         if who not in self.tokens:
-            form = f"grant_type=client_credentials&client_id=CLI-local-{who}&client_secret=local-{who}-secret"
+            identity, secret = self.clients[who]
+            form = urllib.parse.urlencode(
+                {"grant_type": "client_credentials", "client_id": identity, "client_secret": secret})
             self.tokens[who] = self.request("POST", "/auth/token", form.encode())["access_token"]
         return self.tokens[who]
 

@@ -49,11 +49,13 @@ pub(crate) async fn handle(system: &System, method: &Method, path: &str, body: I
         ("GET", "outputs") => Ok(json!(system.template.outputs)),
         // For tools that work on the tables themselves.
         ("GET", "endpoint") => Ok(json!({ "endpointUrl": system.endpoint_url })),
+        // For those that run a function elsewhere than in a sandbox of this run.
+        ("GET", "functions") => Ok(functions(system)),
         ("POST", "kill") => kill(system, body).await,
         (
             _,
             known @ ("clock/advance" | "clock" | "calls" | "queues" | "schedules" | "sandboxes" | "idle" | "outputs"
-            | "endpoint" | "kill"),
+            | "endpoint" | "functions" | "kill"),
         ) => Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, format!("{method} /_local/{known} does not exist"))),
         _ => Err(Refusal(StatusCode::NOT_FOUND, format!("there is no /_local/{path}"))),
     };
@@ -79,6 +81,21 @@ fn clock(system: &System) -> Value {
     let now_ms = system.clock.now_ms();
     let now = jiff::Timestamp::from_millisecond(now_ms).map(|now| format!("{now:.3}")).unwrap_or_default();
     json!({ "now": now, "epochMs": now_ms, "aheadSeconds": system.clock.offset().as_secs_f64() })
+}
+
+/// By logical id: what its sandboxes run, and the variables that are the same in each of them.
+fn functions(system: &System) -> Value {
+    let functions = system.pools.iter().map(|(id, pool)| {
+        let program = &pool.program;
+        let told = json!({
+            "arn": program.arn,
+            "binary": program.binary,
+            "timeoutSeconds": program.timeout.as_secs(),
+            "environment": program.environment,
+        });
+        (id.clone(), told)
+    });
+    Value::Object(functions.collect())
 }
 
 async fn kill(system: &System, body: Incoming) -> Result<Value, Refusal> {

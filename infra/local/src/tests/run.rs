@@ -164,6 +164,11 @@ async fn requests_reach_functions_and_their_answers_come_back() {
     assert_eq!(body["environment"]["EXTRA"], "1");
     assert_eq!(body["environment"]["AWS_ENDPOINT_URL"], fixture.run.endpoint_url());
     assert_eq!(body["environment"]["TABLE"], fixture.run.system.template.tables[0].name);
+    // And whoever runs the function elsewhere is told the same.
+    let (_, functions) = fixture.control("GET", "functions", "").await;
+    let told = functions.as_object().unwrap().values().find(|told| told["environment"]["EXTRA"] == "1").unwrap();
+    assert_eq!(told["environment"]["TABLE"], body["environment"]["TABLE"]);
+    assert!(told["binary"].as_str().is_some_and(|binary| binary.starts_with('/')), "{told}");
     let offset = std::fs::read_to_string(body["environment"]["TENDAY_CLOCK_FILE"].as_str().unwrap()).unwrap();
     assert_eq!(offset, "0");
 
