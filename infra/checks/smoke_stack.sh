@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# smoke.py against a stack on AWS: makes two clients of its own, tries the main path, and revokes them.
+#
+#     bash infra/checks/smoke_stack.sh [STACK]        [tenday]
+#
+# Needs the SAM CLI, Rust, Python 3.11, a region, and credentials that may read the stack and the settings table's items
+# and write them. TENDAY_RECEIVER and TENDAY_RECEIVER_ADDRESSES are handed on, TENDAY_BASE_URL takes the place of the
+# output ApiUrl.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+stack=${1:-tenday}
+outputs=$(sam list stack-outputs --stack-name "$stack" --output json)
+output() { python3 -c 'import json, sys; print({o["OutputKey"]: o["OutputValue"] for o in json.loads(sys.argv[1])}[sys.argv[2]])' "$outputs" "$1"; }
+# Of an answer of tenday-admin's.
+field() { python3 -c 'import json, sys; print(json.loads(sys.argv[1])[sys.argv[2]])' "$1" "$2"; }
+
+SETTINGS_TABLE=$(output SettingsTableName)
+export SETTINGS_TABLE
+cargo build --workspace --bin tenday-admin --locked
+admin() { target/debug/tenday-admin --json clients "$@"; }
+
+made=()
+trap 'if ((${#made[@]})); then admin revoke "${made[@]}" >/dev/null; fi' EXIT
+export TENDAY_DEVELOPER=DEV-smoke
+developer=$(admin create --developer "$TENDAY_DEVELOPER")
+made+=("$(field "$developer" clientId)")
+platform=$(admin create --platform)
+made+=("$(field "$platform" clientId)")
+
+TENDAY_BASE_URL=${TENDAY_BASE_URL:-$(output ApiUrl)}
+TENDAY_CLIENT_ID=$(field "$developer" clientId) TENDAY_CLIENT_SECRET=$(field "$developer" clientSecret)
+TENDAY_PLATFORM_CLIENT_ID=$(field "$platform" clientId) TENDAY_PLATFORM_CLIENT_SECRET=$(field "$platform" clientSecret)
+export TENDAY_BASE_URL TENDAY_CLIENT_ID TENDAY_CLIENT_SECRET TENDAY_PLATFORM_CLIENT_ID TENDAY_PLATFORM_CLIENT_SECRET
+python3 infra/checks/smoke.py
