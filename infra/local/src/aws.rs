@@ -11,13 +11,13 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::body::Incoming;
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    calls::{self, EXTERNAL, Ledger},
+    calls::{self, Count, EXTERNAL, Ledger},
     dynamodb::DynamoDb,
     error::AwsError,
     kms::Kms,
@@ -38,6 +38,8 @@ pub(crate) struct Aws {
     pub(crate) scheduler: Scheduler,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) sandboxes: Arc<Sandboxes>,
+    /// Whether DynamoDB is asked for its request units.
+    units: bool,
     /// By function.
     armed: Mutex<BTreeMap<String, Fault>>,
 }
@@ -66,8 +68,10 @@ impl Aws {
         kms: Kms,
         scheduler: Scheduler,
         sandboxes: Arc<Sandboxes>,
+        units: bool,
     ) -> Arc<Self> {
-        Arc::new(Self { dynamodb, sqs, kms, scheduler, ledger: Arc::default(), sandboxes, armed: Mutex::default() })
+        let (ledger, armed) = (Arc::default(), Mutex::default());
+        Arc::new(Self { dynamodb, sqs, kms, scheduler, ledger, sandboxes, units, armed })
     }
 
     /// The next sandbox of `function` that comes that far within one invocation meets the fault. Once.
@@ -109,13 +113,22 @@ impl Aws {
     async fn dispatch(&self, parts: &Parts, body: Bytes, function: &str) -> Answer {
         let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
         let count = |service, operation: &str| {
-            self.ledger.add(function, service, operation, body.len(), calls::entries(operation, &body));
+            let one = Count::one(body.len(), calls::entries(operation, &body));
+            let requests = if service == "sqs" { calls::sqs_requests(calls::sent_bytes(&body)) } else { 0 };
+            self.ledger.add(function, service, operation, Count { requests, ..one });
             self.ledger.touch(function, service, operation, &body);
         };
         match target.split_once('.') {
             Some(("DynamoDB_20120810", operation)) => {
                 count("dynamodb", operation);
-                self.dynamodb.forward(parts, body).await
+                let asking = if self.units { calls::asking_for_units(&body) } else { None };
+                let Some(asking) = asking else { return self.dynamodb.forward(parts, body).await };
+                let answer = self.dynamodb.forward(parts, asking.into()).await;
+                // Cloned without a copy; in memory already, so it cannot fail.
+                let text = answer.body().clone().collect().await.map(Collected::to_bytes).unwrap_or_default();
+                let (read_units, write_units) = calls::units(operation, &text);
+                self.ledger.add(function, "dynamodb", operation, Count { read_units, write_units, ..Count::default() });
+                answer
             }
             Some(("AmazonSQS", operation)) => {
                 count("sqs", operation);

@@ -1,22 +1,32 @@
-//! Who called what of AWS, how often and with how many bytes: what a delivery costs is counted, not guessed. And on which
-//! table, queue or key: what a function may touch is then compared with what it does touch (`infra/checks/policies.py`).
+//! Who called what of AWS, how often, with how many bytes and for how many units of what AWS bills: what a delivery
+//! costs is counted, not guessed. And on which table, queue or key: what a function may touch is then compared with what
+//! it does touch (`infra/checks/policies.py`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The calls of one operation by one caller.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Count {
     pub count: u64,
     pub request_bytes: u64,
     /// What the calls of a batch operation carried in all; equal to `count` for the others.
     pub entries: u64,
+    /// SQS: requests as they are billed, one for each 64 KB of messages.
+    pub requests: u64,
+    /// DynamoDB, with [`crate::Options::units`]: read request units. What fails reports none.
+    pub read_units: f64,
+    /// The same for write request units.
+    pub write_units: f64,
+    /// Lambda: milliseconds from an event to its answer, a cold start included.
+    pub busy_ms: f64,
 }
 
 /// By function (logical id; `external` is everyone else, `mappings` what Lambda's pollers do), service and operation.
@@ -45,13 +55,25 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn add(&self, caller: &str, service: &str, operation: &str, request_bytes: usize, entries: u64) {
+    pub(crate) fn add(&self, caller: &str, service: &str, operation: &str, one: Count) {
         let mut calls = self.calls();
         let of_caller = calls.entry(caller.to_owned()).or_default();
-        let count = of_caller.entry(service.to_owned()).or_default().entry(operation.to_owned()).or_default();
-        count.count += 1;
-        count.request_bytes += request_bytes as u64;
-        count.entries += entries;
+        let sum = of_caller.entry(service.to_owned()).or_default().entry(operation.to_owned()).or_default();
+        *sum = Count {
+            count: sum.count + one.count,
+            request_bytes: sum.request_bytes + one.request_bytes,
+            entries: sum.entries + one.entries,
+            requests: sum.requests + one.requests,
+            read_units: sum.read_units + one.read_units,
+            write_units: sum.write_units + one.write_units,
+            busy_ms: sum.busy_ms + one.busy_ms,
+        };
+    }
+
+    /// One invocation, counted when its answer is there.
+    pub(crate) fn add_invocation(&self, function: &str, request_bytes: usize, entries: u64, took: Duration) {
+        let busy_ms = took.as_secs_f64() * 1000.0;
+        self.add(function, "lambda", "Invoke", Count { busy_ms, ..Count::one(request_bytes, entries) });
     }
 
     /// Remembers what one request does to what. Unlike the counts, that is never cleared.
@@ -77,6 +99,55 @@ impl Ledger {
     fn calls(&self) -> MutexGuard<'_, Calls> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Count {
+    /// One call.
+    pub(crate) fn one(request_bytes: usize, entries: u64) -> Self {
+        Self { count: 1, request_bytes: request_bytes as u64, entries, ..Self::default() }
+    }
+}
+
+/// How SQS bills a call with messages of so many bytes in all.
+pub(crate) fn sqs_requests(bytes: usize) -> u64 {
+    (bytes as u64).div_ceil(64 * 1024).max(1)
+}
+
+/// The bytes of the messages that a request sends; 0 for other operations.
+pub(crate) fn sent_bytes(body: &[u8]) -> usize {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Sent {
+        message_body: Option<String>,
+        #[serde(default)]
+        entries: Vec<Entry>,
+    }
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Entry {
+        message_body: Option<String>,
+    }
+    let Ok(sent) = serde_json::from_slice::<Sent>(body) else { return 0 };
+    let bodies = sent.entries.into_iter().filter_map(|entry| entry.message_body).chain(sent.message_body);
+    bodies.map(|body| body.len()).sum()
+}
+
+/// The request, asking DynamoDB for what it bills.
+pub(crate) fn asking_for_units(body: &[u8]) -> Option<Vec<u8>> {
+    let mut request: Value = serde_json::from_slice(body).ok()?;
+    request.as_object_mut()?.insert("ReturnConsumedCapacity".to_owned(), json!("TOTAL"));
+    serde_json::to_vec(&request).ok()
+}
+
+/// The read and the write units that DynamoDB reports with its answer to `operation`.
+pub(crate) fn units(operation: &str, answer: &[u8]) -> (f64, f64) {
+    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+    let units = match &answer["ConsumedCapacity"] {
+        Value::Array(tables) => tables.iter().filter_map(|table| table["CapacityUnits"].as_f64()).sum(),
+        table => table["CapacityUnits"].as_f64().unwrap_or(0.0),
+    };
+    let writes = ["PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"];
+    if writes.contains(&operation) { (0.0, units) } else { (units, 0.0) }
 }
 
 /// How many entries a request of a batch operation carries.
@@ -164,5 +235,22 @@ mod tests {
             touched("CreateSchedule", r#"{"GroupName":"g","Target":{"RoleArn":"r"}}"#),
             ["CreateSchedule g", "CreateSchedule.RoleArn r"]
         );
+    }
+
+    #[test]
+    fn queues_bill_by_64_kilobytes_of_messages() {
+        let body = br#"{"QueueUrl":"q","Entries":[{"Id":"0","MessageBody":"four"},{"Id":"1","MessageBody":"fiver"}]}"#;
+        assert_eq!(sent_bytes(body), 9);
+        assert_eq!(sent_bytes(br#"{"QueueUrl":"q","MessageBody":"four"}"#), 4);
+        assert_eq!([0, 65_536, 65_537].map(sqs_requests), [1, 1, 2]);
+    }
+
+    #[test]
+    fn units_are_told_apart_by_operation() {
+        let many = br#"{"ConsumedCapacity":[{"CapacityUnits":1.5},{"CapacityUnits":2.0}]}"#;
+        assert_eq!(units("BatchGetItem", many), (3.5, 0.0));
+        assert_eq!(units("BatchWriteItem", many), (0.0, 3.5));
+        assert_eq!(units("PutItem", br#"{"ConsumedCapacity":{"CapacityUnits":2.0}}"#), (0.0, 2.0));
+        assert_eq!(units("PutItem", b"{}"), (0.0, 0.0));
     }
 }

@@ -4,7 +4,11 @@
 //! What AWS does that this does not: authorizers, CORS settings, stages other than `$default`, custom domains,
 //! throttling, TLS, and renaming of headers that it keeps for itself. Answers are not compressed.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -68,8 +72,10 @@ async fn invoke(system: &System, parts: &Parts, body: Bytes, peer: SocketAddr, r
         // Lambda's limit comes before the gateway's for what is not base64 already.
         return gateways(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     }
-    system.aws.ledger.add(&found.route.function, "lambda", "Invoke", event.len(), 1);
-    match tokio::time::timeout(INTEGRATION_LIMIT, pool.invoke(Bytes::from(event))).await {
+    let (size, began) = (event.len(), Instant::now());
+    let answer = tokio::time::timeout(INTEGRATION_LIMIT, pool.invoke(Bytes::from(event))).await;
+    system.aws.ledger.add_invocation(&found.route.function, size, 1, began.elapsed());
+    match answer {
         Err(_) => gateways(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
         Ok(Err(_)) => gateways(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
         Ok(Ok(result)) => response(&result).unwrap_or_else(|problem| {

@@ -108,6 +108,8 @@ pub struct Options {
     pub build: bool,
     pub profile: Profile,
     pub log: LogSink,
+    /// Whether [`LocalRun::calls`] has DynamoDB's request units. Its answers to functions are a little longer then.
+    pub units: bool,
 }
 
 impl Default for Options {
@@ -123,6 +125,7 @@ impl Default for Options {
             build: true,
             profile: Profile::Dev,
             log: LogSink::Memory,
+            units: false,
         }
     }
 }
@@ -253,6 +256,24 @@ impl LocalRun {
     #[must_use]
     pub fn sandboxes(&self) -> BTreeMap<String, usize> {
         self.system.sandboxes.count()
+    }
+
+    /// The process ids of each function's sandboxes.
+    #[must_use]
+    pub fn processes(&self) -> BTreeMap<String, Vec<u32>> {
+        self.system.sandboxes.processes()
+    }
+
+    /// How a function (a logical id) is started here: its binary, and the variables that are the same in each sandbox.
+    #[must_use]
+    pub fn program(&self, function: &str) -> Option<(&Path, &BTreeMap<String, String>)> {
+        let program = &self.system.pools.get(function)?.program;
+        Some((&program.binary, &program.environment))
+    }
+
+    /// The template's functions, by logical id.
+    pub fn functions(&self) -> impl Iterator<Item = &str> {
+        self.system.pools.keys().map(String::as_str)
     }
 
     /// Waits until no request and no invocation runs, no message that a mapping would take is visible and no schedule

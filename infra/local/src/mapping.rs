@@ -10,7 +10,7 @@
 use std::{
     collections::HashSet,
     sync::{Arc, atomic::AtomicUsize},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::{
-    calls::{Ledger, MAPPINGS},
+    calls::{Count, Ledger, MAPPINGS, sqs_requests},
     clock::Clock,
     logs::Log,
     pool::{Pool, Running},
@@ -102,10 +102,12 @@ impl Poller {
     }
 
     async fn deliver_part(&self, batch: Vec<Received>) {
-        self.count("ReceiveMessage", batch.len() as u64);
+        let sizes: Vec<usize> = batch.iter().map(|message| message.body.len()).collect();
+        self.count("ReceiveMessage", &sizes);
         let event = Bytes::from(event(&self.mapping.queue_arn, &batch).to_string());
-        self.ledger.add(&self.mapping.function, "lambda", "Invoke", event.len(), batch.len() as u64);
+        let (size, began) = (event.len(), Instant::now());
         let result = self.pool.invoke(event).await;
+        self.ledger.add_invocation(&self.mapping.function, size, batch.len() as u64, began.elapsed());
         let ids: HashSet<&str> = batch.iter().map(|message| message.message_id.as_str()).collect();
         let kept = match kept(&ids, self.mapping.report_batch_item_failures, &result) {
             Ok(kept) => kept,
@@ -126,16 +128,19 @@ impl Poller {
         if done.is_empty() {
             return;
         }
-        self.count("DeleteMessageBatch", done.len() as u64);
+        self.count("DeleteMessageBatch", &vec![0; done.len()]);
         if let Err(error) = self.sqs.delete(&self.mapping.queue_arn, &done).await {
             self.warn(format!("cannot delete from {}: {error}", self.mapping.queue_arn));
         }
     }
 
-    fn count(&self, operation: &str, entries: u64) {
+    /// Counts calls that carry messages of these sizes.
+    fn count(&self, operation: &str, sizes: &[usize]) {
         // Ten messages a call is what SQS allows, however many Lambda puts into one batch.
-        for first in (0..entries).step_by(10) {
-            self.ledger.add(MAPPINGS, "sqs", operation, 0, (entries - first).min(10));
+        for call in sizes.chunks(10) {
+            let requests = sqs_requests(call.iter().sum());
+            let one = Count { requests, ..Count::one(0, call.len() as u64) };
+            self.ledger.add(MAPPINGS, "sqs", operation, one);
         }
     }
 

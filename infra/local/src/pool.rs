@@ -73,6 +73,14 @@ impl Sandboxes {
         count
     }
 
+    pub(crate) fn processes(&self) -> BTreeMap<String, Vec<u32>> {
+        let mut processes: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        for sandbox in self.alive().values() {
+            processes.entry(sandbox.program.function.clone()).or_default().extend(sandbox.process);
+        }
+        processes
+    }
+
     pub(crate) async fn kill_all(&self) {
         let all: Vec<_> = self.alive().values().cloned().collect();
         futures::future::join_all(all.iter().map(|sandbox| sandbox.kill())).await;

@@ -91,6 +91,8 @@ pub(crate) struct Sandbox {
     /// `<function>.<n>`: in its Runtime API address and in its access key id.
     pub(crate) id: String,
     pub(crate) program: Arc<Program>,
+    /// None if it ended at once.
+    pub(crate) process: Option<u32>,
     queue: mpsc::Sender<Invocation>,
     inbox: tokio::sync::Mutex<mpsc::Receiver<Invocation>>,
     state: Mutex<State>,
@@ -131,6 +133,7 @@ impl Sandbox {
         let sandbox = Arc::new(Self {
             id,
             program,
+            process: child.id(),
             queue,
             inbox: tokio::sync::Mutex::new(inbox),
             state: Mutex::default(),

@@ -90,7 +90,7 @@ impl System {
             let limit = limit(function, &template);
             pools.insert(function.logical_id.clone(), Pool::new(program, limit, Arc::clone(&sandboxes)));
         }
-        let aws = Aws::new(dynamodb, sqs, kms, scheduler, Arc::clone(&sandboxes));
+        let aws = Aws::new(dynamodb, sqs, kms, scheduler, Arc::clone(&sandboxes), options.units);
 
         let system = Arc::new(Self {
             base_url,

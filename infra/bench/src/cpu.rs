@@ -1,0 +1,227 @@
+//! Part 2: the CPU time of a delivery, beside a loop that only signs and POSTs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Instant;
+
+use serde_json::Value;
+use tests::System;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+
+use crate::bare::{Order, Took};
+use crate::messages::{Messages, all_done};
+use crate::problem::{Problem, Result};
+use crate::process::{self, Cpu};
+use crate::receiver::Receiver;
+use crate::report::{Cell, Report, Table, percentile};
+use crate::sandbox::Sandbox;
+use crate::svg::Plot;
+use crate::world::{Subject, data, progress};
+
+/// One delivers, then the other, so that what else the machine does meets both.
+const ROUNDS: usize = 4;
+const BATCHES: usize = 500;
+const BATCH: usize = 10;
+const WARM_UP: usize = 50;
+/// Batches under valgrind: two runs, whose difference is what the start does not explain.
+const COUNTED: [usize; 2] = [20, 70];
+/// The headers that an attempt makes anew, or that HTTP brings.
+const MADE: [&str; 6] =
+    ["host", "content-length", "accept", "webhook-signature", "webhook-timestamp", "plaid-verification"];
+
+/// What both make.
+struct Pair {
+    name: &'static str,
+    ours: Vec<Cpu>,
+    bare: Vec<Cpu>,
+    wall: f64,
+    /// Instructions of a delivery, where valgrind is there to count them.
+    instructions: Option<f64>,
+}
+
+pub(crate) async fn run(subject: &Subject) -> Result<Report> {
+    let mut pairs = Vec::new();
+    for (name, integration) in [("generic: HMAC", None), ("plaid: HMAC and ES256", Some("plaid"))] {
+        pairs.push(pair(subject, name, integration).await?);
+    }
+    let deliveries = (BATCHES * BATCH) as f64;
+    let each = |cpu: &Cpu| cpu.total() * 1e6 / deliveries;
+    let mut table = Table::new(
+        format!("CPU of one delivery, µs: {} deliveries of each in {ROUNDS} rounds", ROUNDS * BATCHES * BATCH),
+        &[
+            "type",
+            "deliver: user",
+            "system",
+            "sum",
+            "lowest round",
+            "bare loop: user",
+            "system",
+            "sum",
+            "lowest round",
+            "ratio",
+            "budget",
+            "instructions",
+        ],
+    );
+    let mut bars = Vec::new();
+    for pair in &pairs {
+        let mean =
+            |of: &[Cpu], part: fn(&Cpu) -> f64| of.iter().map(part).sum::<f64>() * 1e6 / deliveries / of.len() as f64;
+        let (ours, bare) = (mean(&pair.ours, |cpu| cpu.total()), mean(&pair.bare, |cpu| cpu.total()));
+        let lowest = |of: &[Cpu]| percentile(&of.iter().map(each).collect::<Vec<_>>(), 0.0);
+        table.row(vec![
+            pair.name.into(),
+            Cell::Number(mean(&pair.ours, |cpu| cpu.user), 1),
+            Cell::Number(mean(&pair.ours, |cpu| cpu.system), 1),
+            Cell::Number(ours, 1),
+            Cell::Number(lowest(&pair.ours), 1),
+            Cell::Number(mean(&pair.bare, |cpu| cpu.user), 1),
+            Cell::Number(mean(&pair.bare, |cpu| cpu.system), 1),
+            Cell::Number(bare, 1),
+            Cell::Number(lowest(&pair.bare), 1),
+            Cell::Number(ours / bare, 2),
+            "≤ 1.5".into(),
+            pair.instructions.map_or_else(|| "not counted".into(), |count| Cell::Number(count, 0)),
+        ]);
+        bars.push((format!("{}, deliver", pair.name), ours));
+        bars.push((format!("{}, bare loop", pair.name), bare));
+        progress(format!("{}: {:.0} deliveries a second in one process", pair.name, deliveries / pair.wall));
+    }
+    Ok(Report {
+        part: "cpu",
+        title: "CPU per delivery",
+        method: format!(
+            "One process of deliver gets batches of {BATCH} events of 1 KB from a Runtime API of the benchmark, and delivers \
+             them to a receiver on the loopback, over plain HTTP, with the local run as its AWS. Its user and system time \
+             come from `/proc`, all threads counted. The bare loop is a process too: reqwest with the sender's settings, \
+             the same bytes, the same headers, the same signatures, ten at once; no Lambda, no store, no queue. They \
+             take turns. What deliver does beside the loop, for each batch: one answer and one poll of the Runtime API, \
+             one `BatchGetItem` and one `BatchWriteItem`, each signed. Instructions (user space, from callgrind) compare \
+             commits where time is too noisy."
+        ),
+        tables: vec![table],
+        plot: Some(Plot::Bars { title: "CPU of one delivery".to_owned(), unit: "µs", bars }),
+    })
+}
+
+async fn pair(subject: &Subject, name: &'static str, integration: Option<&str>) -> Result<Pair> {
+    let system = subject.start(false).await;
+    let receiver = Receiver::start()?;
+    let webhook = system.developer().subscribe(integration, &receiver.url()).await;
+    let mut messages = Messages::new(&webhook, data(1024))?;
+    let (binary, environment) = program(&system)?;
+    let mut sandbox = Sandbox::start(&binary, &environment, &[]).await?;
+    deliver(&mut sandbox, &mut messages, &receiver, WARM_UP).await?;
+    let order = order(&webhook, &receiver, integration.is_some())?;
+
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    let mut wall = f64::MAX;
+    for round in 1..=ROUNDS {
+        progress(format!("{name}: round {round} of {ROUNDS}"));
+        let began = Instant::now();
+        let before = process::cpu(&sandbox.process.to_string())?;
+        deliver(&mut sandbox, &mut messages, &receiver, BATCHES).await?;
+        ours.push(process::cpu(&sandbox.process.to_string())?.since(before));
+        wall = wall.min(began.elapsed().as_secs_f64());
+        bare.push(bare_loop(&order).await?);
+    }
+    sandbox.end().await;
+    // Fifty times slower: for what is compared only.
+    let instructions = match subject.optimised {
+        true => instructions(&binary, &environment, &mut messages, &receiver, name).await?,
+        false => None,
+    };
+    Ok(Pair { name, ours, bare, wall, instructions })
+}
+
+/// How deliver is started.
+pub(crate) fn program(system: &System) -> Result<(PathBuf, BTreeMap<String, String>)> {
+    let found = system.run.program("Deliver").map(|(binary, variables)| (binary.to_owned(), variables.clone()));
+    found.ok_or_else(|| Problem::not_measured("the template has no function Deliver"))
+}
+
+async fn deliver(sandbox: &mut Sandbox, messages: &mut Messages, receiver: &Receiver, batches: usize) -> Result<()> {
+    let before = receiver.requests();
+    for _ in 0..batches {
+        all_done(&sandbox.invoke(messages.batch(BATCH)).await?)?;
+    }
+    let came = receiver.requests() - before;
+    if came == (batches * BATCH) as u64 {
+        return Ok(());
+    }
+    Err(Problem::not_measured(format!("{came} requests came of {} deliveries", batches * BATCH)))
+}
+
+fn order(webhook: &Value, receiver: &Receiver, token: bool) -> Result<Order> {
+    let (headers, body) = receiver.first().ok_or_else(|| Problem::not_measured("no request came"))?;
+    let secret = webhook["secret"].as_str().or(webhook["signingSecret"].as_str());
+    let secret = secret.ok_or_else(|| Problem::not_measured(format!("no secret was shown: {webhook}")))?;
+    let sent = headers.iter().filter(|(name, _)| !MADE.contains(&name.as_str()));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(Order {
+        url: receiver.url(),
+        headers: sent.map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect(),
+        body: text(&body),
+        secret: secret.to_owned(),
+        token,
+        batches: BATCHES,
+        batch: BATCH,
+    })
+}
+
+async fn bare_loop(order: &Order) -> Result<Cpu> {
+    let wrong = |error: String| Problem::not_measured(format!("the bare loop: {error}"));
+    let this = std::env::current_exe().map_err(Problem::io("this program"))?;
+    let spawned = Command::new(this)
+        .arg(crate::BARE_LOOP)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn();
+    let mut child = spawned.map_err(Problem::io("the bare loop"))?;
+    let text = serde_json::to_vec(order).map_err(|error| wrong(error.to_string()))?;
+    if let Some(mut input) = child.stdin.take() {
+        input.write_all(&text).await.map_err(Problem::io("the bare loop's order"))?;
+    }
+    let output = child.wait_with_output().await.map_err(Problem::io("the bare loop"))?;
+    let took: Took = serde_json::from_slice(&output.stdout).map_err(|error| wrong(error.to_string()))?;
+    Ok(Cpu { user: took.user, system: took.system })
+}
+
+/// Instructions of one delivery in user space, by valgrind's callgrind; none if it is not installed or cannot run the
+/// function.
+async fn instructions(
+    binary: &Path,
+    environment: &BTreeMap<String, String>,
+    messages: &mut Messages,
+    receiver: &Receiver,
+    name: &str,
+) -> Result<Option<f64>> {
+    let valgrind = Path::new("/usr/bin/valgrind");
+    if !valgrind.exists() {
+        return Ok(None);
+    }
+    let mut counts = Vec::new();
+    for batches in COUNTED {
+        progress(format!("{name}: instructions of {batches} batches"));
+        let out = std::env::temp_dir().join(format!("tenday-bench-{}-{batches}.callgrind", std::process::id()));
+        let prefix = [
+            valgrind.display().to_string(),
+            "--tool=callgrind".to_owned(),
+            "--quiet".to_owned(),
+            format!("--callgrind-out-file={}", out.display()),
+        ];
+        let Ok(mut sandbox) = Sandbox::start(binary, environment, &prefix).await else { return Ok(None) };
+        deliver(&mut sandbox, messages, receiver, batches).await?;
+        sandbox.end().await;
+        let text = std::fs::read_to_string(&out).map_err(Problem::io(out.display().to_string()))?;
+        let _ = std::fs::remove_file(&out);
+        let sum = text.lines().rev().find_map(|line| line.strip_prefix("totals: ").or(line.strip_prefix("summary: ")));
+        let sum = sum.and_then(|sum| sum.trim().parse::<f64>().ok());
+        counts.push(sum.ok_or_else(|| Problem::not_measured("callgrind wrote no totals"))?);
+    }
+    let [few, many] = counts[..] else { return Ok(None) };
+    Ok(Some((many - few) / ((COUNTED[1] - COUNTED[0]) * BATCH) as f64))
+}
