@@ -8,7 +8,7 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
-use crate::cpu::program;
+use crate::cpu::{deployed, floor, program};
 use crate::messages::{Messages, all_done};
 use crate::problem::{Problem, Result};
 use crate::process;
@@ -38,16 +38,12 @@ pub(crate) async fn run(subject: &Subject) -> Result<Report> {
     let webhook = system.developer().subscribe(None, &receiver.url()).await;
     let mut all = Vec::new();
     let (deliver, environment) = program(&system)?;
-    let hello = deliver.with_file_name("hello");
-    if !hello.is_file() {
-        let path = hello.display();
-        return Err(Problem::not_measured(format!("{path} is missing: cargo build --release --workspace --bin hello")));
-    }
+    let hello = floor(&deliver, "hello")?;
     all.push(Starts::new("hello world", hello, environment));
     for (function, name) in FUNCTIONS {
         let found = system.run.program(function);
         let (binary, environment) = found.ok_or_else(|| Problem::not_measured(format!("no function {function}")))?;
-        all.push(Starts::new(name, binary.to_owned(), environment.clone()));
+        all.push(Starts::new(name, binary.to_owned(), deployed(environment)));
     }
     // In turns, so that what else the machine does meets all of them.
     for round in 1..=STARTS {
@@ -101,7 +97,7 @@ pub(crate) async fn run(subject: &Subject) -> Result<Report> {
         title: "Cold start, size and memory",
         method: format!(
             "Each function's binary is started with its own variables, {STARTS} times in turns with the others, by a Runtime \
-             API of the benchmark; its AWS is the local run. `hello world` is `infra/bench/src/bin/hello.rs`, compiled by \
+             API of the benchmark; its AWS is the local run. `hello world` is `infra/bench/floor/src/bin/hello.rs`, compiled by \
              the same cargo run with the same profile and features. Budgets: at most 1.5 times hello world, at most 3 MB \
              zipped (deflate, best; MB are 10^6), at most 48 MB of memory with 10 in flight. What AWS does before the \
              process starts is not in it. Memory is the resident set, from `/proc`; in flight are events of 1 KB to a \

@@ -6,14 +6,14 @@ use std::process::Stdio;
 use std::time::Instant;
 
 use serde_json::Value;
+use tenday_floor::{Cpu, Order};
 use tests::System;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use crate::bare::{Order, Took};
 use crate::messages::{Messages, all_done};
 use crate::problem::{Problem, Result};
-use crate::process::{self, Cpu};
+use crate::process;
 use crate::receiver::Receiver;
 use crate::report::{Cell, Report, Table, percentile};
 use crate::sandbox::Sandbox;
@@ -114,6 +114,7 @@ async fn pair(subject: &Subject, name: &'static str, integration: Option<&str>) 
     let (binary, environment) = program(&system)?;
     let mut sandbox = Sandbox::start(&binary, &environment, &[]).await?;
     deliver(&mut sandbox, &mut messages, &receiver, WARM_UP).await?;
+    let floor = floor(&binary, "bare")?;
     let order = order(&webhook, &receiver, integration.is_some())?;
 
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
@@ -125,7 +126,7 @@ async fn pair(subject: &Subject, name: &'static str, integration: Option<&str>) 
         deliver(&mut sandbox, &mut messages, &receiver, BATCHES).await?;
         ours.push(process::cpu(&sandbox.process.to_string())?.since(before));
         wall = wall.min(began.elapsed().as_secs_f64());
-        bare.push(bare_loop(&order).await?);
+        bare.push(bare_loop(&floor, &order).await?);
     }
     sandbox.end().await;
     // Fifty times slower: for what is compared only.
@@ -138,8 +139,24 @@ async fn pair(subject: &Subject, name: &'static str, integration: Option<&str>) 
 
 /// How deliver is started.
 pub(crate) fn program(system: &System) -> Result<(PathBuf, BTreeMap<String, String>)> {
-    let found = system.run.program("Deliver").map(|(binary, variables)| (binary.to_owned(), variables.clone()));
-    found.ok_or_else(|| Problem::not_measured("the template has no function Deliver"))
+    let found = system.run.program("Deliver");
+    let (binary, variables) = found.ok_or_else(|| Problem::not_measured("the template has no function Deliver"))?;
+    Ok((binary.to_owned(), deployed(variables)))
+}
+
+/// A function's variables without that of the movable clock: AWS has none, and reading its file costs CPU time at every
+/// look at the clock.
+pub(crate) fn deployed(variables: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    variables.clone().into_iter().filter(|(name, _)| name != "TENDAY_CLOCK_FILE").collect()
+}
+
+/// A binary that lies beside the functions', compiled as they are.
+pub(crate) fn floor(function: &Path, name: &str) -> Result<PathBuf> {
+    let binary = function.with_file_name(name);
+    match binary.is_file() {
+        true => Ok(binary),
+        false => Err(Problem::not_measured(format!("{} is missing; build it as the functions are", binary.display()))),
+    }
 }
 
 async fn deliver(sandbox: &mut Sandbox, messages: &mut Messages, receiver: &Receiver, batches: usize) -> Result<()> {
@@ -171,23 +188,16 @@ fn order(webhook: &Value, receiver: &Receiver, token: bool) -> Result<Order> {
     })
 }
 
-async fn bare_loop(order: &Order) -> Result<Cpu> {
+async fn bare_loop(binary: &Path, order: &Order) -> Result<Cpu> {
     let wrong = |error: String| Problem::not_measured(format!("the bare loop: {error}"));
-    let this = std::env::current_exe().map_err(Problem::io("this program"))?;
-    let spawned = Command::new(this)
-        .arg(crate::BARE_LOOP)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn();
+    let spawned = Command::new(binary).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn();
     let mut child = spawned.map_err(Problem::io("the bare loop"))?;
     let text = serde_json::to_vec(order).map_err(|error| wrong(error.to_string()))?;
     if let Some(mut input) = child.stdin.take() {
         input.write_all(&text).await.map_err(Problem::io("the bare loop's order"))?;
     }
     let output = child.wait_with_output().await.map_err(Problem::io("the bare loop"))?;
-    let took: Took = serde_json::from_slice(&output.stdout).map_err(|error| wrong(error.to_string()))?;
-    Ok(Cpu { user: took.user, system: took.system })
+    serde_json::from_slice(&output.stdout).map_err(|error| wrong(error.to_string()))
 }
 
 /// Instructions of one delivery in user space, by valgrind's callgrind; none if it is not installed or cannot run the

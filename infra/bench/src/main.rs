@@ -3,7 +3,6 @@
 //! Each part can be run alone. A part that could not measure all of its figures prints none of them.
 
 mod bad_days;
-mod bare;
 mod cold_start;
 mod cpu;
 mod growth;
@@ -29,9 +28,6 @@ use clap::{Parser, ValueEnum};
 use crate::problem::{Problem, Result};
 use crate::report::{Circumstances, Report};
 use crate::world::{FUNCTIONS, Subject, progress, workspace};
-
-/// How this program starts itself for the bare loop.
-pub(crate) const BARE_LOOP: &str = "--bare-loop";
 
 /// Measures what Tenday costs, on this machine.
 #[derive(Parser)]
@@ -64,11 +60,7 @@ enum Part {
 }
 
 fn main() -> ExitCode {
-    let done = match std::env::args().nth(1) {
-        Some(argument) if argument == BARE_LOOP => bare::run(),
-        _ => run(Arguments::parse()),
-    };
-    match done {
+    match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => failed(&problem.to_string()),
     }
@@ -82,8 +74,8 @@ fn failed(problem: &str) -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<()> {
     let optimised = !arguments.not_optimised;
-    if optimised && arguments.binaries.is_none() {
-        build()?;
+    if arguments.binaries.is_none() {
+        build(optimised)?;
     }
     let subject = Subject { binaries: arguments.binaries, optimised };
     let circumstances = circumstances(&subject)?;
@@ -129,12 +121,15 @@ fn show(report: &Report, at: &Circumstances, no_docs: bool, out: &Path) -> Resul
     report.write_docs(&workspace("docs/benchmarks.md"), at, &load)
 }
 
-/// The functions, and hello world beside them: one run of cargo, so that profile and features are the same.
-fn build() -> Result<()> {
-    progress("building the functions, optimised");
+/// The functions, and what they are compared with: one run of cargo, so that profile and features are the same.
+fn build(optimised: bool) -> Result<()> {
+    progress("building the functions");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(workspace("")).args(["build", "--release", "--locked", "--workspace", "--bin", "hello"]);
+    command.current_dir(workspace("")).args(["build", "--locked", "--workspace", "--bin", "hello", "--bin", "bare"]);
+    if optimised {
+        command.arg("--release");
+    }
     for (_, name) in FUNCTIONS {
         command.args(["--bin", name]);
     }
@@ -153,7 +148,6 @@ fn build() -> Result<()> {
 }
 
 fn circumstances(subject: &Subject) -> Result<Circumstances> {
-    let optimised = subject.optimised && !cfg!(debug_assertions);
     let changed = !output("git", &["status", "--porcelain", "--", ":!docs"])?.is_empty();
     let commit = output("git", &["rev-parse", "--short=10", "HEAD"])?;
     Ok(Circumstances {
@@ -162,7 +156,7 @@ fn circumstances(subject: &Subject) -> Result<Circumstances> {
         compiler: output("rustc", &["--version"])?,
         date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
         functions: subject.describe(),
-        publishable: optimised && subject.binaries.is_none(),
+        publishable: subject.optimised && subject.binaries.is_none(),
     })
 }
 

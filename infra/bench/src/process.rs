@@ -3,27 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use tenday_floor::Cpu;
+
 use crate::problem::{Problem, Result};
-
-/// `USER_HZ`, which Linux has fixed at 100 on every architecture that Lambda and this benchmark run on.
-const TICKS_PER_SECOND: f64 = 100.0;
-
-/// Seconds that a process and its threads, the ended ones included, have spent on a CPU.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Cpu {
-    pub(crate) user: f64,
-    pub(crate) system: f64,
-}
-
-impl Cpu {
-    pub(crate) fn total(self) -> f64 {
-        self.user + self.system
-    }
-
-    pub(crate) fn since(self, before: Self) -> Self {
-        Self { user: self.user - before.user, system: self.system - before.system }
-    }
-}
 
 fn read(path: &str) -> Result<String> {
     fs::read_to_string(path).map_err(Problem::io(path))
@@ -31,23 +13,14 @@ fn read(path: &str) -> Result<String> {
 
 /// Of one process. `self` is this one.
 pub(crate) fn cpu(process: &str) -> Result<Cpu> {
-    let text = read(&format!("/proc/{process}/stat"))?;
-    // The second field is the program's name in brackets, which may hold anything.
-    let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let seconds = |index: usize| {
-        let ticks = fields.get(index).and_then(|field| field.parse::<f64>().ok());
-        let ticks = ticks.ok_or_else(|| Problem::not_measured(format!("/proc/{process}/stat reads {text}")))?;
-        Ok::<f64, Problem>(ticks / TICKS_PER_SECOND)
-    };
-    Ok(Cpu { user: seconds(11)?, system: seconds(12)? })
+    tenday_floor::cpu(process).map_err(Problem::io(format!("/proc/{process}/stat")))
 }
 
 /// Of several processes together.
 pub(crate) fn cpu_of_all(processes: &[u32]) -> Result<Cpu> {
     let mut sum = Cpu::default();
     for process in processes {
-        let one = cpu(&process.to_string())?;
-        sum = Cpu { user: sum.user + one.user, system: sum.system + one.system };
+        sum = sum.plus(cpu(&process.to_string())?);
     }
     Ok(sum)
 }

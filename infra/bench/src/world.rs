@@ -42,15 +42,18 @@ impl Subject {
     }
 
     pub(crate) fn options(&self) -> Options {
-        let binaries = self
-            .binaries
-            .iter()
-            .flat_map(|directory| FUNCTIONS.map(|(function, name)| (function.to_owned(), directory.join(name))));
+        let binaries = self.binaries.iter().flat_map(|directory| {
+            FUNCTIONS
+                .map(|(function, name)| (function.to_owned(), directory.join(name)))
+                .into_iter()
+                // What is not there is built, unoptimised: a part that measures one function needs one only.
+                .filter(|(_, binary)| binary.is_file())
+        });
         let parameters = [("RequestsPerSecond", "1000"), ("LogLevel", "info")];
         Options {
             binaries: binaries.collect::<BTreeMap<_, _>>(),
-            build: self.binaries.is_none(),
-            profile: if self.optimised { Profile::Release } else { Profile::Dev },
+            build: self.binaries.is_some(),
+            profile: if self.optimised && self.binaries.is_none() { Profile::Release } else { Profile::Dev },
             parameters: parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
             ..Options::default()
         }
