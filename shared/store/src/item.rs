@@ -1,9 +1,13 @@
 //! Reading and writing the attributes of an item.
 
 use std::collections::HashMap;
+use std::io::{Read as _, Write as _};
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -38,6 +42,24 @@ pub(crate) fn b(bytes: impl Into<Vec<u8>>) -> AttributeValue {
 /// A value that is only ever read whole, as JSON text: it costs fewer bytes than a map, and reads with its own types.
 pub(crate) fn json(value: &impl Serialize) -> Result<AttributeValue, StoreError> {
     serde_json::to_string(value).map(AttributeValue::S).map_err(|error| StoreError::corrupt("value", error))
+}
+
+/// What is written is billed by the kilobyte: text longer than this is stored compressed.
+const LONG: usize = 512;
+
+/// The most that compressed text is read to: far above what publishing takes, and an end for what is broken.
+const LONGEST: u64 = 4 * 1024 * 1024;
+
+/// [`json`] for a value that may be long: compressed (DEFLATE, RFC 1951) where that saves bytes.
+pub(crate) fn long_json(value: &impl Serialize) -> Result<AttributeValue, StoreError> {
+    let text = serde_json::to_string(value).map_err(|error| StoreError::corrupt("value", error))?;
+    if text.len() <= LONG {
+        return Ok(AttributeValue::S(text));
+    }
+    let mut encoder = DeflateEncoder::new(Vec::with_capacity(text.len()), Compression::fast());
+    encoder.write_all(text.as_bytes()).map_err(|error| StoreError::corrupt("value", error))?;
+    let compressed = encoder.finish().map_err(|error| StoreError::corrupt("value", error))?;
+    Ok(if compressed.len() < text.len() { b(compressed) } else { AttributeValue::S(text) })
 }
 
 /// Reads the attributes of one kind of item.
@@ -101,6 +123,15 @@ impl<'a> Reader<'a> {
         value.map(Some).map_err(|error| StoreError::corrupt(self.kind, format!("{name}: {error}")))
     }
 
+    /// What [`long_json`] wrote.
+    pub(crate) fn long_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, StoreError> {
+        let Some(compressed) = self.optional_bytes(name) else { return self.json(name) };
+        let mut text = String::new();
+        let read = DeflateDecoder::new(compressed).take(LONGEST).read_to_string(&mut text);
+        read.map_err(|error| StoreError::corrupt(self.kind, format!("{name}: {error}")))?;
+        serde_json::from_str(&text).map_err(|error| StoreError::corrupt(self.kind, format!("{name}: {error}")))
+    }
+
     /// A moment stored as milliseconds.
     pub(crate) fn moment(&self, name: &str) -> Result<Timestamp, StoreError> {
         self.optional_moment(name)?.ok_or_else(|| self.missing(name))
@@ -114,5 +145,40 @@ impl<'a> Reader<'a> {
 
     fn missing(&self, name: &str) -> StoreError {
         StoreError::corrupt(self.kind, format!("{name} is missing or of another type"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(value: AttributeValue) -> Result<Vec<String>, StoreError> {
+        let item = Item::from([("list".to_owned(), value)]);
+        Reader { kind: "test", item: &item }.long_json("list")
+    }
+
+    #[test]
+    fn long_text_is_stored_in_fewer_bytes_and_reads_back() {
+        let long: Vec<String> = (0..300).map(|n| format!("transaction {n}")).collect();
+        let stored = long_json(&long).unwrap();
+        assert!(stored.as_b().is_ok_and(|bytes| bytes.as_ref().len() < 1024));
+        assert_eq!(read(stored).unwrap(), long);
+        let short = vec!["one".to_owned()];
+        let stored = long_json(&short).unwrap();
+        assert!(stored.is_s(), "short text is left to be read by people");
+        assert_eq!(read(stored).unwrap(), short);
+    }
+
+    #[test]
+    fn what_was_stored_before_there_was_compression_reads() {
+        let long: Vec<String> = (0..300).map(|n| format!("transaction {n}")).collect();
+        assert_eq!(read(json(&long).unwrap()).unwrap(), long);
+    }
+
+    #[test]
+    fn broken_text_is_an_error() {
+        assert!(read(b(vec![7; 100])).is_err());
+        let bomb = long_json(&"a".repeat(LONGEST as usize + 10)).unwrap();
+        assert!(read(bomb).is_err(), "it is not read to its end");
     }
 }

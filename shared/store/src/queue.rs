@@ -128,6 +128,12 @@ impl Message {
             v: u8,
             kind: Option<JobKind>,
         }
+        // Nearly all are deliveries of this version, and are read once only.
+        if let Ok(message) = serde_json::from_str::<DeliveryMessage>(body)
+            && message.v == DeliveryMessage::VERSION
+        {
+            return Ok(Self::Delivery(message));
+        }
         let head: Head = serde_json::from_str(body)?;
         match head.kind {
             Some(JobKind::Job) if head.v == JobMessage::VERSION => Ok(Self::Job(serde_json::from_str(body)?)),

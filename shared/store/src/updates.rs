@@ -7,7 +7,7 @@ use tenday_model::ids::{DeveloperId, UpdateId, WebhookId};
 
 use crate::aws::Aws;
 use crate::error::StoreError;
-use crate::item::{EXPIRES_AT, Item, Reader, b, is_expired, json, n, s};
+use crate::item::{EXPIRES_AT, Item, Reader, b, is_expired, json, long_json, n, s};
 use crate::keys;
 use crate::queue::MessageContent;
 
@@ -42,7 +42,7 @@ impl Updates {
     pub async fn put(&self, update: &StoredUpdate, now: Timestamp) -> Result<Option<StoredUpdate>, StoreError> {
         let mut item = keys::update(update.id, &update.developer);
         item.insert("id".into(), s(update.id.to_string()));
-        item.insert("content".into(), json(&update.content)?);
+        item.insert("content".into(), long_json(&update.content)?);
         item.insert("webhooks".into(), json(&update.webhooks)?);
         item.insert("digest".into(), b(update.digest));
         item.insert(EXPIRES_AT.into(), n(update.expires_at.as_second()));
@@ -122,7 +122,7 @@ fn update_from(item: &Item) -> Result<StoredUpdate, StoreError> {
     Ok(StoredUpdate {
         id: read.parsed("id")?,
         developer: developer.parse().map_err(|error| StoreError::corrupt("update", error))?,
-        content: read.json("content")?,
+        content: read.long_json("content")?,
         webhooks: read.json("webhooks")?,
         digest: read.bytes("digest")?.try_into().map_err(|error| StoreError::corrupt("update", error))?,
         expires_at: Timestamp::from_second(expires).map_err(|error| StoreError::corrupt("update", error))?,
