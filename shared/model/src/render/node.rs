@@ -126,6 +126,14 @@ impl Node<'_> {
 }
 
 fn write_text(text: &str, out: &mut Vec<u8>) {
+    // Nearly every text is an id or a word, in which JSON escapes nothing.
+    if !text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        out.reserve(text.len() + 2);
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     // Cannot fail: a text is always JSON, and memory takes every byte.
     serde_json::to_writer(out, text).unwrap_or_default();
 }

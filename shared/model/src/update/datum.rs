@@ -172,8 +172,14 @@ impl<'a> Members<'a> {
 
 impl Datum for String {
     fn read(raw: &RawValue, problems: &mut Problems) -> Option<Self> {
-        let Ok(text) = serde_json::from_str::<Self>(raw.get()) else {
-            return problems.wrong_type(raw, "a text");
+        let plain = raw.get().strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        let text = match plain.filter(|text| !text.contains('\\')) {
+            // Valid JSON without an escape is its own value.
+            Some(plain) => plain.to_owned(),
+            None => match serde_json::from_str::<Self>(raw.get()) {
+                Ok(text) => text,
+                Err(_) => return problems.wrong_type(raw, "a text"),
+            },
         };
         if !text.is_empty() && (text.len() <= MAX_TEXT || text.chars().count() <= MAX_TEXT) {
             return Some(text);
