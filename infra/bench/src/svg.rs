@@ -25,7 +25,7 @@ fn open(height: f64, title: &str) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" \
          font-size=\"12\">\n<rect width=\"{WIDTH}\" height=\"{height}\" fill=\"white\"/>\n"
     );
-    text(&mut svg, 12.0, 20.0, "start", &format!("{title}"), " font-size=\"14\" font-weight=\"bold\"");
+    text(&mut svg, 12.0, 20.0, "start", title, " font-size=\"14\" font-weight=\"bold\"");
     svg
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ::tests::{Caller, System};
 use serde_json::{Value, json};
 use tenday_local::{Options, Profile};
-use tests::{Caller, System};
 
 use crate::problem::{Problem, Result};
 
