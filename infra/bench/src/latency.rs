@@ -43,7 +43,8 @@ pub(crate) async fn run(subject: &Subject) -> Result<Report> {
         "Milliseconds to the receiver's first byte",
         &[
             "updates a second",
-            "updates",
+            "accepted",
+            "not accepted",
             "delivered a second",
             "from the 202: p50",
             "p99",
@@ -64,10 +65,12 @@ pub(crate) async fn run(subject: &Subject) -> Result<Report> {
         progress(format!("{name} updates a second"));
         let before = spent(&system)?;
         let began = Instant::now();
-        let published = match rate {
+        let asked = match rate {
             Some(rate) => steadily(&platform, rate, length).await,
             None => flat_out(&platform, length).await,
         };
+        let refused = asked.iter().filter(|one| one.is_none()).count();
+        let published: Vec<Published> = asked.into_iter().flatten().collect();
         settle(&system, Duration::from_secs(120)).await?;
         let wall = began.elapsed().as_secs_f64();
         let arrivals = receiver.arrivals();
@@ -75,6 +78,7 @@ pub(crate) async fn run(subject: &Subject) -> Result<Report> {
         let last = published.iter().filter_map(|one| arrivals.get(&one.event)).max();
         let busy = last.map_or(wall, |last| last.duration_since(began).as_secs_f64());
         let mut row = vec![name.clone().into(), Cell::Number(published.len() as f64, 0)];
+        row.push(Cell::Number(refused as f64, 0));
         row.push(Cell::Number(published.len() as f64 / busy, 1));
         for waits in [&accepted, &requested] {
             row.extend([0.5, 0.99, 1.0].map(|share| Cell::Number(percentile(waits, share), 1)));
@@ -109,6 +113,7 @@ pub(crate) async fn run(subject: &Subject) -> Result<Report> {
     })
 }
 
+/// One update; none if it was not accepted.
 async fn publish(platform: &Caller<'_>) -> Option<Published> {
     let update = json!({ "developerId": DEVELOPER, "eventName": EVENT_NAME, "data": data(1024) });
     let sent = Instant::now();
@@ -119,7 +124,7 @@ async fn publish(platform: &Caller<'_>) -> Option<Published> {
 }
 
 /// At a fixed rate, whether answers come or not.
-async fn steadily(platform: &Caller<'_>, rate: f64, length: Duration) -> Vec<Published> {
+async fn steadily(platform: &Caller<'_>, rate: f64, length: Duration) -> Vec<Option<Published>> {
     let began = tokio::time::Instant::now();
     let count = (rate * length.as_secs_f64()) as u32;
     let mut under_way: FuturesUnordered<_> = (0..count)
@@ -130,17 +135,17 @@ async fn steadily(platform: &Caller<'_>, rate: f64, length: Duration) -> Vec<Pub
         .collect();
     let mut published = Vec::new();
     while let Some(one) = under_way.next().await {
-        published.extend(one);
+        published.push(one);
     }
     published
 }
 
-async fn flat_out(platform: &Caller<'_>, length: Duration) -> Vec<Published> {
+async fn flat_out(platform: &Caller<'_>, length: Duration) -> Vec<Option<Published>> {
     let began = Instant::now();
     let publisher = async || {
         let mut published = Vec::new();
         while began.elapsed() < length {
-            published.extend(publish(platform).await);
+            published.push(publish(platform).await);
         }
         published
     };

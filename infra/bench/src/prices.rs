@@ -40,7 +40,7 @@ pub(crate) struct Rival {
 }
 
 /// Functions that a queue invokes; all others stand behind the HTTP API.
-const BEHIND_QUEUES: [&str; 2] = ["Deliver", "DeadLetters"];
+const BEHIND_QUEUES: [&str; 3] = ["Deliver", "DeadLetters", "Ingest"];
 
 /// CloudWatch Logs bills each line with this many bytes of its own.
 pub(crate) const LOG_LINE: usize = 26;

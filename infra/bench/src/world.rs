@@ -11,12 +11,13 @@ use tenday_local::{Options, Profile};
 use crate::problem::{Problem, Result};
 
 /// Each function's logical id, and the name of its binary.
-pub(crate) const FUNCTIONS: [(&str, &str); 8] = [
+pub(crate) const FUNCTIONS: [(&str, &str); 9] = [
     ("Auth", "auth"),
     ("Configuration", "configuration"),
     ("Webhooks", "webhooks"),
     ("Events", "events"),
     ("Updates", "updates"),
+    ("Ingest", "ingest"),
     ("Links", "links"),
     ("Deliver", "deliver"),
     ("DeadLetters", "dead-letters"),
@@ -49,7 +50,7 @@ impl Subject {
                 // What is not there is built, unoptimised: a part that measures one function needs one only.
                 .filter(|(_, binary)| binary.is_file())
         });
-        let parameters = [("RequestsPerSecond", "1000"), ("LogLevel", "info")];
+        let parameters = [("RequestsPerSecond", "1000"), ("LogLevel", "info"), ("IngestIsOn", "true")];
         Options {
             binaries: binaries.collect::<BTreeMap<_, _>>(),
             build: self.binaries.is_some(),
