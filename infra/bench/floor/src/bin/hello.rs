@@ -5,6 +5,6 @@ use serde_json::{Value, json};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    lambda_runtime::tracing::init_default_subscriber();
+    tracing_subscriber::fmt().with_target(false).without_time().json().init();
     lambda_runtime::run(service_fn(async |_: LambdaEvent<Value>| Ok::<Value, Error>(json!({})))).await
 }
