@@ -1,7 +1,7 @@
 """Every function's optimised binary, given its event of infra/events/ under AWS's own Lambda Runtime Interface
 Emulator, which ships inside the SAM CLI; and its answer looked at, and what it did.
 
-    invoke.py [--profile smoke]
+    invoke.py [--profile release]
 
 A local run in memory is AWS to them, and says which variables the template gives each (`GET /_local/functions`). The
 local run's own functions do what is not under test: they make the first attempts. What an event cannot hold, a token,
@@ -215,7 +215,7 @@ class Invocations:
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--profile", default="smoke", help="cargo's: release, smoke or dev [smoke]")
+    arguments.add_argument("--profile", default="release", help="cargo's: release, smoke or dev [release]")
     options = arguments.parse_args()
     # What a CI machine sends when it gives up: let the processes below go too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

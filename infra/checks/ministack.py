@@ -1,7 +1,7 @@
 """template.yaml deployed to MiniStack, a second reader of it that also enforces the roles: the functions' optimised
 binaries as its functions, and the main path through them.
 
-    ministack.py [--profile smoke]     deploy, and try what smoke.py tries against any deployment, and more
+    ministack.py [--profile release]     deploy, and try what smoke.py tries against any deployment, and more
     ministack.py --self-test           take one permission away, and see the main path fail of it
     ministack.py --serve [--bind ADDRESS] [--env-vars FILE]
                                        deploy, say where, and go on until interrupted; FILE is for `sam local`
@@ -386,7 +386,7 @@ def serve(profile, address, env_vars):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--profile", default="smoke", help="cargo's, of the functions [smoke]")
+    arguments.add_argument("--profile", default="release", help="cargo's, of the functions [release]")
     arguments.add_argument("--self-test", action="store_true")
     arguments.add_argument("--serve", action="store_true")
     arguments.add_argument("--bind", metavar="ADDRESS", default="127.0.0.1", help="where to serve [127.0.0.1]")
