@@ -2,6 +2,8 @@
 //!
 //! TENDAY_BACKLOG=20000 cargo test --workspace --test system backlog -- --nocapture   as large as you have time for
 
+#![expect(clippy::print_stdout, reason = "the figure that a long run is for")]
+
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
