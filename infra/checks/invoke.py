@@ -1,4 +1,4 @@
-"""Every function's optimised binary, given its event of infra/events/ under AWS's own Lambda Runtime Interface
+"""Every function's binary, given its event of infra/events/ under AWS's own Lambda Runtime Interface
 Emulator, which ships inside the SAM CLI; and its answer looked at, and what it did.
 
     invoke.py [--profile release]
@@ -24,8 +24,8 @@ import time
 import urllib.request
 from pathlib import Path
 
-from local_run import ROOT, Failed, System
-from smoke import Own, binary, check, free_port
+from local_run import ROOT, Failed, System, check
+from smoke import Own, binary, free_port
 
 EVENTS = ROOT / "infra/events"
 START_SECONDS = 20

@@ -33,6 +33,21 @@ class Failed(Exception):
     """What does not hold, for whoever reads the log."""
 
 
+_checks = 0
+
+
+def check(holds, message):
+    global _checks
+    _checks += 1
+    if not holds:
+        raise Failed(message)
+
+
+def checks():
+    """How many were made."""
+    return _checks
+
+
 class Api:
     """A deployment's API, for clients by name: (id, secret). Unless told, those that every local run knows."""
 

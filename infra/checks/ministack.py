@@ -32,8 +32,8 @@ import botocore.session
 from samtranslator.yaml_helper import yaml_parse
 
 import smoke
-from local_run import ROOT, Failed
-from smoke import check, free_port
+from local_run import ROOT, Failed, check
+from smoke import free_port
 
 REGION = "us-east-1"
 # Of the account's root, whom nothing is forbidden; the functions have keys of their roles.

@@ -10,14 +10,13 @@ Runs in the environment of requirements-sam.txt.
 """
 
 import argparse
-import copy
 import json
 import re
-import sys
 from pathlib import Path
 
 from samtranslator.yaml_helper import yaml_parse
 
+from rules import Rules, report
 from template import FUNCTION, QUEUE, STACK, TABLE, Template, expand
 
 ALARM = "AWS::CloudWatch::Alarm"
@@ -87,15 +86,8 @@ def page_of(alarm):
     return found and found[1]
 
 
-RULES = []
-
-
-def rule(says, *mistakes):
-    def register(check):
-        RULES.append((says, check, mistakes))
-        return check
-
-    return register
+RULES = Rules()
+rule = RULES.rule
 
 
 # Mistakes.
@@ -292,22 +284,6 @@ def ingest(stacks):
             yield "Rule: what cannot be sent is lost"
 
 
-def check(stacks):
-    return [f"{complaint} (rule: {says})" for says, rule_, _ in RULES for complaint in rule_(stacks)]
-
-
-def self_test(stacks):
-    planted, unseen = 0, []
-    for says, rule_, mistakes in RULES:
-        for number, plant in enumerate(mistakes, 1):
-            planted += 1
-            broken = copy.deepcopy(stacks)
-            plant(broken)
-            if not any(True for _ in rule_(broken)):
-                unseen.append(f"mistake {number} went unseen (rule: {says})")
-    return planted, unseen
-
-
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("template")
@@ -315,17 +291,13 @@ def main():
     options = arguments.parse_args()
     stacks = read(options.template)
     if options.self_test:
-        planted, problems = self_test(stacks)
+        planted, problems = RULES.self_test(stacks)
         done = f"{len(RULES)} rules, {planted} planted mistakes, all caught"
     else:
-        problems = check(stacks)
+        problems = RULES.check(stacks)
         done = f"{len(RULES)} rules hold for {', '.join(stacks.nested)}; {len(stacks.alarms())} alarms, " \
                f"{len(stacks.pages)} runbooks"
-    for problem in problems:
-        print(f"{options.template}: {problem}", file=sys.stderr)
-    if problems:
-        sys.exit(1)
-    print(done)
+    report(options.template, problems, done)
 
 
 if __name__ == "__main__":

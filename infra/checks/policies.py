@@ -21,6 +21,7 @@ from pathlib import Path
 
 from samtranslator.yaml_helper import yaml_parse
 
+from rules import report
 from template import FUNCTION, QUEUE, ROLE, Template, expand, listed
 
 WRITES_LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -191,11 +192,7 @@ def main():
         template = Template(source, expand(source))
         problems = list(compare(template, seen))
         done = f"{sum(map(len, grants(template).values()))} grants, each used in {runs} runs, and no call without one"
-    for problem in problems:
-        print(f"{options.template}: {problem}", file=sys.stderr)
-    if problems:
-        sys.exit(1)
-    print(done)
+    report(options.template, problems, done)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ import urllib.parse
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from local_run import DEVELOPER as LOCAL_DEVELOPER, LOCAL_CLIENTS, ROOT, Api, Failed, System
+from local_run import DEVELOPER as LOCAL_DEVELOPER, LOCAL_CLIENTS, ROOT, Api, Failed, System, check, checks
 
 DEVELOPER = "DEV-smoke"
 # Of what is on the queues (shared/store/src/queue.rs).
@@ -44,16 +44,6 @@ ARRIVAL_SECONDS = 60
 # Public, and nobody's business: never connected to, because the allowlist has another.
 NOT_ALLOWED = "https://1.1.1.1/tenday"
 ALLOWED_INSTEAD = "9.9.9.9"
-
-checks = 0
-
-
-def check(holds, message):
-    global checks
-    checks += 1
-    if not holds:
-        raise Failed(message)
-
 
 def free_port():
     with socket.socket() as taken:
@@ -169,7 +159,7 @@ class Smoke:
                 step()
             except Failed as failed:
                 raise Failed(f"{step.__name__}: {failed}") from None
-        return f"{checks} checks in {time.monotonic() - began:.1f} s"
+        return f"{checks()} checks in {time.monotonic() - began:.1f} s"
 
     def tokens(self):
         self.api.token("developer")

@@ -26,6 +26,8 @@ os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 from samtranslator.translator.transform import transform  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
+from rules import Rules, report  # noqa: E402
+
 # It would complain at every expansion that nobody collects its metrics.
 logging.getLogger("samtranslator.metrics.metrics").setLevel(logging.ERROR)
 
@@ -167,17 +169,8 @@ def listed(one_or_many):
 
 # ------------------------------------------------------------------------------------------------------------- rules
 
-RULES = []
-
-
-def rule(says, *mistakes):
-    """Registers a rule: a generator of complaints, and the mistakes in the template that it must complain about."""
-
-    def register(check):
-        RULES.append((says, check, mistakes))
-        return check
-
-    return register
+RULES = Rules(lambda source: Template(source, expand(source)))
+rule = RULES.rule
 
 
 # Finding the places to plant a mistake in, by what they are: the names may change.
@@ -609,27 +602,6 @@ def defaults(template):
 # --------------------------------------------------------------------------------------------------------------- run
 
 
-def check(source):
-    """Every complaint."""
-    template = Template(source, expand(source))
-    return [f"{complaint} (rule: {says})" for says, rule_, _ in RULES for complaint in rule_(template)]
-
-
-def self_test(source):
-    """How many mistakes were planted, and those that nobody saw."""
-    planted, unseen = 0, []
-    for says, rule_, mistakes in RULES:
-        for number, plant in enumerate(mistakes, 1):
-            planted += 1
-            broken = copy.deepcopy(source)
-            plant(broken)
-            if not any(True for _ in rule_(Template(broken, expand(broken)))):
-                unseen.append(f"mistake {number} went unseen (rule: {says})")
-        if not mistakes:
-            unseen.append(f"no mistake is planted (rule: {says})")
-    return planted, unseen
-
-
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("template")
@@ -650,16 +622,12 @@ def main():
         with open(options.expanded, "w", encoding="utf-8") as file:
             json.dump(expand(source), file, indent=1)
     if options.self_test:
-        planted, problems = self_test(source)
+        planted, problems = RULES.self_test(source)
         done = f"{len(RULES)} rules, {planted} planted mistakes, all caught"
     else:
-        problems = check(source)
+        problems = RULES.check(source)
         done = f"{len(RULES)} rules hold"
-    for problem in problems:
-        print(f"{options.template}: {problem}", file=sys.stderr)
-    if problems:
-        sys.exit(1)
-    print(done)
+    report(options.template, problems, done)
 
 
 if __name__ == "__main__":

@@ -205,7 +205,7 @@ impl System {
     }
 
     /// Nothing runs, and nothing waits that a mapping would take at once.
-    pub(crate) fn is_idle(&self) -> bool {
+    fn is_idle(&self) -> bool {
         let mapped = |name: &str| {
             let suffix = format!(":{name}");
             self.template.mappings.iter().any(|mapping| mapping.enabled && mapping.queue_arn.ends_with(&suffix))
