@@ -20,10 +20,11 @@ mod world;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
+use tenday_local::cargo_in;
 
 use crate::problem::{Problem, Result};
 use crate::report::{Circumstances, Report};
@@ -124,26 +125,15 @@ fn show(report: &Report, at: &Circumstances, no_docs: bool, out: &Path) -> Resul
 /// The functions, and what they are compared with: one run of cargo, so that profile and features are the same.
 fn build(optimised: bool) -> Result<()> {
     progress("building the functions");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.current_dir(workspace("")).args(["build", "--locked", "--workspace", "--bin", "hello", "--bin", "bare"]);
+    let mut command = cargo_in(&workspace(""));
+    command.args(["build", "--locked", "--workspace", "--bin", "hello", "--bin", "bare"]);
     if optimised {
         command.arg("--release");
     }
     for (_, name) in FUNCTIONS {
         command.args(["--bin", name]);
     }
-    // What the cargo that runs this told it about this package, some build scripts would take for a change.
-    for (name, _) in std::env::vars_os() {
-        let about_this = name.to_str().is_some_and(|name| {
-            ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|prefix| name.starts_with(prefix))
-                || ["CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "OUT_DIR"].contains(&name)
-        });
-        if about_this {
-            command.env_remove(name);
-        }
-    }
-    let built = command.stdin(Stdio::null()).status().map_err(Problem::io("cargo"))?;
+    let built = command.status().map_err(Problem::io("cargo"))?;
     if built.success() { Ok(()) } else { Err(Problem::not_measured("the functions do not compile; see above")) }
 }
 

@@ -177,12 +177,18 @@ async fn build(
     Ok(artifacts.collect())
 }
 
-/// Cargo, without what the cargo that runs this told this process about this package: some build scripts would take
-/// that for a change.
 fn cargo(root: &Path) -> Command {
+    let mut command = Command::from(cargo_in(root));
+    command.kill_on_drop(true);
+    command
+}
+
+/// The cargo that runs this, in a workspace, without what it told this process about this package: some build scripts
+/// would take that for a change.
+pub fn cargo_in(root: &Path) -> std::process::Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from(env!("CARGO")));
-    let mut command = Command::new(program);
-    command.current_dir(root).stdin(Stdio::null()).kill_on_drop(true);
+    let mut command = std::process::Command::new(program);
+    command.current_dir(root).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         let about_this = name.to_str().is_some_and(|name| {
             ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|prefix| name.starts_with(prefix))

@@ -57,9 +57,10 @@ use crate::{
 };
 pub use crate::{
     calls::{Calls, Count},
-    compile::Profile,
+    compile::{Profile, cargo_in},
     logs::{LogLine, LogSink},
 };
+
 pub use receive::{ReceiverOptions, receive};
 
 /// How many messages a queue holds.
