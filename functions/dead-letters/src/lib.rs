@@ -4,11 +4,13 @@
 
 use std::collections::BTreeSet;
 
-use deliver::{BatchResponse, Record, SqsEvent};
 use tenday_model::event::{DropReason, EventStatus};
 use tenday_model::job::Status;
 use tenday_model::recording;
-use tenday_store::{Aws, Clock, DeliveryMessage, Environment, Events, JobMessage, Jobs, Message, StoreError};
+use tenday_store::{
+    Aws, BatchResponse, Clock, DeliveryMessage, Environment, Events, JobMessage, Jobs, Message, Record, SqsEvent,
+    StoreError,
+};
 use tenday_telemetry::metrics;
 
 /// The function.

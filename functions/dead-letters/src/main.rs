@@ -1,9 +1,8 @@
 //! The dead-letters function.
 
 use dead_letters::DeadLetters;
-use deliver::{BatchResponse, SqsEvent};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use tenday_store::Environment;
+use tenday_store::{BatchResponse, Environment, SqsEvent};
 use tenday_telemetry::{in_request, metrics};
 
 #[tokio::main(flavor = "current_thread")]

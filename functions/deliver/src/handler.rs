@@ -17,14 +17,13 @@ use tenday_model::rate::put_off;
 use tenday_model::recording;
 use tenday_model::webhook::{Disabled, DisabledReason, Health, WebhookError};
 use tenday_store::{
-    Aws, Clock, Deliveries, DeliveryMessage, Environment, Events, MessageContent, Queue, Schedules, Settings,
-    StoreError, Updates,
+    Aws, BatchResponse, Clock, Deliveries, DeliveryMessage, Environment, Events, MessageContent, Queue, Schedules,
+    Settings, SqsEvent, StoreError, Updates,
 };
 use tenday_telemetry::metrics::{self, Breaker};
 
 use crate::apart::each_apart;
 use crate::attempts::{AttemptFault, Attempts, Made, Target};
-use crate::batch::{BatchResponse, SqsEvent};
 use crate::job::Runner;
 use crate::later::{Later, send_later};
 use crate::reattempts::{Reattempts, sleep_until};
@@ -401,7 +400,6 @@ impl Deliver {
         }
         let mut later = Vec::new();
         for ((work, made), event) in failed.into_iter().zip(events) {
-            let dropped = event.dropped.map(|(reason, _)| reason);
             if lost.contains(&event.id) {
                 // Someone else recorded this attempt. Taken again, the message will read what they wrote.
                 continue;
@@ -409,7 +407,9 @@ impl Deliver {
             match event.next_attempt_at {
                 Some(due) => later.push(next_attempt(work, made.attempt.at, due)),
                 None => {
-                    dropped.into_iter().for_each(metrics::dropped);
+                    if let Some((reason, _)) = event.dropped {
+                        metrics::dropped(reason);
+                    }
                     finished.insert(work.message_id);
                 }
             }

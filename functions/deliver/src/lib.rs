@@ -5,7 +5,6 @@
 
 mod apart;
 mod attempts;
-mod batch;
 mod handler;
 mod job;
 mod later;
@@ -13,6 +12,5 @@ mod reattempts;
 mod work;
 
 pub use attempts::{AttemptFault, Attempts, Made, Target};
-pub use batch::{BatchResponse, Record, SqsEvent};
 pub use handler::Deliver;
 pub use reattempts::{OnFault, PAGE, PageDone, Reattempted, Reattempts};

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use deliver::{BatchResponse, Deliver, SqsEvent};
+use deliver::Deliver;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use tenday_store::Environment;
+use tenday_store::{BatchResponse, Environment, SqsEvent};
 use tenday_telemetry::{in_request, metrics};
 
 #[tokio::main(flavor = "current_thread")]

@@ -5,11 +5,10 @@ use tenday_model::event::{DropReason, Event};
 use tenday_model::recording;
 use tenday_model::render::content_event_name;
 use tenday_model::update::parse_content;
-use tenday_store::{Deliveries, DeliveryMessage, JobMessage, Message};
+use tenday_store::{Deliveries, DeliveryMessage, JobMessage, Message, Record};
 use tenday_telemetry::metrics;
 
 use crate::attempts::{AttemptFault, Made};
-use crate::batch::Record;
 use crate::later::Later;
 
 /// A message of the batch.

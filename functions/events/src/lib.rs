@@ -109,8 +109,7 @@ async fn dropped(
         own_webhook(&settings, &webhook.to_string())?;
     }
     let now = functions.api.now();
-    let reached = functions.reattempts.jobs().search(&developer.id, &filter, limit.0, after, now).await?;
-    let mut page = EventPage { events: reached.events, next: reached.next };
+    let mut page = functions.reattempts.jobs().search(&developer.id, &filter, limit.0, after, now).await?;
     page.events.retain(|event| settings.webhooks.iter().any(|stored| stored.webhook.id == event.id.webhook));
     Ok(Json(page_view(&settings, &page)))
 }

@@ -4,15 +4,14 @@ use std::time::{Duration, Instant};
 
 use deliver::{AttemptFault, Made, OnFault, Reattempted};
 use http::StatusCode;
-use jiff::Timestamp;
 use serde_json::Value;
 use tenday_api::{ApiError, ErrorCode};
 use tenday_model::ids::{DeveloperId, EventId, JobId, WebhookId};
-use tenday_model::job::{Filter, Job, Status};
+use tenday_model::job::{Filter, Job};
 use tenday_model::outcome::OutcomeClass;
 use tenday_model::render::{RenderContext, render_content};
 use tenday_model::update::parse_content;
-use tenday_store::{DeveloperSettings, JobMessage, Jobs, MessageContent, random};
+use tenday_store::{DeveloperSettings, JobMessage, MessageContent, random};
 
 use crate::answers::{AllReattempted, Response};
 use crate::{Functions, not_found, own_webhook};
@@ -67,7 +66,8 @@ impl Functions {
         if let Some(webhook) = filter.webhook {
             own_webhook(&settings, &webhook.to_string())?;
         }
-        let mut job = new_job(filter, self.api.now(), random()?);
+        let now = self.api.now();
+        let mut job = Job::new(JobId::new(now, random()?), filter, now);
         let mut responses = Vec::new();
         while !job.last_page || !job.page.is_empty() {
             if job.page.is_empty() {
@@ -108,26 +108,6 @@ impl Functions {
         self.reattempts.jobs().create(developer, &job).await?;
         self.retries.push(&JobMessage::new(developer.clone(), job.id, job.step), 0).await?;
         Ok(AllReattempted { responses, job_id: Some(job.id) })
-    }
-}
-
-fn new_job(filter: Filter, now: Timestamp, random: [u8; 10]) -> Job {
-    Job {
-        id: JobId::new(now, random),
-        status: Status::Running,
-        filter,
-        started_at: now,
-        finished_at: None,
-        queued: 0,
-        succeeded: 0,
-        failed: 0,
-        step: 0,
-        advanced_by: None,
-        page: Vec::new(),
-        cursor: None,
-        last_page: false,
-        unanswered: std::collections::BTreeMap::new(),
-        expires_at: Jobs::expiry(now),
     }
 }
 

@@ -5,9 +5,9 @@
 //! to its dead letters, whose alarm brings somebody to look at it. What of it was stored is not stored again, for an
 //! update without an `id` of its own has the message's: the same message makes the same events, however often it comes.
 
-use deliver::{BatchResponse, Record, SqsEvent};
 use futures::future::join_all;
-use tenday_store::{Aws, Clock, Environment};
+use tenday_store::{Aws, BatchResponse, Clock, Environment, Record, SqsEvent};
+use tenday_telemetry::request_id;
 use updates::Publisher;
 
 /// The function.
@@ -29,13 +29,15 @@ impl Ingest {
     }
 
     /// The message's id, if anything of it was refused.
-    async fn publish(&self, Record { message_id, body, .. }: Record) -> Option<String> {
-        // Kept apart from what callers of the API send as `Idempotency-Key`.
-        let key = format!("queue/{message_id}");
-        let refusals = self.publisher.publish_message(body, key, self.clock.now()).await;
+    async fn publish(&self, record: Record) -> Option<String> {
+        // With a word of its own before it, so that nobody's `Idempotency-Key` is met by accident.
+        let key = format!("queue/{}", record.message_id);
+        let trace = record.trace().map(str::to_owned);
+        let Record { message_id, body, .. } = record;
+        let refusals = self.publisher.publish_message(body, key, trace.as_deref(), self.clock.now()).await;
         for refusal in &refusals {
             let at = refusal.locations.join(", ");
-            tracing::error!(message_id, code = refusal.code, at, "a message was refused");
+            tracing::error!(request_id = %request_id(), message_id, code = refusal.code, at, "a message was refused");
         }
         (!refusals.is_empty()).then_some(message_id)
     }

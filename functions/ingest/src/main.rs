@@ -1,9 +1,9 @@
 //! The ingest function.
 
-use deliver::{BatchResponse, SqsEvent};
 use ingest::Ingest;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use tenday_store::Environment;
+use tenday_store::{BatchResponse, Environment, SqsEvent};
+use tenday_telemetry::in_request;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -11,7 +11,10 @@ async fn main() -> Result<(), Error> {
     let mut environment = Environment::new();
     let ingest = Ingest::from_environment(&mut environment);
     environment.finish()?;
-    let handle =
-        |event: LambdaEvent<SqsEvent>| async { Ok::<BatchResponse, Error>(ingest.handle(event.payload).await) };
+    let ingest = &ingest;
+    let handle = |event: LambdaEvent<SqsEvent>| async move {
+        let handled = ingest.handle(event.payload);
+        Ok::<BatchResponse, Error>(in_request(event.context.request_id.as_str(), handled).await)
+    };
     lambda_runtime::run(service_fn(handle)).await
 }

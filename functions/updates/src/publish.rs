@@ -60,11 +60,17 @@ impl Publisher {
         }
     }
 
-    /// Publishes what would be the body of `POST /updates`. `key` stands in for the header `Idempotency-Key`. Answers
-    /// what was refused; everything else is stored, and its events are queued.
-    pub async fn publish_message(&self, body: String, key: String, now: Timestamp) -> Vec<Refusal> {
-        // Whoever sends a message names no trace: each begins one.
-        let trace = random().ok().map(TraceContext::new);
+    /// Publishes what would be the body of `POST /updates`. `key` stands in for the header `Idempotency-Key`, `trace`
+    /// for `X-Amzn-Trace-Id`. Answers what was refused; everything else is stored, and its events are queued.
+    pub async fn publish_message(
+        &self,
+        body: String,
+        key: String,
+        trace: Option<&str>,
+        now: Timestamp,
+    ) -> Vec<Refusal> {
+        let trace = trace.and_then(|header| TraceContext::from_xray(header, random().ok()?));
+        let trace = trace.or_else(|| random().ok().map(TraceContext::new));
         let published = match Body::<Published>::read(Bytes::from(body)) {
             Ok(body) => self.publish(body.value, Some(key), trace, now).await,
             Err(error) => Err(error),

@@ -12,7 +12,7 @@ use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::event::{Event, EventStatus};
+use crate::event::{Event, EventStatus, TEN_DAYS};
 use crate::ids::{EventId, JobId, WebhookId};
 use crate::outcome::OutcomeClass;
 
@@ -98,6 +98,27 @@ pub struct Job {
 }
 
 impl Job {
+    /// A job that begins now, with nothing in hand yet.
+    pub fn new(id: JobId, filter: Filter, now: Timestamp) -> Self {
+        Self {
+            id,
+            status: Status::Running,
+            filter,
+            started_at: now,
+            finished_at: None,
+            queued: 0,
+            succeeded: 0,
+            failed: 0,
+            step: 0,
+            advanced_by: None,
+            page: Vec::new(),
+            cursor: None,
+            last_page: false,
+            unanswered: BTreeMap::new(),
+            expires_at: now.checked_add(TEN_DAYS).unwrap_or(Timestamp::MAX),
+        }
+    }
+
     /// Whether a push has anything to do: it is for the step that the job is at, or it is the redelivery of the one
     /// that brought the job there and may have died before it pushed on.
     pub fn takes(&self, step: u32, message_id: &str) -> bool {
@@ -154,23 +175,8 @@ mod tests {
 
     fn job(step: u32, advanced_by: &str) -> Job {
         let now = at("2026-11-21T18:00:00Z");
-        Job {
-            id: JobId::new(now, [1; 10]),
-            status: Status::Running,
-            filter: Filter::default(),
-            started_at: now,
-            finished_at: None,
-            queued: 3,
-            succeeded: 0,
-            failed: 0,
-            step,
-            advanced_by: Some(advanced_by.to_owned()),
-            page: Vec::new(),
-            cursor: None,
-            last_page: false,
-            unanswered: BTreeMap::new(),
-            expires_at: now,
-        }
+        let begun = Job::new(JobId::new(now, [1; 10]), Filter::default(), now);
+        Job { step, advanced_by: Some(advanced_by.to_owned()), ..begun }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use tenday_model::ids::{ClientId, DeveloperId};
 
 use crate::aws::Aws;
 use crate::error::StoreError;
-use crate::item::{Item, Reader, b, json, s};
+use crate::item::{Item, Reader, b, json, query_all, s};
 use crate::keys;
 use crate::settings::transact;
 
@@ -88,32 +88,15 @@ impl Clients {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn list(&self, owner: Option<&DeveloperId>) -> Result<Vec<Client>, StoreError> {
+        let items = query_all(&self.dynamodb, &self.table, keys::clients_of(owner), keys::CLIENTS_PREFIX).await?;
         let mut clients = Vec::new();
-        let mut start = None;
-        loop {
-            let page = self
-                .dynamodb
-                .query()
-                .table_name(&self.table)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :clients)")
-                .expression_attribute_values(":pk", s(keys::clients_of(owner)))
-                .expression_attribute_values(":clients", s(keys::CLIENTS_PREFIX))
-                .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(StoreError::aws("dynamodb:Query"))?;
-            for item in page.items.unwrap_or_default() {
-                let id = keys::sk(&item).and_then(|sort| sort.strip_prefix(keys::CLIENTS_PREFIX)).unwrap_or_default();
-                let id = id.parse().map_err(|error| StoreError::corrupt("client", error))?;
-                // One by one: an operator reads this, and there are few.
-                clients.extend(self.get(&id).await?);
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(clients);
-            }
+        for item in &items {
+            let id = keys::sk(item).and_then(|sort| sort.strip_prefix(keys::CLIENTS_PREFIX)).unwrap_or_default();
+            let id = id.parse().map_err(|error| StoreError::corrupt("client", error))?;
+            // One by one: an operator reads this, and there are few.
+            clients.extend(self.get(&id).await?);
         }
+        Ok(clients)
     }
 
     async fn write(&self, actions: [TransactWriteItem; 2]) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use tenday_model::webhook::Health;
 
 use crate::error::StoreError;
 use crate::item::{EXPIRES_AT, Item, Reader, json, n, s};
-use crate::keys;
+use crate::keys::{self, DROPPED_SORT, DroppedIndex};
 
 pub(crate) fn event_item(developer: &DeveloperId, event: &Event) -> Result<Item, StoreError> {
     let mut item = keys::event(developer, event.id);
@@ -23,9 +23,11 @@ pub(crate) fn event_item(developer: &DeveloperId, event: &Event) -> Result<Item,
     }
     if let (EventStatus::Dropped, Some(dropped)) = (event.status, &event.dropped) {
         item.insert("dropped".into(), json(dropped)?);
-        item.insert("droppedOf".into(), s(keys::developer(developer)));
-        item.insert("droppedOfWebhook".into(), s(keys::webhook_events(developer, event.id.webhook)));
-        item.insert("droppedKey".into(), s(keys::dropped_sort(event.id)));
+        for webhook in [None, Some(event.id.webhook)] {
+            let index = DroppedIndex::of(developer, webhook);
+            item.insert(index.attribute.to_owned(), s(index.partition));
+        }
+        item.insert(DROPPED_SORT.into(), s(keys::dropped_sort(event.id)));
     }
     item.insert(EXPIRES_AT.into(), n(event.expires_at.as_second()));
     Ok(item)

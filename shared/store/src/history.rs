@@ -11,7 +11,7 @@ use crate::error::StoreError;
 use crate::event_items::event_from;
 use crate::events::{BATCH_READ, Deliveries, Events};
 use crate::item::{Item, is_expired, s};
-use crate::keys;
+use crate::keys::{self, DroppedIndex};
 
 /// A page of events, and where the next one starts.
 #[derive(Debug, Default)]
@@ -125,17 +125,9 @@ impl Events {
         after: Option<EventId>,
         now: Timestamp,
     ) -> Result<EventPage, StoreError> {
-        let (index, attribute, partition) = match webhook {
-            None => ("dropped-by-developer", "droppedOf", keys::developer(developer)),
-            Some(webhook) => ("dropped-by-webhook", "droppedOfWebhook", keys::webhook_events(developer, webhook)),
-        };
-        let start = after.map(|after| {
-            let mut key = keys::event(developer, after);
-            key.insert(attribute.to_owned(), s(partition.clone()));
-            key.insert("droppedKey".to_owned(), s(keys::dropped_sort(after)));
-            key
-        });
-        self.page(Some(index), attribute, partition, None, limit, start, now).await
+        let index = DroppedIndex::of(developer, webhook);
+        let start = after.map(|after| index.start(developer, after));
+        self.page(Some(index.name), index.attribute, index.partition, None, limit, start, now).await
     }
 
     #[expect(clippy::too_many_arguments, reason = "one query, whose parts these are")]

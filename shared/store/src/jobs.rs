@@ -6,15 +6,15 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::Select;
 use jiff::Timestamp;
-use tenday_model::event::{Event, TEN_DAYS};
 use tenday_model::ids::{DeveloperId, EventId, JobId};
 use tenday_model::job::{Filter, Job, Status};
 
 use crate::aws::Aws;
 use crate::error::{StoreError, held};
 use crate::event_items::event_from;
+use crate::history::EventPage;
 use crate::item::{EXPIRES_AT, Item, Reader, is_expired, json, n, s};
-use crate::keys;
+use crate::keys::{self, DROPPED_SORT, DroppedIndex};
 
 /// The jobs in the events table.
 #[derive(Debug, Clone)]
@@ -23,26 +23,12 @@ pub struct Jobs {
     table: String,
 }
 
-/// How far a search for dropped events has come.
-#[derive(Debug, Default)]
-pub struct Reached {
-    /// Newest first.
-    pub events: Vec<Event>,
-    /// After which event to search on; none at the end.
-    pub next: Option<EventId>,
-}
-
 /// Most rows that one query looks at when it has to pass over those of other names.
 const LOOKED_AT: i32 = 1000;
 
 impl Jobs {
     pub fn new(aws: &Aws, events_table: String) -> Self {
         Self { dynamodb: aws.dynamodb(), table: events_table }
-    }
-
-    /// When a job that begins now is forgotten.
-    pub fn expiry(now: Timestamp) -> Timestamp {
-        now.checked_add(TEN_DAYS).unwrap_or(Timestamp::MAX)
     }
 
     /// Stores a new job.
@@ -110,18 +96,20 @@ impl Jobs {
         limit: usize,
         after: Option<EventId>,
         now: Timestamp,
-    ) -> Result<Reached, StoreError> {
+    ) -> Result<EventPage, StoreError> {
         let look_at = match filter.event_name {
             Some(_) => LOOKED_AT,
             None => i32::try_from(limit).unwrap_or(LOOKED_AT),
         };
         let query = self.query(developer, filter).limit(look_at);
         let found = query
-            .set_exclusive_start_key(after.map(|after| start_key(developer, filter, after)))
+            .set_exclusive_start_key(
+                after.map(|after| DroppedIndex::of(developer, filter.webhook).start(developer, after)),
+            )
             .send()
             .await
             .map_err(StoreError::aws("dynamodb:Query"))?;
-        let mut reached = Reached { events: Vec::new(), next: found.last_evaluated_key().and_then(event_of_key) };
+        let mut reached = EventPage { events: Vec::new(), next: found.last_evaluated_key().and_then(event_of_key) };
         for item in found.items().iter().filter(|item| !is_expired(item, now)) {
             if reached.events.len() == limit {
                 // The rest of what was looked at is the next page's.
@@ -144,7 +132,7 @@ impl Jobs {
         after: Option<EventId>,
         until: Instant,
     ) -> Result<u64, StoreError> {
-        let mut start = after.map(|after| start_key(developer, filter, after));
+        let mut start = after.map(|after| DroppedIndex::of(developer, filter.webhook).start(developer, after));
         let mut count = 0;
         loop {
             let query = self.query(developer, filter).select(Select::Count).set_exclusive_start_key(start.take());
@@ -158,18 +146,18 @@ impl Jobs {
     }
 
     fn query(&self, developer: &DeveloperId, filter: &Filter) -> QueryFluentBuilder {
-        let (index, attribute, partition) = index(developer, filter);
+        let DroppedIndex { name, attribute, partition } = DroppedIndex::of(developer, filter.webhook);
         let mut condition = "#partition = :partition".to_owned();
         let mut query = self
             .dynamodb
             .query()
             .table_name(&self.table)
-            .index_name(index)
+            .index_name(name)
             .expression_attribute_names("#partition", attribute)
             .expression_attribute_values(":partition", s(partition))
             .scan_index_forward(false);
         if filter.since.is_some() || filter.until.is_some() {
-            condition.push_str(" AND droppedKey BETWEEN :since AND :until");
+            condition.push_str(&format!(" AND {DROPPED_SORT} BETWEEN :since AND :until"));
             let since = keys::dropped_at(filter.since.unwrap_or(Timestamp::UNIX_EPOCH));
             // Beyond any id: ids are lower-case hexadecimal.
             let until = filter.until.map_or_else(|| "UPD-g".to_owned(), keys::dropped_at);
@@ -183,21 +171,6 @@ impl Jobs {
         }
         query.key_condition_expression(condition)
     }
-}
-
-fn index(developer: &DeveloperId, filter: &Filter) -> (&'static str, &'static str, String) {
-    match filter.webhook {
-        None => ("dropped-by-developer", "droppedOf", keys::developer(developer)),
-        Some(webhook) => ("dropped-by-webhook", "droppedOfWebhook", keys::webhook_events(developer, webhook)),
-    }
-}
-
-fn start_key(developer: &DeveloperId, filter: &Filter, after: EventId) -> Item {
-    let (_, attribute, partition) = index(developer, filter);
-    let mut key = keys::event(developer, after);
-    key.insert(attribute.to_owned(), s(partition));
-    key.insert("droppedKey".to_owned(), s(keys::dropped_sort(after)));
-    key
 }
 
 fn event_of_key(key: &Item) -> Option<EventId> {

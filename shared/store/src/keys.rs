@@ -98,6 +98,38 @@ pub(crate) fn dropped_sort(event: EventId) -> String {
     format!("{}#{}", event.update, event.webhook)
 }
 
+/// The attribute that [`dropped_sort`] is kept in.
+pub(crate) const DROPPED_SORT: &str = "droppedKey";
+
+/// One of the two indexes of dropped events: all of a developer's, or those of one webhook.
+pub(crate) struct DroppedIndex {
+    pub(crate) name: &'static str,
+    /// The attribute that holds the partition.
+    pub(crate) attribute: &'static str,
+    pub(crate) partition: String,
+}
+
+impl DroppedIndex {
+    pub(crate) fn of(owner: &DeveloperId, webhook: Option<WebhookId>) -> Self {
+        match webhook {
+            None => Self { name: "dropped-by-developer", attribute: "droppedOf", partition: developer(owner) },
+            Some(webhook) => Self {
+                name: "dropped-by-webhook",
+                attribute: "droppedOfWebhook",
+                partition: webhook_events(owner, webhook),
+            },
+        }
+    }
+
+    /// Where a query goes on after an event.
+    pub(crate) fn start(&self, developer: &DeveloperId, after: EventId) -> Item {
+        let mut start = event(developer, after);
+        start.insert(self.attribute.to_owned(), s(self.partition.clone()));
+        start.insert(DROPPED_SORT.to_owned(), s(dropped_sort(after)));
+        start
+    }
+}
+
 /// The health of all of a developer's webhooks, which one query reads.
 pub(crate) fn health(developer: &DeveloperId, webhook: WebhookId) -> Item {
     key(health_of(developer), webhook.to_string())

@@ -5,6 +5,7 @@
 //! `expiresAt` is never returned, however late the table's TTL is.
 
 mod aws;
+mod batch;
 mod changes;
 mod clients;
 mod clock;
@@ -29,6 +30,7 @@ mod tries;
 mod updates;
 
 pub use aws::Aws;
+pub use batch::{BatchItemFailure, BatchResponse, Record, SqsEvent};
 pub use changes::{Changed, Restored, WebhookChanges};
 pub use clients::{Client, Clients, secret_digest};
 pub use clock::Clock;
@@ -36,7 +38,7 @@ pub use environment::{Environment, EnvironmentError};
 pub use error::StoreError;
 pub use events::{Claim, Deliveries, Events, Key};
 pub use history::EventPage;
-pub use jobs::{Jobs, Reached};
+pub use jobs::Jobs;
 pub use keyring::{Keyring, Sealed};
 pub use links::{Links, Registered};
 pub use publishing::{Accepted, NewUpdate, PublishError, Publishing, digest, matching};

@@ -20,7 +20,7 @@ use tenday_model::webhook::{Disabled, Webhook};
 use crate::aws::Aws;
 use crate::changes::generation;
 use crate::error::{StoreError, held};
-use crate::item::{Item, Reader, b, is_expired, json, n, s};
+use crate::item::{Item, Reader, b, is_expired, json, n, query_all, s};
 use crate::keyring::Sealed;
 use crate::keys;
 use crate::tries::Tries;
@@ -91,27 +91,8 @@ impl Settings {
     /// # Errors
     /// When DynamoDB fails or an item does not read.
     pub async fn read(&self, developer: &DeveloperId, now: Timestamp) -> Result<Option<DeveloperSettings>, StoreError> {
-        let mut items = Vec::new();
-        let mut start = None;
-        loop {
-            let page = self
-                .dynamodb
-                .query()
-                .table_name(&self.table)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :settings)")
-                .expression_attribute_values(":pk", s(keys::developer(developer)))
-                .expression_attribute_values(":settings", s(keys::SETTINGS_PREFIX))
-                .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(StoreError::aws("dynamodb:Query"))?;
-            items.extend(page.items.unwrap_or_default());
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                break;
-            }
-        }
+        let partition = keys::developer(developer);
+        let mut items = query_all(&self.dynamodb, &self.table, partition, keys::SETTINGS_PREFIX).await?;
         items.retain(|item| !is_expired(item, now));
         let Some(found) = items.iter().find(|item| keys::sk(item) == Some(keys::CONFIGURATION)) else {
             return Ok(None);

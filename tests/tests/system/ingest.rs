@@ -17,9 +17,15 @@ async fn start() -> System {
 }
 
 async fn send(system: &System, body: &str) {
+    send_with(system, body, json!({})).await;
+}
+
+/// With what SQS itself keeps of a message.
+async fn send_with(system: &System, body: &str, attributes: Value) {
     let queue = system.run.output("IngestQueueUrl").expect("the queue");
     let headers = [("x-amz-target", "AmazonSQS.SendMessage"), ("content-type", "application/x-amz-json-1.0")];
-    system.aws(&headers, &json!({ "QueueUrl": queue, "MessageBody": body }).to_string()).await.expect(200);
+    let message = json!({ "QueueUrl": queue, "MessageBody": body, "MessageSystemAttributes": attributes });
+    system.aws(&headers, &message.to_string()).await.expect(200);
 }
 
 fn update(link: &str, id: Option<&str>) -> Value {
@@ -54,6 +60,20 @@ async fn a_message_on_the_queue_is_an_update_and_is_delivered() {
     assert_eq!(links, ["item-1", "item-2", "item-3"]);
     system.settle().await;
     assert_eq!((depth(&system, "IngestQueue"), depth(&system, "IngestDeadLetters")), ((0, 0), (0, 0)));
+}
+
+#[tokio::test]
+async fn the_trace_of_who_sent_the_message_goes_on_to_the_receiver() {
+    let system = start().await;
+    let receiver = Receiver::start().await;
+    system.developer().subscribe(None, &receiver.url()).await;
+    let header = "Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1";
+    let attributes = json!({ "AWSTraceHeader": { "DataType": "String", "StringValue": header } });
+    send_with(&system, &update("item-1", None).to_string(), attributes).await;
+    let received = receiver.wait_for(1).await;
+    let traceparent = received[0].header("traceparent");
+    assert!(traceparent.starts_with("00-0af7651916cd43dd8448eb211c80319c-"), "{traceparent}");
+    assert!(traceparent.ends_with("-01") && !traceparent.contains("b7ad6b7169203331"), "{traceparent}");
 }
 
 #[tokio::test]

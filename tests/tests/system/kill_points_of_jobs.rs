@@ -1,11 +1,11 @@
 //! A job that reattempts dropped events goes on to its end whatever its process dies after, and whatever one of its
 //! events is like.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use tenday_model::ids::{DeveloperId, JobId};
-use tenday_model::job::{Filter, Job, Status};
+use tenday_model::job::{Filter, Job};
 use tenday_store::{Aws, JobMessage, Jobs, Queue, random};
 use tests::System;
 
@@ -16,23 +16,7 @@ pub(crate) async fn start_job(system: &System, queued: u64) -> JobId {
     let aws = Aws::at(system.run.endpoint_url());
     let developer: DeveloperId = DEVELOPER.parse().unwrap();
     let now = jiff::Timestamp::from_millisecond(system.run.now_ms()).unwrap();
-    let job = Job {
-        id: JobId::new(now, random().unwrap()),
-        status: Status::Running,
-        filter: Filter::default(),
-        started_at: now,
-        finished_at: None,
-        queued,
-        succeeded: 0,
-        failed: 0,
-        step: 0,
-        advanced_by: None,
-        page: Vec::new(),
-        cursor: None,
-        last_page: false,
-        unanswered: BTreeMap::new(),
-        expires_at: Jobs::expiry(now),
-    };
+    let job = Job { queued, ..Job::new(JobId::new(now, random().unwrap()), Filter::default(), now) };
     Jobs::new(&aws, system.run.output("EventsTableName").unwrap().to_owned()).create(&developer, &job).await.unwrap();
     let queue = Queue::new(&aws, system.run.output("DeliveriesQueueUrl").unwrap().to_owned());
     queue.push(&JobMessage::new(developer, job.id, 0), 0).await.unwrap();

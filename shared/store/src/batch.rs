@@ -25,12 +25,20 @@ struct Attributes {
     /// How often it was taken from its queue, this time included; a number in a string.
     #[serde(default)]
     approximate_receive_count: Option<String>,
+    /// In X-Ray's form; only of a message whose sender gave it.
+    #[serde(default, rename = "AWSTraceHeader")]
+    trace: Option<String>,
 }
 
 impl Record {
     /// How often the message was taken from its queue, this time included.
     pub fn receives(&self) -> u32 {
         self.attributes.approximate_receive_count.as_deref().and_then(|count| count.parse().ok()).unwrap_or(1)
+    }
+
+    /// The trace that its sender sent it in, in the form of `X-Amzn-Trace-Id`.
+    pub fn trace(&self) -> Option<&str> {
+        self.attributes.trace.as_deref()
     }
 }
 
