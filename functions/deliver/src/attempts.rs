@@ -254,8 +254,7 @@ impl Attempts {
     async fn key(&self) -> Result<Arc<EcSigningKey>, AttemptFault> {
         let now = self.clock.now();
         let mut kept = self.key.lock().await;
-        if let Some((at, key)) = kept.as_ref().filter(|(at, _)| now.duration_since(*at) < KEY_KEPT) {
-            tracing::trace!(since = %at, "signing key kept");
+        if let Some((_, key)) = kept.as_ref().filter(|(at, _)| now.duration_since(*at) < KEY_KEPT) {
             return Ok(Arc::clone(key));
         }
         let key = self.signing_keys.signer(KeyPurpose::Webhooks, &self.keyring, now).await?;

@@ -1,6 +1,9 @@
 //! What can go wrong at the edge.
 
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use std::error::Error;
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::RequestId;
 
 /// Our own fault or AWS's, never a caller's or a receiver's.
 #[derive(Debug, thiserror::Error)]
@@ -27,9 +30,9 @@ pub enum StoreError {
 impl StoreError {
     pub(crate) fn aws<E, R>(operation: &'static str) -> impl FnOnce(SdkError<E, R>) -> Self
     where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
+        E: ProvideErrorMetadata + Error + 'static,
         R: std::fmt::Debug,
-        SdkError<E, R>: std::error::Error,
+        SdkError<E, R>: Error,
     {
         move |error| {
             let throttled = error.as_service_error().and_then(ProvideErrorMetadata::code).is_some_and(|code| {
@@ -44,7 +47,7 @@ impl StoreError {
             if throttled {
                 Self::Throttled { operation }
             } else {
-                Self::Unavailable { operation, cause: DisplayErrorContext(&error).to_string() }
+                Self::Unavailable { operation, cause: cause(&error) }
             }
         }
     }
@@ -54,12 +57,36 @@ impl StoreError {
     }
 }
 
+/// What AWS answered, with its id of the request, by which its support finds it; or why it could not be asked. On one
+/// line: the SDK's own account of an error holds the whole response, and the error several times.
+fn cause<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: ProvideErrorMetadata,
+    SdkError<E, R>: Error,
+{
+    if let Some(meta) = error.as_service_error().map(ProvideErrorMetadata::meta)
+        && let Some(code) = meta.code()
+    {
+        let message = meta.message().map(|message| format!(": {message}")).unwrap_or_default();
+        let request = meta.request_id().map(|id| format!(" (request {id})")).unwrap_or_default();
+        return format!("{code}{message}{request}");
+    }
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
 /// Whether the condition of a write held. One that did not is an answer, not a fault.
 pub(crate) fn held<T, E, R>(operation: &'static str, written: Result<T, SdkError<E, R>>) -> Result<bool, StoreError>
 where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
+    E: ProvideErrorMetadata + Error + 'static,
     R: std::fmt::Debug,
-    SdkError<E, R>: std::error::Error,
+    SdkError<E, R>: Error,
 {
     match written {
         Ok(_) => Ok(true),
