@@ -154,7 +154,7 @@ async fn lists(subject: &Subject, began: Instant) -> Result<(Table, Series)> {
     );
     let system = subject.start(true).await;
     let (developer, platform) = (system.developer(), system.platform());
-    let webhook = developer.subscribe(None, "http://127.0.0.1:9/hook").await;
+    let webhook = developer.subscribe(None, "http://127.0.0.1:9999/hook").await;
     disable(&developer, &webhook, true).await;
     let id = webhook["id"].as_str().unwrap_or_default();
     let history = format!("/configuration/webhooks/{id}/events?limit=100");
