@@ -13,6 +13,9 @@ use crate::events::{BATCH_READ, Deliveries, Events};
 use crate::item::{Item, is_expired, s};
 use crate::keys::{self, DroppedIndex};
 
+/// Events that one page looks at for a status: its cost must not grow with a history that holds few of that status.
+const LOOKED_AT: i32 = 1_000;
+
 /// A page of events, and where the next one starts.
 #[derive(Debug, Default)]
 pub struct EventPage {
@@ -92,7 +95,8 @@ impl Events {
         found.item.filter(|item| !is_expired(item, now)).map(|item| event_from(&item)).transpose()
     }
 
-    /// A webhook's events, newest first, after `after`; those of one status only if asked.
+    /// A webhook's events, newest first, after `after`; those of one status only if asked. Then a page may hold fewer
+    /// than `limit`, or none, and yet not be the last.
     ///
     /// # Errors
     /// When DynamoDB fails or an item does not read.
@@ -109,8 +113,49 @@ impl Events {
             return self.dropped(developer, Some(webhook), limit, after, now).await;
         }
         let start = after.map(|after| keys::event(developer, after));
-        let pk = keys::webhook_events(developer, webhook);
-        self.page(None, "pk", pk, status, limit, start, now).await
+        let partition = keys::webhook_events(developer, webhook);
+        match status {
+            None => self.page(None, "pk", partition, limit, start, now).await,
+            Some(status) => self.page_of(webhook, partition, status, limit, start, now).await,
+        }
+    }
+
+    async fn page_of(
+        &self,
+        webhook: WebhookId,
+        partition: String,
+        status: EventStatus,
+        limit: usize,
+        start: Option<Item>,
+        now: Timestamp,
+    ) -> Result<EventPage, StoreError> {
+        let found = self
+            .dynamodb
+            .query()
+            .table_name(&self.events_table)
+            .key_condition_expression("pk = :partition")
+            .filter_expression("#status = :status")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":partition", s(partition))
+            .expression_attribute_values(":status", s(status.name()))
+            .scan_index_forward(false)
+            .limit(LOOKED_AT)
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(StoreError::aws("dynamodb:Query"))?;
+        let mut events = Vec::new();
+        for item in found.items().iter().filter(|item| !is_expired(item, now)) {
+            events.push(event_from(item)?);
+        }
+        if events.len() > limit {
+            events.truncate(limit);
+            let next = events.last().map(|event| event.id);
+            return Ok(EventPage { events, next });
+        }
+        let update = found.last_evaluated_key().and_then(keys::sk).map(str::parse).transpose();
+        let update: Option<UpdateId> = update.map_err(|error| StoreError::corrupt("event", error))?;
+        Ok(EventPage { events, next: update.map(|update| EventId { update, webhook }) })
     }
 
     /// A developer's dropped events, or those of one webhook, newest first, after `after`.
@@ -127,23 +172,21 @@ impl Events {
     ) -> Result<EventPage, StoreError> {
         let index = DroppedIndex::of(developer, webhook);
         let start = after.map(|after| index.start(developer, after));
-        self.page(Some(index.name), index.attribute, index.partition, None, limit, start, now).await
+        self.page(Some(index.name), index.attribute, index.partition, limit, start, now).await
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one query, whose parts these are")]
     async fn page(
         &self,
         index: Option<&str>,
         attribute: &str,
         partition: String,
-        status: Option<EventStatus>,
         limit: usize,
         mut start: Option<Item>,
         now: Timestamp,
     ) -> Result<EventPage, StoreError> {
         let mut events: Vec<Event> = Vec::new();
         loop {
-            let mut query = self
+            let query = self
                 .dynamodb
                 .query()
                 .table_name(&self.events_table)
@@ -155,12 +198,6 @@ impl Events {
                 // One more than asked for tells whether there is a next page.
                 .limit(i32::try_from(limit + 1 - events.len().min(limit)).unwrap_or(i32::MAX))
                 .set_exclusive_start_key(start.take());
-            if let Some(status) = status {
-                query = query
-                    .filter_expression("#status = :status")
-                    .expression_attribute_names("#status", "status")
-                    .expression_attribute_values(":status", s(status.name()));
-            }
             let page = query.send().await.map_err(StoreError::aws("dynamodb:Query"))?;
             for item in page.items().iter().filter(|item| !is_expired(item, now)) {
                 events.push(event_from(item)?);

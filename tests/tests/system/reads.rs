@@ -3,6 +3,8 @@
 use serde_json::json;
 use tests::{Receiver, System};
 
+use crate::reattempt_all::drop_events;
+
 /// How many calls to DynamoDB a function made since the calls were cleared.
 fn dynamodb_calls(system: &System, function: &str) -> u64 {
     let calls = system.run.calls();
@@ -49,6 +51,33 @@ async fn listing_a_hundred_webhooks_makes_three_calls_at_most() {
         assert_eq!(listed["metadata"]["retrievalCount"], 100, "{query}");
         system.run.clear_calls();
     }
+}
+
+#[tokio::test]
+async fn a_page_of_one_status_costs_no_more_for_a_long_history_of_others() {
+    let system = System::start().await;
+    let receiver = Receiver::start().await;
+    let developer = system.developer();
+    let webhook = developer.subscribe(None, &receiver.url()).await;
+    let path = format!("/configuration/webhooks/{}", webhook["id"].as_str().unwrap());
+    system.platform_publish("DEV-local-developer").await;
+    receiver.wait_for(1).await;
+    system.settle().await;
+    drop_events(&system, &webhook, 1_100).await;
+    developer.get(&format!("{path}/events?limit=1")).await.expect(200);
+    let mut next = format!("{path}/events?status=delivered&limit=10");
+    let (mut found, mut pages) = (0, 0);
+    loop {
+        system.run.clear_calls();
+        let page = developer.get(&next).await.expect(200);
+        // The settings, and one look at the history.
+        assert_eq!(dynamodb_calls(&system, "Events"), 2);
+        found += page["events"].as_array().unwrap().len();
+        pages += 1;
+        let Some(cursor) = page["nextCursor"].as_str() else { break };
+        next = format!("{path}/events?status=delivered&limit=10&cursor={cursor}");
+    }
+    assert_eq!((found, pages), (1, 2));
 }
 
 #[test]

@@ -14,7 +14,7 @@ const DEVELOPER: &str = "DEV-local-developer";
 const ALL: &str = "/configuration/webhooks/retrievals";
 
 /// Publishes `count` updates to a disabled webhook, so that all are dropped at once, and enables it again.
-async fn drop_events(system: &System, webhook: &Value, count: usize) {
+pub(crate) async fn drop_events(system: &System, webhook: &Value, count: usize) {
     let developer = system.developer();
     let path = format!("/configuration/webhooks/{}", webhook["id"].as_str().unwrap());
     developer.patch(&path, json!({ "status": "disabled" })).await.expect(200);
