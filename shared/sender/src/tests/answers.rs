@@ -6,7 +6,7 @@ use super::*;
 #[tokio::test]
 async fn a_post_arrives_as_it_was_given_and_the_answer_comes_back() {
     let answer = "HTTP/1.1 503 Later\r\nretry-after: 120\r\nset-cookie: a=b\r\ncontent-length: 7\r\n\r\nsor\x01ry!";
-    let mut receiver = Receiver::answering("127.0.0.1", 0, answer).await;
+    let mut receiver = Receiver::answering("127.0.0.1", answer).await;
     let sender = Sender::new(local(LONG));
     for _ in 0..2 {
         let attempted = send(&sender, &receiver.url(), &["127.0.0.1"]).await;
@@ -35,19 +35,19 @@ async fn every_status_is_an_answer() {
         ("HTTP/1.1 410 Gone\r\ntransfer-encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n", 410),
         ("HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n", 500),
     ] {
-        let receiver = Receiver::answering("127.0.0.1", 0, answer).await;
+        let receiver = Receiver::answering("127.0.0.1", answer).await;
         assert_eq!(once(LONG, &receiver.url()).await.outcome, answered(status));
     }
 }
 
 #[tokio::test]
 async fn redirects_are_never_followed() {
-    let target = Receiver::answering("127.0.0.1", 0, OK).await;
+    let target = Receiver::answering("127.0.0.1", OK).await;
     let to = format!("http://{}/", target.address);
     for status in [301, 302, 303, 307, 308] {
         for location in [to.as_str(), "http://169.254.169.254/", "/elsewhere"] {
             let answer = format!("HTTP/1.1 {status} There\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
-            let receiver = Receiver::start("127.0.0.1", 0, move |mut connection| {
+            let receiver = Receiver::start("127.0.0.1", move |mut connection| {
                 let answer = answer.clone();
                 async move {
                     while connection.request().await.is_some() {
@@ -79,15 +79,15 @@ async fn silence_and_dripping_end_at_the_deadline() {
     }
     let ok = "HTTP/1.1 200 OK\r\n";
     let receivers = [
-        Receiver::start("127.0.0.1", 0, hang).await,
-        Receiver::start("127.0.0.1", 0, |connection| drip(connection, "", "H")).await,
-        Receiver::start("127.0.0.1", 0, move |connection| drip(connection, ok, "a: b\r\n")).await,
+        Receiver::start("127.0.0.1", hang).await,
+        Receiver::start("127.0.0.1", |connection| drip(connection, "", "H")).await,
+        Receiver::start("127.0.0.1", move |connection| drip(connection, ok, "a: b\r\n")).await,
         // The status is there, the last byte is not: too late is too late.
-        Receiver::start("127.0.0.1", 0, |connection| {
+        Receiver::start("127.0.0.1", |connection| {
             drip(connection, "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n", ".")
         })
         .await,
-        Receiver::start("127.0.0.1", 0, |connection| {
+        Receiver::start("127.0.0.1", |connection| {
             drip(connection, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "1\r\n.\r\n")
         })
         .await,
@@ -106,7 +106,7 @@ async fn silence_and_dripping_end_at_the_deadline() {
 #[tokio::test]
 async fn an_endless_body_is_left_after_64_kb_and_its_connection_closed() {
     let (closed, mut is_closed) = tokio::sync::mpsc::unbounded_channel();
-    let receiver = Receiver::start("127.0.0.1", 0, move |mut connection| {
+    let receiver = Receiver::start("127.0.0.1", move |mut connection| {
         let closed = closed.clone();
         async move {
             connection.request().await;
@@ -129,7 +129,7 @@ async fn an_endless_body_is_left_after_64_kb_and_its_connection_closed() {
 #[tokio::test]
 async fn an_answer_that_is_cut_short_keeps_its_status_and_one_that_never_began_has_none() {
     let cut = |answer: &'static str, reset: bool| {
-        Receiver::start("127.0.0.1", 0, move |mut connection| async move {
+        Receiver::start("127.0.0.1", move |mut connection| async move {
             connection.request().await;
             connection.write(answer).await.unwrap();
             if reset {
@@ -160,7 +160,7 @@ async fn headers_are_bounded() {
         "\0".repeat(100),
     ];
     for head in heads {
-        let receiver = Receiver::start("127.0.0.1", 0, move |mut connection| {
+        let receiver = Receiver::start("127.0.0.1", move |mut connection| {
             let head = head.clone();
             async move {
                 connection.request().await;
@@ -176,7 +176,7 @@ async fn headers_are_bounded() {
 
 #[tokio::test]
 async fn a_compressed_body_stays_compressed() {
-    let receiver = Receiver::start("127.0.0.1", 0, |mut connection| async move {
+    let receiver = Receiver::start("127.0.0.1", |mut connection| async move {
         connection.request().await;
         // The beginning of a gzip stream, which a decoder would fail on.
         let head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 6\r\n\r\n";
@@ -191,7 +191,7 @@ async fn a_compressed_body_stays_compressed() {
 
 #[tokio::test]
 async fn nothing_listening_is_a_failed_connection() {
-    let receiver = Receiver::answering("127.0.0.2", 0, OK).await;
+    let receiver = Receiver::answering("127.0.0.2", OK).await;
     let url = format!("http://127.0.0.3:{}/", receiver.port());
     assert_eq!(once(LONG, &url).await.outcome, Outcome::Connection);
 }

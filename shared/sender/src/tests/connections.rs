@@ -6,8 +6,7 @@ use super::*;
 
 #[tokio::test]
 async fn a_kept_connection_is_used_only_by_those_who_may_connect_to_its_address_now() {
-    let first = Receiver::answering("127.0.0.2", 0, OK).await;
-    let second = Receiver::answering("127.0.0.3", first.port(), OK).await;
+    let [first, second] = Receiver::answering_at_both(["127.0.0.2", "127.0.0.3"], OK).await;
     let dns = DnsServer::with(&["127.0.0.2"]).await;
     let sender = Sender::new(SenderSettings { name_servers: vec![dns.address], ..local(LONG) });
     let to = format!("http://shared.example.test:{}/", first.port());
@@ -32,7 +31,7 @@ async fn a_kept_connection_is_used_only_by_those_who_may_connect_to_its_address_
 
 #[tokio::test]
 async fn another_address_is_tried_when_one_cannot_be_connected_to() {
-    let receiver = Receiver::answering("127.0.0.2", 0, OK).await;
+    let receiver = Receiver::answering("127.0.0.2", OK).await;
     let dns = DnsServer::with(&["127.0.0.8", "127.0.0.9", "127.0.0.2"]).await;
     let sender = Sender::new(SenderSettings { name_servers: vec![dns.address], ..local(LONG) });
     let to = format!("http://several.example.test:{}/", receiver.port());
@@ -46,7 +45,7 @@ async fn another_address_is_tried_when_one_cannot_be_connected_to() {
 
 /// Answers the first request of the first connection, and ends that connection when it sees another.
 async fn dying(reset: bool, later: &'static str) -> Receiver {
-    Receiver::start("127.0.0.1", 0, move |mut connection| async move {
+    Receiver::start("127.0.0.1", move |mut connection| async move {
         connection.request().await;
         let answer = if connection.number == 0 { OK } else { later };
         connection.write(answer).await.unwrap();
@@ -85,7 +84,7 @@ async fn there_is_one_such_retry_and_no_second() {
 
 #[tokio::test]
 async fn a_slow_answer_on_a_kept_connection_is_not_asked_for_twice() {
-    let receiver = Receiver::start("127.0.0.1", 0, |mut connection| async move {
+    let receiver = Receiver::start("127.0.0.1", |mut connection| async move {
         connection.request().await;
         connection.write(OK).await.unwrap();
         connection.request().await;
@@ -101,7 +100,7 @@ async fn a_slow_answer_on_a_kept_connection_is_not_asked_for_twice() {
 
 #[tokio::test]
 async fn connections_do_not_outlive_a_pause() {
-    let receiver = Receiver::answering("127.0.0.1", 0, OK).await;
+    let receiver = Receiver::answering("127.0.0.1", OK).await;
     let sender = Sender::new(local(LONG));
     assert_eq!(send(&sender, &receiver.url(), &["127.0.0.1"]).await.outcome, answered(200));
     sender.pretend_idle_for(Duration::from_secs(60));
@@ -118,8 +117,8 @@ async fn proxies_from_the_environment_are_ignored() {
         assert_eq!(once(LONG, &to).await.outcome, answered(200));
         return;
     }
-    let receiver = Receiver::answering("127.0.0.1", 0, OK).await;
-    let proxy = Receiver::answering("127.0.0.1", 0, OK).await;
+    let receiver = Receiver::answering("127.0.0.1", OK).await;
+    let proxy = Receiver::answering("127.0.0.1", OK).await;
     let mut child = tokio::process::Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "tests::connections::proxies_from_the_environment_are_ignored"]).env(CHILD, receiver.url());
     for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {

@@ -10,8 +10,7 @@ fn asking(dns: &DnsServer, timeout: Duration) -> Sender {
 
 #[tokio::test]
 async fn an_answer_that_changes_between_look_ups_never_leads_to_a_forbidden_address() {
-    let good = Receiver::answering("127.0.0.2", 0, OK).await;
-    let bad = Receiver::answering("127.0.0.1", good.port(), OK).await;
+    let [good, bad] = Receiver::answering_at_both(["127.0.0.2", "127.0.0.1"], OK).await;
     let dns = DnsServer::with(&["127.0.0.2"]).await;
     let sender = asking(&dns, LONG);
     let to = format!("http://rebind.example.test:{}/", good.port());
@@ -37,7 +36,7 @@ async fn an_answer_that_changes_between_look_ups_never_leads_to_a_forbidden_addr
 
 #[tokio::test]
 async fn an_answer_is_kept_for_its_time_to_live() {
-    let receiver = Receiver::answering("127.0.0.2", 0, OK).await;
+    let receiver = Receiver::answering("127.0.0.2", OK).await;
     let dns = DnsServer::start(Reply::Addresses(vec![ip("127.0.0.2")], 60)).await;
     let sender = asking(&dns, LONG);
     for _ in 0..3 {
@@ -59,7 +58,7 @@ async fn a_name_without_an_address_is_a_failure_of_dns_within_its_budget() {
 
 #[tokio::test]
 async fn a_literal_is_judged_without_asking_anyone() {
-    let receiver = Receiver::answering("127.0.0.1", 0, OK).await;
+    let receiver = Receiver::answering("127.0.0.1", OK).await;
     let dns = DnsServer::with(&["127.0.0.2"]).await;
     let sender = asking(&dns, LONG);
     for spelling in ["127.0.0.1", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]"] {
@@ -76,7 +75,7 @@ async fn a_literal_is_judged_without_asking_anyone() {
 
 #[tokio::test]
 async fn localhost_means_what_the_allowlist_lets_it_mean() {
-    let receiver = Receiver::answering("127.0.0.1", 0, OK).await;
+    let receiver = Receiver::answering("127.0.0.1", OK).await;
     let to = format!("http://localhost:{}/", receiver.port());
     let sender = Sender::new(local(LONG));
     assert_eq!(send(&sender, &to, &["127.0.0.1"]).await.outcome, answered(200));
@@ -86,7 +85,7 @@ async fn localhost_means_what_the_allowlist_lets_it_mean() {
 
 #[tokio::test]
 async fn deployed_rules_hold_whatever_was_stored() {
-    let receiver = Receiver::answering("127.0.0.1", 0, OK).await;
+    let receiver = Receiver::answering("127.0.0.1", OK).await;
     let dns = DnsServer::with(&["127.0.0.1"]).await;
     let mut settings = SenderSettings::new(AddressPolicy::Deployed, vec!["api.example.com".to_owned()]);
     settings.name_servers = vec![dns.address];

@@ -58,14 +58,29 @@ impl Connection {
     }
 }
 
+async fn repeat(mut connection: Connection, answer: &'static str) {
+    while connection.request().await.is_some() {
+        if connection.write(answer).await.is_err() {
+            return;
+        }
+    }
+}
+
 impl Receiver {
     /// Listens and hands each connection to the closure, in a task of its own.
-    pub(super) async fn start<F, T>(ip: &str, port: u16, handle: F) -> Self
+    pub(super) async fn start<F, T>(ip: &str, handle: F) -> Self
     where
         F: Fn(Connection) -> T + Send + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind((ip, port)).await.unwrap();
+        Self::on(TcpListener::bind((ip, 0)).await.unwrap(), handle)
+    }
+
+    fn on<F, T>(listener: TcpListener, handle: F) -> Self
+    where
+        F: Fn(Connection) -> T + Send + 'static,
+        T: Future<Output = ()> + Send + 'static,
+    {
         let address = listener.local_addr().unwrap();
         let counts = Arc::new(Counts::default());
         let (sender, requests) = mpsc::unbounded_channel();
@@ -81,15 +96,18 @@ impl Receiver {
     }
 
     /// Answers every request with the same bytes, and keeps connections.
-    pub(super) async fn answering(ip: &str, port: u16, answer: &'static str) -> Self {
-        Self::start(ip, port, move |mut connection| async move {
-            while connection.request().await.is_some() {
-                if connection.write(answer).await.is_err() {
-                    return;
-                }
-            }
-        })
-        .await
+    pub(super) async fn answering(ip: &str, answer: &'static str) -> Self {
+        Self::start(ip, move |connection| repeat(connection, answer)).await
+    }
+
+    /// [`Self::answering`] at the same port of two addresses.
+    pub(super) async fn answering_at_both(ips: [&str; 2], answer: &'static str) -> [Self; 2] {
+        loop {
+            let first = TcpListener::bind((ips[0], 0)).await.unwrap();
+            // Somebody else may have this port of the other address.
+            let Ok(second) = TcpListener::bind((ips[1], first.local_addr().unwrap().port())).await else { continue };
+            return [first, second].map(|listener| Self::on(listener, move |connection| repeat(connection, answer)));
+        }
     }
 
     pub(super) fn url(&self) -> String {

@@ -126,21 +126,21 @@ async fn a_certificate_must_be_trusted_and_be_the_hosts() {
 
 #[tokio::test]
 async fn what_does_not_speak_tls_is_told_from_what_does_not_speak_at_all() {
-    let plain = Receiver::start("127.0.0.1", 0, |mut connection| async move {
+    let plain = Receiver::start("127.0.0.1", |mut connection| async move {
         let _ = connection.write(OK).await;
         connection.request().await;
     })
     .await;
     let to = format!("https://127.0.0.1:{}/", plain.port());
     assert_eq!(once(LONG, &to).await.outcome, Outcome::Tls);
-    let silent = Receiver::start("127.0.0.1", 0, |connection| async move {
+    let silent = Receiver::start("127.0.0.1", |connection| async move {
         let _open = connection;
         std::future::pending::<()>().await;
     })
     .await;
     let to = format!("https://127.0.0.1:{}/", silent.port());
     assert_eq!(once(SHORT, &to).await.outcome, Outcome::Timeout);
-    let closing = Receiver::start("127.0.0.1", 0, |connection| async move { connection.reset() }).await;
+    let closing = Receiver::start("127.0.0.1", |connection| async move { connection.reset() }).await;
     let to = format!("https://127.0.0.1:{}/", closing.port());
     assert_eq!(once(LONG, &to).await.outcome, Outcome::Connection);
 }
