@@ -60,7 +60,6 @@ pub use crate::{
     compile::{Profile, cargo_in},
     logs::{LogLine, LogSink},
 };
-
 pub use receive::{ReceiverOptions, receive};
 
 /// How many messages a queue holds.

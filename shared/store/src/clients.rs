@@ -7,9 +7,9 @@ use tenday_model::ids::{ClientId, DeveloperId};
 
 use crate::aws::Aws;
 use crate::error::StoreError;
-use crate::item::{Item, Reader, b, json, query_all, s};
+use crate::item::{Item, Reader, b, json, s};
 use crate::keys;
-use crate::settings::transact;
+use crate::settings::{query_all, transact};
 
 /// One API client.
 #[derive(Debug, Clone, PartialEq, Eq)]

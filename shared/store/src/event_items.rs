@@ -33,19 +33,22 @@ pub(crate) fn event_item(developer: &DeveloperId, event: &Event) -> Result<Item,
     Ok(item)
 }
 
+/// Whose item it is, or where a query stopped: both have the key of an event.
+pub(crate) fn event_id(item: &Item) -> Result<EventId, StoreError> {
+    let corrupt = |error| StoreError::corrupt("event", error);
+    let webhook = keys::pk(item).and_then(|pk| pk.split_once('#')).map_or("", |(_, webhook)| webhook);
+    let update = keys::sk(item).unwrap_or_default();
+    Ok(EventId { update: update.parse().map_err(corrupt)?, webhook: webhook.parse().map_err(corrupt)? })
+}
+
 pub(crate) fn event_from(item: &Item) -> Result<Event, StoreError> {
     let read = Reader { kind: "event", item };
     let corrupt = |error: &dyn std::fmt::Display| StoreError::corrupt("event", error);
-    let webhook = keys::pk(item).and_then(|pk| pk.split_once('#')).map_or("", |(_, webhook)| webhook);
-    let update = keys::sk(item).unwrap_or_default();
     let status = EventStatus::from_name(read.text("status")?).ok_or_else(|| corrupt(&"unknown status"))?;
     let attempts: Vec<Attempt> = read.json("attempts")?;
     let expires: i64 = read.number(EXPIRES_AT)?;
     Ok(Event {
-        id: EventId {
-            update: update.parse().map_err(|error| corrupt(&error))?,
-            webhook: webhook.parse().map_err(|error| corrupt(&error))?,
-        },
+        id: event_id(item)?,
         event_name: read.text("eventName")?.to_owned(),
         status,
         attempts,

@@ -2,25 +2,42 @@
 
 use std::collections::HashMap;
 
+use aws_sdk_dynamodb::operation::query::QueryOutput;
 use jiff::Timestamp;
 use tenday_model::event::{Event, EventStatus};
 use tenday_model::ids::{DeveloperId, EventId, UpdateId, WebhookId};
 use tenday_model::webhook::Health;
 
 use crate::error::StoreError;
-use crate::event_items::event_from;
+use crate::event_items::{event_from, event_id};
 use crate::events::{BATCH_READ, Deliveries, Events};
 use crate::item::{Item, is_expired, s};
 use crate::keys::{self, DroppedIndex};
 
-/// Events that one page looks at for a status: its cost must not grow with a history that holds few of that status.
-const LOOKED_AT: i32 = 1_000;
+/// Most rows that one query looks at when it has to pass over some: a page's cost must not grow with how many those are.
+pub(crate) const LOOKED_AT: i32 = 1_000;
 
 /// A page of events, and where the next one starts.
 #[derive(Debug, Default)]
 pub struct EventPage {
     pub events: Vec<Event>,
     pub next: Option<EventId>,
+}
+
+impl EventPage {
+    /// At most `limit` of what a query found, which may have had to stop before it found so many.
+    pub(crate) fn of(found: &QueryOutput, limit: usize, now: Timestamp) -> Result<Self, StoreError> {
+        let mut page = Self { events: Vec::new(), next: found.last_evaluated_key().map(event_id).transpose()? };
+        for item in found.items().iter().filter(|item| !is_expired(item, now)) {
+            if page.events.len() == limit {
+                // The rest of what was looked at is the next page's.
+                page.next = page.events.last().map(|event| event.id);
+                break;
+            }
+            page.events.push(event_from(item)?);
+        }
+        Ok(page)
+    }
 }
 
 impl Events {
@@ -116,13 +133,12 @@ impl Events {
         let partition = keys::webhook_events(developer, webhook);
         match status {
             None => self.page(None, "pk", partition, limit, start, now).await,
-            Some(status) => self.page_of(webhook, partition, status, limit, start, now).await,
+            Some(status) => self.page_of(partition, status, limit, start, now).await,
         }
     }
 
     async fn page_of(
         &self,
-        webhook: WebhookId,
         partition: String,
         status: EventStatus,
         limit: usize,
@@ -144,18 +160,7 @@ impl Events {
             .send()
             .await
             .map_err(StoreError::aws("dynamodb:Query"))?;
-        let mut events = Vec::new();
-        for item in found.items().iter().filter(|item| !is_expired(item, now)) {
-            events.push(event_from(item)?);
-        }
-        if events.len() > limit {
-            events.truncate(limit);
-            let next = events.last().map(|event| event.id);
-            return Ok(EventPage { events, next });
-        }
-        let update = found.last_evaluated_key().and_then(keys::sk).map(str::parse).transpose();
-        let update: Option<UpdateId> = update.map_err(|error| StoreError::corrupt("event", error))?;
-        Ok(EventPage { events, next: update.map(|update| EventId { update, webhook }) })
+        EventPage::of(&found, limit, now)
     }
 
     /// A developer's dropped events, or those of one webhook, newest first, after `after`.

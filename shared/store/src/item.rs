@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use flate2::Compression;
@@ -26,36 +25,6 @@ pub(crate) fn is_expired(item: &Item, now: Timestamp) -> bool {
         .and_then(|value| value.as_n().ok())
         .and_then(|text| text.parse::<i64>().ok())
         .is_some_and(|second| second <= now.as_second())
-}
-
-/// Every item of a partition whose sort key begins so, read consistently.
-///
-/// # Errors
-/// When DynamoDB fails.
-pub(crate) async fn query_all(
-    dynamodb: &Client,
-    table: &str,
-    partition: String,
-    prefix: &str,
-) -> Result<Vec<Item>, StoreError> {
-    let query = dynamodb
-        .query()
-        .table_name(table)
-        .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-        .expression_attribute_values(":pk", s(partition))
-        .expression_attribute_values(":prefix", s(prefix))
-        .consistent_read(true);
-    let mut items = Vec::new();
-    let mut start = None;
-    loop {
-        let page = query.clone().set_exclusive_start_key(start).send().await;
-        let page = page.map_err(StoreError::aws("dynamodb:Query"))?;
-        items.extend(page.items.unwrap_or_default());
-        start = page.last_evaluated_key;
-        if start.is_none() {
-            return Ok(items);
-        }
-    }
 }
 
 pub(crate) fn s(text: impl Into<String>) -> AttributeValue {

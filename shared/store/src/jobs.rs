@@ -11,8 +11,7 @@ use tenday_model::job::{Filter, Job, Status};
 
 use crate::aws::Aws;
 use crate::error::{StoreError, held};
-use crate::event_items::event_from;
-use crate::history::EventPage;
+use crate::history::{EventPage, LOOKED_AT};
 use crate::item::{EXPIRES_AT, Item, Reader, is_expired, json, n, s};
 use crate::keys::{self, DROPPED_SORT, DroppedIndex};
 
@@ -22,9 +21,6 @@ pub struct Jobs {
     dynamodb: Client,
     table: String,
 }
-
-/// Most rows that one query looks at when it has to pass over those of other names.
-const LOOKED_AT: i32 = 1000;
 
 impl Jobs {
     pub fn new(aws: &Aws, events_table: String) -> Self {
@@ -109,16 +105,7 @@ impl Jobs {
             .send()
             .await
             .map_err(StoreError::aws("dynamodb:Query"))?;
-        let mut reached = EventPage { events: Vec::new(), next: found.last_evaluated_key().and_then(event_of_key) };
-        for item in found.items().iter().filter(|item| !is_expired(item, now)) {
-            if reached.events.len() == limit {
-                // The rest of what was looked at is the next page's.
-                reached.next = reached.events.last().map(|event| event.id);
-                break;
-            }
-            reached.events.push(event_from(item)?);
-        }
-        Ok(reached)
+        EventPage::of(&found, limit, now)
     }
 
     /// How many dropped events there are after `after`: all of them, or as many as were counted by `until`.
@@ -171,11 +158,6 @@ impl Jobs {
         }
         query.key_condition_expression(condition)
     }
-}
-
-fn event_of_key(key: &Item) -> Option<EventId> {
-    let (_, webhook) = keys::pk(key)?.split_once('#')?;
-    Some(EventId { update: keys::sk(key)?.parse().ok()?, webhook: webhook.parse().ok()? })
 }
 
 fn job_item(developer: &DeveloperId, job: &Job) -> Result<Item, StoreError> {

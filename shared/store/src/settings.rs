@@ -20,7 +20,7 @@ use tenday_model::webhook::{Disabled, Webhook};
 use crate::aws::Aws;
 use crate::changes::generation;
 use crate::error::{StoreError, held};
-use crate::item::{Item, Reader, b, is_expired, json, n, query_all, s};
+use crate::item::{Item, Reader, b, is_expired, json, n, s};
 use crate::keyring::Sealed;
 use crate::keys;
 use crate::tries::Tries;
@@ -200,6 +200,36 @@ pub(crate) async fn transact(
         }
     }
     Err(StoreError::Contended { what })
+}
+
+/// Every item of a partition whose sort key begins so, read consistently.
+///
+/// # Errors
+/// When DynamoDB fails.
+pub(crate) async fn query_all(
+    dynamodb: &Client,
+    table: &str,
+    partition: String,
+    prefix: &str,
+) -> Result<Vec<Item>, StoreError> {
+    let query = dynamodb
+        .query()
+        .table_name(table)
+        .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+        .expression_attribute_values(":pk", s(partition))
+        .expression_attribute_values(":prefix", s(prefix))
+        .consistent_read(true);
+    let mut items = Vec::new();
+    let mut start = None;
+    loop {
+        let page = query.clone().set_exclusive_start_key(start).send().await;
+        let page = page.map_err(StoreError::aws("dynamodb:Query"))?;
+        items.extend(page.items.unwrap_or_default());
+        start = page.last_evaluated_key;
+        if start.is_none() {
+            return Ok(items);
+        }
+    }
 }
 
 pub(crate) fn configuration_item(
