@@ -13,7 +13,7 @@ use tenday_model::webhook::{Disabled, DisabledReason, Health, WebhookError};
 
 use crate::world::{Message, World};
 
-const CLAIM: SignedDuration = SignedDuration::from_secs(30);
+pub(crate) const CLAIM: SignedDuration = SignedDuration::from_secs(30);
 const NAME: &str = "DATA_UPDATES";
 
 /// An attempt that was made.
@@ -223,6 +223,7 @@ impl Invocation {
             };
             if let Some((reason, _)) = disabled {
                 world.webhook.disabled.get_or_insert(Disabled { reason, since: now });
+                world.disturb_job();
             }
             world.health = Some(health);
             for made in bad {
@@ -305,7 +306,7 @@ fn claim(world: &mut World, id: EventId) -> Option<Event> {
     world.store.get(&id).cloned()
 }
 
-fn record_by_hand(world: &mut World, event: Event, outcome: &Outcome) {
+pub(crate) fn record_by_hand(world: &mut World, event: Event, outcome: &Outcome) {
     let id = event.id;
     let made = attempt(outcome, world.now, true);
     let event = reattempted(event, NAME, made, outcome.is_success(), world.now);

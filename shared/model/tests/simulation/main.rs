@@ -14,6 +14,7 @@
 
 mod chance;
 mod function;
+mod job;
 mod world;
 
 use chance::Chance;
@@ -59,5 +60,6 @@ fn every_event_ends_delivered_or_dropped_whatever_the_world_does() {
         assert!(played.delivered > 1000 && played.dropped > 1000 && played.dead_letters > 10, "{played:?}");
         assert!(played.put_off > 1000 && played.probes > 100 && played.schedules > 1000, "{played:?}");
         assert!(played.reattempts > 1000 && played.lost > 10, "{played:?}");
+        assert!(played.jobs_done > 1000 && played.pages > 2000, "{played:?}");
     }
 }

@@ -11,6 +11,7 @@ use tenday_model::webhook::{Disabled, DisabledReason, Health, Webhook};
 
 use crate::chance::Chance;
 use crate::function::Invocation;
+use crate::job::{Begun, Push, Run};
 
 /// How long a message that was taken stays hidden. Longer than any invocation runs.
 pub(crate) const HIDDEN: SignedDuration = SignedDuration::from_secs(180);
@@ -40,6 +41,9 @@ pub(crate) struct Tally {
     pub(crate) schedules: u64,
     pub(crate) dead_letters: u64,
     pub(crate) reattempts: u64,
+    pub(crate) jobs: u64,
+    pub(crate) jobs_done: u64,
+    pub(crate) pages: u64,
     pub(crate) delivered: u64,
     pub(crate) dropped: u64,
 }
@@ -56,6 +60,9 @@ impl Tally {
         self.schedules += other.schedules;
         self.dead_letters += other.dead_letters;
         self.reattempts += other.reattempts;
+        self.jobs += other.jobs;
+        self.jobs_done += other.jobs_done;
+        self.pages += other.pages;
         self.delivered += other.delivered;
         self.dropped += other.dropped;
     }
@@ -90,6 +97,10 @@ pub(crate) struct World {
     /// By name: when it is due, and what it sends.
     pub(crate) schedules: BTreeMap<String, (Timestamp, EventId, u16)>,
     pub(crate) running: Vec<Invocation>,
+    /// The one job there is, its pushes on the queue, and the invocations that they started.
+    pub(crate) job: Option<Begun>,
+    pub(crate) pushes: Vec<Push>,
+    pub(crate) job_runs: Vec<Run>,
     pub(crate) books: BTreeMap<EventId, Book>,
     pub(crate) tally: Tally,
     pub(crate) story: Vec<String>,
@@ -127,6 +138,9 @@ impl World {
             dead_letters: Vec::new(),
             schedules: BTreeMap::new(),
             running: Vec::new(),
+            job: None,
+            pushes: Vec::new(),
+            job_runs: Vec::new(),
             books: BTreeMap::new(),
             tally: Tally::default(),
             story: Vec::new(),
@@ -152,14 +166,18 @@ impl World {
     pub(crate) fn send(&mut self, event: EventId, attempt: u16, delay: SignedDuration) {
         let twice = self.malice && self.chance.happens(4);
         for _ in 0..if twice { 2 } else { 1 } {
-            self.messages += 1;
-            let id = format!("m{}", self.messages);
+            let id = self.message_id();
             self.say(|_| format!("sends {id} for attempt {attempt}, in {delay:#}"));
             self.queue.push(Message { id, event, attempt, visible_at: self.after(delay), taken: 0 });
         }
         if twice {
             self.duplicated(event);
         }
+    }
+
+    pub(crate) fn message_id(&mut self) -> String {
+        self.messages += 1;
+        format!("m{}", self.messages)
     }
 
     pub(crate) fn duplicated(&mut self, event: EventId) {
@@ -186,6 +204,8 @@ impl World {
         for _ in 0..20_000 {
             if self.queue.is_empty()
                 && self.running.is_empty()
+                && self.pushes.is_empty()
+                && self.job_runs.is_empty()
                 && self.schedules.is_empty()
                 && self.dead_letters.is_empty()
             {
@@ -222,6 +242,19 @@ impl World {
                     self.running.push(invocation);
                 }
             }
+            45..55 if !self.job_runs.is_empty() => {
+                let index = self.chance.below(self.job_runs.len());
+                let mut run = self.job_runs.swap_remove(index);
+                if self.malice && self.chance.happens(6) {
+                    self.crash_job(&run);
+                    return Ok(());
+                }
+                if run.go_on(self) {
+                    self.job_runs.push(run);
+                }
+            }
+            55..58 => self.receive_push(),
+            58..61 if self.malice => self.reattempt_all(),
             45..75 => self.receive(),
             75..80 => self.fire(),
             80..84 => self.dead_letter(),
@@ -304,6 +337,7 @@ impl World {
     }
 
     fn developer_acts(&mut self) {
+        self.disturb_job();
         let disabled = Disabled { reason: DisabledReason::Developer, since: self.now };
         match self.chance.below(6) {
             0 => self.webhook.disabled = Some(disabled),
@@ -334,11 +368,12 @@ impl World {
 
     fn time_passes(&mut self) {
         // A function never runs longer than a message stays hidden, nor than a claim lasts.
-        if !self.running.is_empty() {
+        if !(self.running.is_empty() && self.job_runs.is_empty()) {
             self.now = self.after(SignedDuration::from_millis(200));
             return;
         }
         let waiting = self.queue.iter().map(|message| message.visible_at);
+        let waiting = waiting.chain(self.pushes.iter().map(|push| push.visible_at));
         let next = waiting.chain(self.schedules.values().map(|(due, ..)| *due)).filter(|at| *at > self.now).min();
         if let Some(next) = next {
             self.now = next;
@@ -393,7 +428,7 @@ impl World {
                 return Err(format!("{id}: {} requests, and {} faults allow {bound}", book.requests, book.faults));
             }
         }
-        Ok(())
+        self.judge_job()
     }
 }
 
