@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tenday_model::ids::UpdateId;
 use tests::{Caller, System};
 
 use crate::prices::Work;
@@ -10,10 +12,16 @@ use crate::problem::{Problem, Result};
 use crate::receiver::Receiver;
 use crate::report::{Cell, Report, Table, percentile};
 use crate::svg::Plot;
-use crate::world::{Subject, add_webhook, data, progress, publish, settle};
+use crate::world::{DEVELOPER, Subject, add_webhook, data, progress, publish, settle};
 
 /// How many dropped events there are; each size adds to the one before.
-const DROPPED: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
+const DROPPED: [usize; 6] = [10, 100, 1_000, 10_000, 100_000, 1_000_000];
+/// So many are published; the others are copies of one of them.
+const PUBLISHED: usize = 1_000;
+/// Copies that are written at once.
+const COPIED: usize = 10_000;
+/// Copies were published so long ago, and later.
+const COPIED_FROM: SignedDuration = SignedDuration::from_hours(9 * 24);
 /// Reattempted all at once, of a developer of its own each.
 const REATTEMPTED: [usize; 3] = [10, 1_000, 10_000];
 const WEBHOOKS: [usize; 3] = [1, 10, 100];
@@ -33,10 +41,11 @@ pub(crate) async fn run(subject: &Subject) -> Result<Report> {
         title: "Growth",
         method: format!(
             "Events are made by publishing updates of 1 KB for a webhook that is disabled: each is dropped at once and \
-             kept, as a dropped event and in the webhook's history. Lists are read {READS} times over the HTTP API, a \
+             kept, as a dropped event and in the webhook's history. From {PUBLISHED} on, lists are of copies of such a row, \
+             spread over nine days and written into the table in bulk. Lists are read {READS} times over the HTTP API, a \
              hundred events in a page; units are DynamoDB's for one page. The deepest page is the one that the last cursor \
-             leads to. Sizes that did not fit into {} minutes are missing. The emulated DynamoDB is SQLite in memory, \
-             whose time grows a little with its size; DynamoDB's does not.",
+             leads to, or the fiftieth. Sizes that did not fit into {} minutes are missing. The emulated DynamoDB is SQLite \
+             in memory, whose time grows a little with its size; DynamoDB's does not.",
             LONGEST.as_secs() / 60
         ),
         tables: vec![lists, reattempting, publishing],
@@ -161,6 +170,7 @@ async fn lists(subject: &Subject, began: Instant) -> Result<(Table, Series)> {
     let dropped = "/configuration/webhooks/retrievals?limit=100".to_owned();
     let mut series: Series = Vec::new();
     let (mut there, mut pace) = (0, 0.0);
+    let mut copies = Copies::new(&system, id);
     for size in DROPPED {
         let expected = Duration::from_secs_f64(pace * (size - there) as f64);
         if began.elapsed() + expected > LONGEST {
@@ -168,8 +178,12 @@ async fn lists(subject: &Subject, began: Instant) -> Result<(Table, Series)> {
             break;
         }
         let making = Instant::now();
-        drop_events(&system, &platform, size - there).await?;
-        pace = making.elapsed().as_secs_f64() / (size - there) as f64;
+        if size <= PUBLISHED {
+            drop_events(&system, &platform, size - there).await?;
+        } else {
+            copies.make(&system, size - there).await?;
+            pace = making.elapsed().as_secs_f64() / (size - there) as f64;
+        }
         there = size;
         let deepest = deepest(&developer, &dropped, size).await?;
         for (name, path) in [
@@ -197,6 +211,59 @@ async fn lists(subject: &Subject, began: Instant) -> Result<(Table, Series)> {
         }
     }
     Ok((table, series))
+}
+
+/// Dropped events that are made faster than they can be published.
+struct Copies {
+    /// The partition that a webhook's events are in.
+    partition: String,
+    webhook: String,
+    began: Timestamp,
+    made: u64,
+}
+
+impl Copies {
+    fn new(system: &System, webhook: &str) -> Self {
+        let now = Timestamp::from_millisecond(system.run.now_ms()).unwrap_or_default();
+        Self {
+            partition: format!("{DEVELOPER}#{webhook}"),
+            webhook: webhook.to_owned(),
+            began: now.checked_sub(COPIED_FROM).unwrap_or_default(),
+            made: 0,
+        }
+    }
+
+    /// Copies the newest event's row, under ids of updates that were published before it.
+    async fn make(&mut self, system: &System, count: usize) -> Result<()> {
+        let developer = system.developer();
+        let newest =
+            developer.get(&format!("/configuration/webhooks/{}/events?limit=1", self.webhook)).await.expect(200);
+        let update = newest["events"][0]["updateId"].as_str().unwrap_or_default();
+        let key = json!({ "pk": { "S": self.partition }, "sk": { "S": update } });
+        let table = system.run.output("EventsTableName").unwrap_or_default();
+        let mut left = count;
+        while left > 0 {
+            let some = left.min(COPIED);
+            let copies = (0..some).map(|_| self.next()).collect();
+            system.run.copy_item(table, key.clone(), copies).await.map_err(Problem::io("the events table"))?;
+            left -= some;
+            if left.is_multiple_of(10 * COPIED) {
+                progress(format!("{left} events still to be made"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is another event's own in its row.
+    fn next(&mut self) -> Vec<(&'static str, String)> {
+        self.made += 1;
+        let apart = COPIED_FROM.as_millis() / 1_100_000;
+        let at = SignedDuration::from_millis(i64::try_from(apart).unwrap_or(1) * i64::try_from(self.made).unwrap_or(0));
+        let mut random = [0; 10];
+        random[2..].copy_from_slice(&self.made.to_be_bytes());
+        let update = UpdateId::new(self.began.checked_add(at).unwrap_or(self.began), random);
+        vec![("sk", update.to_string()), ("droppedKey", format!("{update}#{}", self.webhook))]
+    }
 }
 
 async fn disable(developer: &Caller<'_>, webhook: &Value, disabled: bool) {

@@ -6,12 +6,13 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use dynoxide::{Database, DynoxideError};
+use dynoxide::{AttributeValue, Database, DynoxideError, ImportOptions};
 use http::{HeaderName, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper_util::{
@@ -37,7 +38,9 @@ pub(crate) enum DynamoError {
     #[error("{0}")]
     Database(#[from] DynoxideError),
     #[error("cannot listen on a loopback port: {0}")]
-    Listen(#[from] std::io::Error),
+    Listen(#[from] io::Error),
+    #[error("table {table} has no item {key}")]
+    Missing { table: String, key: Value },
     #[error(
         "table {table} in {} was made with other keys or indexes than the template has now; remove that directory, or \
          name another with --data", .directory.display()
@@ -111,6 +114,32 @@ impl DynamoDb {
             }
         }
         answer
+    }
+
+    /// Writes copies of an item, each with some of its texts changed: all or none, in bulk, and not through the API, so
+    /// that nothing counts them.
+    pub(crate) async fn copy(
+        &self,
+        table: &str,
+        key: Value,
+        copies: Vec<Vec<(&'static str, String)>>,
+    ) -> Result<(), DynamoError> {
+        let typed = |problem| DynamoError::Table { table: table.to_owned(), problem };
+        let get = serde_json::from_value(json!({ "TableName": table, "Key": key })).map_err(typed)?;
+        let original = self.database.get_item(get)?.item;
+        let original = original.ok_or_else(|| DynamoError::Missing { table: table.to_owned(), key })?;
+        let (database, table) = (self.database.clone(), table.to_owned());
+        let writing = tokio::task::spawn_blocking(move || {
+            let copied = |changes: Vec<(&'static str, String)>| {
+                let mut item = original.clone();
+                item.extend(changes.into_iter().map(|(name, text)| (name.to_owned(), AttributeValue::S(text))));
+                item
+            };
+            let items = copies.into_iter().map(copied).collect();
+            database.import_items(&table, items, ImportOptions::default())
+        });
+        writing.await.map_err(io::Error::other)??;
+        Ok(())
     }
 
     /// Deletes what has expired, now and then, for ever.
@@ -305,6 +334,21 @@ mod tests {
         clock.advance(Duration::from_secs(3700)).unwrap();
         assert_eq!(db.sweep().await, 1);
         assert_eq!(count(&db), 2);
+    }
+
+    #[tokio::test]
+    async fn copies_differ_in_what_was_asked_for_and_need_an_original() {
+        let db = DynamoDb::start(&[table(None)], None, Clock::new(None).unwrap()).await.unwrap();
+        put(&db, "first", Some(4_102_444_800));
+        let key = |sk: &str| json!({ "pk": { "S": "a" }, "sk": { "S": sk } });
+        let copies = (0..2_500).map(|number| vec![("sk", format!("copy-{number}"))]).collect();
+        db.copy("events", key("first"), copies).await.unwrap();
+        assert_eq!(count(&db), 2_501);
+        let get = serde_json::from_value(json!({ "TableName": "events", "Key": key("copy-2499") })).unwrap();
+        let copy = db.database.get_item(get).unwrap().item.unwrap();
+        assert_eq!(copy["expiresAt"], AttributeValue::N("4102444800".into()));
+        let missing = db.copy("events", key("second"), Vec::new()).await.unwrap_err().to_string();
+        assert!(missing.contains("second"), "{missing}");
     }
 
     #[tokio::test]

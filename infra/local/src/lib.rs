@@ -240,6 +240,21 @@ impl LocalRun {
         self.system.aws.ledger.clear();
     }
 
+    /// Writes copies of an item, each with some of its texts changed, in bulk and counted nowhere: for a benchmark that
+    /// needs more items than it has time to publish. `table` is its name, and `key` as DynamoDB's API writes it.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such item, or a copy breaks the table's rules; none is written then.
+    pub async fn copy_item(
+        &self,
+        table: &str,
+        key: serde_json::Value,
+        copies: Vec<Vec<(&'static str, String)>>,
+    ) -> io::Result<()> {
+        self.system.aws.dynamodb.copy(table, key, copies).await.map_err(io::Error::other)
+    }
+
     /// By queue name.
     #[must_use]
     pub fn queues(&self) -> BTreeMap<String, Depth> {
