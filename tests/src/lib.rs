@@ -75,7 +75,7 @@ impl System {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let text = response.text().await.expect("a body");
-        Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+        Answer::new(status, headers, text)
     }
 
     /// The same request from so many callers at once, each over a connection of its own.
@@ -99,7 +99,7 @@ impl System {
         let response = request.send().await.expect("an answer");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.expect("a body");
-        Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+        Answer::new(status, headers, text)
     }
 
     /// Publishes an update that every type but mx and yodlee can express.
@@ -119,10 +119,18 @@ impl System {
 pub struct Answer {
     pub status: u16,
     pub headers: reqwest::header::HeaderMap,
+    /// As it came.
+    pub text: String,
+    /// As JSON, or a string of what is none.
     pub body: Value,
 }
 
 impl Answer {
+    fn new(status: u16, headers: reqwest::header::HeaderMap, text: String) -> Self {
+        let body = serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.clone()));
+        Self { status, headers, text, body }
+    }
+
     /// The body of an answer that must have this status.
     #[track_caller]
     pub fn expect(self, status: u16) -> Value {

