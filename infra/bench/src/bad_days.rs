@@ -1,4 +1,4 @@
-//! Part 6: what a receiver that hangs costs, with the breaker and without.
+//! Part 7: what a receiver that hangs costs, with the breaker and without.
 
 use std::time::Duration;
 

@@ -1,29 +1,21 @@
-//! Part 5: what lists, reattempts and publishing cost when there is much: per item it must stay the same.
+//! Part 5: what lists and publishing cost when there is much: per item it must stay the same.
 
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
-use tenday_model::ids::UpdateId;
 use tests::{Caller, System};
 
+use crate::dropped::{Copies, disable, drop_events};
 use crate::prices::Work;
 use crate::problem::{Problem, Result};
 use crate::receiver::Receiver;
 use crate::report::{Cell, Report, Table, percentile};
 use crate::svg::Plot;
-use crate::world::{DEVELOPER, Subject, add_webhook, data, progress, publish, settle};
+use crate::world::{Subject, add_webhook, data, progress, publish, settle};
 
 /// How many dropped events there are; each size adds to the one before.
 const DROPPED: [usize; 6] = [10, 100, 1_000, 10_000, 100_000, 1_000_000];
 /// So many are published; the others are copies of one of them.
 const PUBLISHED: usize = 1_000;
-/// Copies that are written at once.
-const COPIED: usize = 10_000;
-/// Copies were published so long ago, and later.
-const COPIED_FROM: SignedDuration = SignedDuration::from_hours(9 * 24);
-/// Reattempted all at once, of a developer of its own each.
-const REATTEMPTED: [usize; 3] = [10, 1_000, 10_000];
 const WEBHOOKS: [usize; 3] = [1, 10, 100];
 /// How often each list is read.
 const READS: usize = 15;
@@ -34,7 +26,6 @@ const LIMIT: Duration = Duration::from_secs(300);
 pub(crate) async fn run(subject: &Subject) -> Result<Report> {
     let began = Instant::now();
     let publishing = publishing(subject).await?;
-    let reattempting = reattempting(subject).await?;
     let (lists, series) = lists(subject, began).await?;
     Ok(Report {
         part: "growth",
@@ -48,7 +39,7 @@ pub(crate) async fn run(subject: &Subject) -> Result<Report> {
              in memory, whose time grows a little with its size; DynamoDB's does not.",
             LONGEST.as_secs() / 60
         ),
-        tables: vec![lists, reattempting, publishing],
+        tables: vec![lists, publishing],
         plot: Some(Plot::Lines {
             title: "Milliseconds for one page of a hundred".to_owned(),
             x: "events",
@@ -103,57 +94,6 @@ async fn publishing(subject: &Subject) -> Result<Table> {
     Ok(table)
 }
 
-/// All dropped events of a developer, by one request.
-async fn reattempting(subject: &Subject) -> Result<Table> {
-    let mut table = Table::new(
-        "Reattempting all, per event",
-        &[
-            "dropped events",
-            "seconds in all",
-            "ms",
-            "reads",
-            "read units",
-            "writes",
-            "write units",
-            "SQS requests",
-            "ms busy",
-        ],
-    );
-    for size in REATTEMPTED {
-        progress(format!("reattempting {size}"));
-        let system = subject.start(true).await;
-        let receiver = Receiver::start()?;
-        let (developer, platform) = (system.developer(), system.platform());
-        let webhook = developer.subscribe(None, &receiver.url()).await;
-        disable(&developer, &webhook, true).await;
-        drop_events(&system, &platform, size).await?;
-        disable(&developer, &webhook, false).await;
-        system.run.clear_calls();
-        let began = Instant::now();
-        developer.post_nothing("/configuration/webhooks/retrievals").await.expect(200);
-        receiver.wait_for(size as u64, LIMIT).await?;
-        settle(&system, LIMIT).await?;
-        let seconds = began.elapsed().as_secs_f64();
-        let left = developer.get("/configuration/webhooks/retrievals?limit=1").await.expect(200);
-        if left["events"].as_array().is_none_or(|left| !left.is_empty()) || receiver.requests() != size as u64 {
-            return Err(Problem::not_measured(format!("{} requests for {size} events", receiver.requests())));
-        }
-        let work = Work::of(&system.run.calls(), 0, |_| true).per(size as f64);
-        table.row(vec![
-            Cell::Number(size as f64, 0),
-            Cell::Number(seconds, 2),
-            Cell::Number(seconds * 1000.0 / size as f64, 2),
-            Cell::Number(work.reads, 2),
-            Cell::Number(work.read_units, 2),
-            Cell::Number(work.writes, 2),
-            Cell::Number(work.write_units, 2),
-            Cell::Number(work.queue_requests, 2),
-            Cell::Number(work.busy_ms, 2),
-        ]);
-    }
-    Ok(table)
-}
-
 type Series = Vec<(String, Vec<(f64, f64)>)>;
 
 async fn lists(subject: &Subject, began: Instant) -> Result<(Table, Series)> {
@@ -181,7 +121,7 @@ async fn lists(subject: &Subject, began: Instant) -> Result<(Table, Series)> {
         if size <= PUBLISHED {
             drop_events(&system, &platform, size - there).await?;
         } else {
-            copies.make(&system, size - there).await?;
+            copies.of_events(&system, size - there).await?;
             pace = making.elapsed().as_secs_f64() / (size - there) as f64;
         }
         there = size;
@@ -211,83 +151,6 @@ async fn lists(subject: &Subject, began: Instant) -> Result<(Table, Series)> {
         }
     }
     Ok((table, series))
-}
-
-/// Dropped events that are made faster than they can be published.
-struct Copies {
-    /// The partition that a webhook's events are in.
-    partition: String,
-    webhook: String,
-    began: Timestamp,
-    made: u64,
-}
-
-impl Copies {
-    fn new(system: &System, webhook: &str) -> Self {
-        let now = Timestamp::from_millisecond(system.run.now_ms()).unwrap_or_default();
-        Self {
-            partition: format!("{DEVELOPER}#{webhook}"),
-            webhook: webhook.to_owned(),
-            began: now.checked_sub(COPIED_FROM).unwrap_or_default(),
-            made: 0,
-        }
-    }
-
-    /// Copies the newest event's row, under ids of updates that were published before it.
-    async fn make(&mut self, system: &System, count: usize) -> Result<()> {
-        let developer = system.developer();
-        let newest =
-            developer.get(&format!("/configuration/webhooks/{}/events?limit=1", self.webhook)).await.expect(200);
-        let update = newest["events"][0]["updateId"].as_str().unwrap_or_default();
-        let key = json!({ "pk": { "S": self.partition }, "sk": { "S": update } });
-        let table = system.run.output("EventsTableName").unwrap_or_default();
-        let mut left = count;
-        while left > 0 {
-            let some = left.min(COPIED);
-            let copies = (0..some).map(|_| self.next()).collect();
-            system.run.copy_item(table, key.clone(), copies).await.map_err(Problem::io("the events table"))?;
-            left -= some;
-            if left.is_multiple_of(10 * COPIED) {
-                progress(format!("{left} events still to be made"));
-            }
-        }
-        Ok(())
-    }
-
-    /// What is another event's own in its row.
-    fn next(&mut self) -> Vec<(&'static str, String)> {
-        self.made += 1;
-        let apart = COPIED_FROM.as_millis() / 1_100_000;
-        let at = SignedDuration::from_millis(i64::try_from(apart).unwrap_or(1) * i64::try_from(self.made).unwrap_or(0));
-        let mut random = [0; 10];
-        random[2..].copy_from_slice(&self.made.to_be_bytes());
-        let update = UpdateId::new(self.began.checked_add(at).unwrap_or(self.began), random);
-        vec![("sk", update.to_string()), ("droppedKey", format!("{update}#{}", self.webhook))]
-    }
-}
-
-async fn disable(developer: &Caller<'_>, webhook: &Value, disabled: bool) {
-    let id = webhook["id"].as_str().unwrap_or_default();
-    let status = if disabled { "disabled" } else { "active" };
-    developer.patch(&format!("/configuration/webhooks/{id}"), json!({ "status": status })).await.expect(200);
-}
-
-async fn drop_events(system: &System, platform: &Caller<'_>, count: usize) -> Result<()> {
-    let data = data(1024);
-    let mut left = count;
-    let mut since = 0;
-    while left > 0 {
-        let some = left.min(100);
-        publish(platform, some, &data).await;
-        left -= some;
-        since += some;
-        if since >= 10_000 {
-            since = 0;
-            progress(format!("{left} events still to be made"));
-            settle(system, LIMIT).await?;
-        }
-    }
-    settle(system, LIMIT).await
 }
 
 /// The last page's path, or one some fifty pages in where that comes first: what a deep cursor costs shows there.

@@ -5,12 +5,14 @@
 mod bad_days;
 mod cold_start;
 mod cpu;
+mod dropped;
 mod growth;
 mod latency;
 mod messages;
 mod prices;
 mod problem;
 mod process;
+mod reattempting;
 mod receiver;
 mod report;
 mod sandbox;
@@ -57,6 +59,7 @@ enum Part {
     Latency,
     ColdStart,
     Growth,
+    Reattempting,
     BadDays,
 }
 
@@ -107,6 +110,7 @@ async fn measure(part: Part, subject: &Subject) -> Result<Report> {
         Part::Latency => Box::pin(latency::run(subject)).await,
         Part::ColdStart => Box::pin(cold_start::run(subject)).await,
         Part::Growth => Box::pin(growth::run(subject)).await,
+        Part::Reattempting => Box::pin(reattempting::run(subject)).await,
         Part::BadDays => Box::pin(bad_days::run(subject)).await,
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use dynoxide::{AttributeValue, Database, DynoxideError, ImportOptions};
+use dynoxide::{Database, DynoxideError, ImportOptions};
 use http::{HeaderName, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper_util::{
@@ -32,6 +32,9 @@ use crate::{
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// DynamoDB leaves alone what claims to have expired longer ago.
 const FIVE_YEARS: i64 = 5 * 365 * 86_400;
+
+/// Attributes of an item, with other values, as DynamoDB's API writes them.
+pub(crate) type Changes = Vec<(&'static str, Value)>;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DynamoError {
@@ -116,27 +119,30 @@ impl DynamoDb {
         answer
     }
 
-    /// Writes copies of an item, each with some of its texts changed: all or none, in bulk, and not through the API, so
-    /// that nothing counts them.
-    pub(crate) async fn copy(
-        &self,
-        table: &str,
-        key: Value,
-        copies: Vec<Vec<(&'static str, String)>>,
-    ) -> Result<(), DynamoError> {
-        let typed = |problem| DynamoError::Table { table: table.to_owned(), problem };
-        let get = serde_json::from_value(json!({ "TableName": table, "Key": key })).map_err(typed)?;
+    /// Writes copies of an item, each with some attributes changed: all or none, in bulk, and not through the API, so that
+    /// nothing counts them.
+    pub(crate) async fn copy(&self, table: &str, key: Value, copies: Vec<Changes>) -> Result<(), DynamoError> {
+        fn typed(table: &str, problem: serde_json::Error) -> DynamoError {
+            DynamoError::Table { table: table.to_owned(), problem }
+        }
+        let get = json!({ "TableName": table, "Key": key });
+        let get = serde_json::from_value(get).map_err(|problem| typed(table, problem))?;
         let original = self.database.get_item(get)?.item;
         let original = original.ok_or_else(|| DynamoError::Missing { table: table.to_owned(), key })?;
         let (database, table) = (self.database.clone(), table.to_owned());
         let writing = tokio::task::spawn_blocking(move || {
-            let copied = |changes: Vec<(&'static str, String)>| {
+            let copied = |changes: Changes| {
                 let mut item = original.clone();
-                item.extend(changes.into_iter().map(|(name, text)| (name.to_owned(), AttributeValue::S(text))));
-                item
+                for (name, value) in changes {
+                    item.insert(
+                        name.to_owned(),
+                        serde_json::from_value(value).map_err(|problem| typed(&table, problem))?,
+                    );
+                }
+                Ok(item)
             };
-            let items = copies.into_iter().map(copied).collect();
-            database.import_items(&table, items, ImportOptions::default())
+            let items = copies.into_iter().map(copied).collect::<Result<_, DynamoError>>()?;
+            Ok::<_, DynamoError>(database.import_items(&table, items, ImportOptions::default())?)
         });
         writing.await.map_err(io::Error::other)??;
         Ok(())
@@ -341,12 +347,12 @@ mod tests {
         let db = DynamoDb::start(&[table(None)], None, Clock::new(None).unwrap()).await.unwrap();
         put(&db, "first", Some(4_102_444_800));
         let key = |sk: &str| json!({ "pk": { "S": "a" }, "sk": { "S": sk } });
-        let copies = (0..2_500).map(|number| vec![("sk", format!("copy-{number}"))]).collect();
+        let copies = (0..2_500).map(|number| vec![("sk", json!({ "S": format!("copy-{number}") }))]).collect();
         db.copy("events", key("first"), copies).await.unwrap();
         assert_eq!(count(&db), 2_501);
         let get = serde_json::from_value(json!({ "TableName": "events", "Key": key("copy-2499") })).unwrap();
         let copy = db.database.get_item(get).unwrap().item.unwrap();
-        assert_eq!(copy["expiresAt"], AttributeValue::N("4102444800".into()));
+        assert_eq!(json!(copy["expiresAt"]), json!({ "N": "4102444800" }));
         let missing = db.copy("events", key("second"), Vec::new()).await.unwrap_err().to_string();
         assert!(missing.contains("second"), "{missing}");
     }

@@ -240,8 +240,9 @@ impl LocalRun {
         self.system.aws.ledger.clear();
     }
 
-    /// Writes copies of an item, each with some of its texts changed, in bulk and counted nowhere: for a benchmark that
-    /// needs more items than it has time to publish. `table` is its name, and `key` as DynamoDB's API writes it.
+    /// Writes copies of an item, each with some attributes changed, in bulk and counted nowhere: for a benchmark that needs
+    /// more items than it has time to publish. `table` is its name; `key` and the attributes are as DynamoDB's API writes
+    /// them.
     ///
     /// # Errors
     ///
@@ -250,7 +251,7 @@ impl LocalRun {
         &self,
         table: &str,
         key: serde_json::Value,
-        copies: Vec<Vec<(&'static str, String)>>,
+        copies: Vec<Vec<(&'static str, serde_json::Value)>>,
     ) -> io::Result<()> {
         self.system.aws.dynamodb.copy(table, key, copies).await.map_err(io::Error::other)
     }
