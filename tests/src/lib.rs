@@ -71,11 +71,7 @@ impl System {
         if let Some(body) = body {
             request = request.body(body.to_owned());
         }
-        let response = request.send().await.expect("an answer");
-        let status = response.status().as_u16();
-        let headers = response.headers().clone();
-        let text = response.text().await.expect("a body");
-        Answer::new(status, headers, text)
+        Answer::of(request).await
     }
 
     /// The same request from so many callers at once, each over a connection of its own.
@@ -96,10 +92,7 @@ impl System {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = request.send().await.expect("an answer");
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.expect("a body");
-        Answer::new(status, headers, text)
+        Answer::of(request).await
     }
 
     /// Publishes an update that every type but mx and yodlee can express.
@@ -126,7 +119,10 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn new(status: u16, headers: reqwest::header::HeaderMap, text: String) -> Self {
+    async fn of(request: reqwest::RequestBuilder) -> Self {
+        let response = request.send().await.expect("an answer");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.expect("a body");
         let body = serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.clone()));
         Self { status, headers, text, body }
     }

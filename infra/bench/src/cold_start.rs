@@ -20,9 +20,6 @@ use crate::world::{FUNCTIONS, Subject, data, progress};
 
 const STARTS: usize = 30;
 const IN_FLIGHT: [usize; 3] = [10, 50, 100];
-/// Where machines have their certificates in one file.
-const BUNDLES: [&str; 3] =
-    ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem"];
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
 struct Starts {
@@ -46,12 +43,7 @@ pub(crate) async fn run(subject: &Subject) -> Result<Report> {
     for (function, name) in FUNCTIONS {
         let found = system.run.program(function);
         let (binary, environment) = found.ok_or_else(|| Problem::not_measured(format!("no function {function}")))?;
-        let mut environment = deployed(environment);
-        // Amazon Linux has one bundle. Debian has each certificate in a file of its own too, and all would be read twice.
-        if let Some(bundle) = BUNDLES.iter().find(|bundle| Path::new(bundle).is_file()) {
-            environment.insert("SSL_CERT_FILE".to_owned(), (*bundle).to_owned());
-        }
-        all.push(Starts::new(name, binary.to_owned(), environment));
+        all.push(Starts::new(name, binary.to_owned(), deployed(environment)));
     }
     // In turns, so that what else the machine does meets all of them.
     for round in 1..=STARTS {
@@ -108,8 +100,8 @@ pub(crate) async fn run(subject: &Subject) -> Result<Report> {
              API of the benchmark; its AWS is the local run. `hello world` is `infra/bench/floor/src/bin/hello.rs`, compiled by \
              the same cargo run with the same profile and features. Budgets: at most 1.5 times hello world, at most 3 MB \
              zipped (deflate, best; MB are 10^6), at most 48 MB of memory with 10 in flight. What AWS does before the \
-             process starts is not in it. Certificates come from one bundle, as on Amazon Linux. Memory is the resident set, from `/proc`; in flight are events of 1 KB to a \
-             receiver that hangs, over plain HTTP."
+             process starts is not in it. Certificates come from one bundle, as on Amazon Linux. Memory is the resident \
+             set, from `/proc`; in flight are events of 1 KB to a receiver that hangs, over plain HTTP."
         ),
         tables: vec![table, memory],
         plot: Some(Plot::Bars { title: "Cold start, p50".to_owned(), unit: "ms", bars }),

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use tests::{Caller, System};
 
-use crate::dropped::{Copies, disable, drop_events};
-use crate::prices::Work;
+use crate::dropped::{Copies, PUBLISHED, disable, drop_events};
+use crate::prices::{PER_EVENT, Work};
 use crate::problem::{Problem, Result};
 use crate::receiver::Receiver;
 use crate::report::{Cell, Report, Table, percentile};
@@ -14,8 +14,6 @@ use crate::world::{Subject, add_webhook, data, progress, publish, settle};
 
 /// How many dropped events there are; each size adds to the one before.
 const DROPPED: [usize; 6] = [10, 100, 1_000, 10_000, 100_000, 1_000_000];
-/// So many are published; the others are copies of one of them.
-const PUBLISHED: usize = 1_000;
 const WEBHOOKS: [usize; 3] = [1, 10, 100];
 /// How often each list is read.
 const READS: usize = 15;
@@ -32,7 +30,7 @@ pub(crate) async fn run(subject: &Subject) -> Result<Report> {
         title: "Growth",
         method: format!(
             "Events are made by publishing updates of 1 KB for a webhook that is disabled: each is dropped at once and \
-             kept, as a dropped event and in the webhook's history. From {PUBLISHED} on, lists are of copies of such a row, \
+             kept, as a dropped event and in the webhook's history. Beyond {PUBLISHED} they are copies of such a row, \
              spread over nine days and written into the table in bulk. Lists are read {READS} times over the HTTP API, a \
              hundred events in a page; units are DynamoDB's for one page. The deepest page is the one that the last cursor \
              leads to, or the fiftieth. Sizes that did not fit into {} minutes are missing. The emulated DynamoDB is SQLite \
@@ -51,10 +49,8 @@ pub(crate) async fn run(subject: &Subject) -> Result<Report> {
 
 /// One update to ever more webhooks.
 async fn publishing(subject: &Subject) -> Result<Table> {
-    let mut table = Table::new(
-        "Publishing one update, per event",
-        &["webhooks", "ms to the 202", "reads", "read units", "writes", "write units", "SQS requests", "ms busy"],
-    );
+    let headings = [&["webhooks", "ms to the 202"][..], &PER_EVENT].concat();
+    let mut table = Table::new("Publishing one update, per event", &headings);
     let system = subject.start(true).await;
     let receiver = Receiver::start()?;
     let (developer, platform) = (system.developer(), system.platform());
@@ -80,16 +76,9 @@ async fn publishing(subject: &Subject) -> Result<Table> {
             }
         }
         let work = Work::of(&system.run.calls(), 0, |_| true).per(5.0 * webhooks as f64);
-        table.row(vec![
-            Cell::Number(webhooks as f64, 0),
-            Cell::Number(percentile(&milliseconds, 0.5), 1),
-            Cell::Number(work.reads, 2),
-            Cell::Number(work.read_units, 2),
-            Cell::Number(work.writes, 2),
-            Cell::Number(work.write_units, 2),
-            Cell::Number(work.queue_requests, 2),
-            Cell::Number(work.busy_ms, 2),
-        ]);
+        let mut row = vec![Cell::Number(webhooks as f64, 0), Cell::Number(percentile(&milliseconds, 0.5), 1)];
+        row.extend(work.cells());
+        table.row(row);
     }
     Ok(table)
 }

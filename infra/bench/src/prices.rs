@@ -4,6 +4,7 @@ use serde::Deserialize;
 use tenday_local::{Calls, Count};
 
 use crate::problem::{Problem, Result};
+use crate::report::Cell;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Prices {
@@ -45,6 +46,9 @@ const BEHIND_QUEUES: [&str; 3] = ["Deliver", "DeadLetters", "Ingest"];
 /// CloudWatch Logs bills each line with this many bytes of its own.
 pub(crate) const LOG_LINE: usize = 26;
 
+/// The headings of [`Work::cells`].
+pub(crate) const PER_EVENT: [&str; 6] = ["reads", "read units", "writes", "write units", "SQS requests", "ms busy"];
+
 /// Work that was counted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Work {
@@ -67,6 +71,12 @@ pub(crate) struct Work {
 }
 
 impl Work {
+    /// What a table shows of the work for one event, under [`PER_EVENT`].
+    pub(crate) fn cells(&self) -> [Cell; 6] {
+        [self.reads, self.read_units, self.writes, self.write_units, self.queue_requests, self.busy_ms]
+            .map(|figure| Cell::Number(figure, 2))
+    }
+
     /// What was counted for the functions that `wanted` takes; `mappings` among them are the pollers of queues.
     pub(crate) fn of(calls: &Calls, log_bytes: usize, wanted: impl Fn(&str) -> bool) -> Self {
         let mut work = Self { log_bytes: log_bytes as f64, ..Self::default() };

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::dropped::{Copies, disable, drop_events};
-use crate::prices::Work;
+use crate::dropped::{Copies, PUBLISHED, disable, drop_events};
+use crate::prices::{PER_EVENT, Work};
 use crate::problem::{Problem, Result};
 use crate::receiver::Receiver;
 use crate::report::{Cell, Report, Table};
@@ -12,43 +12,21 @@ use crate::world::{Subject, progress, settle};
 
 /// Dropped events of a developer, in a system of its own each.
 const SIZES: [usize; 3] = [10, 1_000, 100_000];
-/// So many are published; the others are copies of one of them.
-const PUBLISHED: usize = 1_000;
 const LIMIT: Duration = Duration::from_secs(560);
 /// How often progress is told.
 const TELL: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(subject: &Subject) -> Result<Report> {
-    let mut table = Table::new(
-        "Reattempting all, per event",
-        &[
-            "dropped events",
-            "seconds in all",
-            "ms",
-            "reads",
-            "read units",
-            "writes",
-            "write units",
-            "SQS requests",
-            "ms busy",
-        ],
-    );
+    let headings = [&["dropped events", "seconds in all", "ms"][..], &PER_EVENT].concat();
+    let mut table = Table::new("Reattempting all, per event", &headings);
     let mut points = Vec::new();
     for size in SIZES {
         progress(format!("reattempting {size}"));
         let (seconds, work) = all(subject, size).await?;
         let milliseconds = seconds * 1000.0 / size as f64;
-        table.row(vec![
-            Cell::Number(size as f64, 0),
-            Cell::Number(seconds, 2),
-            Cell::Number(milliseconds, 2),
-            Cell::Number(work.reads, 2),
-            Cell::Number(work.read_units, 2),
-            Cell::Number(work.writes, 2),
-            Cell::Number(work.write_units, 2),
-            Cell::Number(work.queue_requests, 2),
-            Cell::Number(work.busy_ms, 2),
-        ]);
+        let mut row = vec![Cell::Number(size as f64, 0), Cell::Number(seconds, 2), Cell::Number(milliseconds, 2)];
+        row.extend(work.cells());
+        table.row(row);
         points.push((size as f64, milliseconds));
     }
     Ok(Report {

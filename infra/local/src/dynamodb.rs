@@ -42,8 +42,6 @@ pub(crate) enum DynamoError {
     Database(#[from] DynoxideError),
     #[error("cannot listen on a loopback port: {0}")]
     Listen(#[from] io::Error),
-    #[error("table {table} has no item {key}")]
-    Missing { table: String, key: Value },
     #[error(
         "table {table} in {} was made with other keys or indexes than the template has now; remove that directory, or \
          name another with --data", .directory.display()
@@ -121,31 +119,23 @@ impl DynamoDb {
 
     /// Writes copies of an item, each with some attributes changed: all or none, in bulk, and not through the API, so that
     /// nothing counts them.
-    pub(crate) async fn copy(&self, table: &str, key: Value, copies: Vec<Changes>) -> Result<(), DynamoError> {
-        fn typed(table: &str, problem: serde_json::Error) -> DynamoError {
-            DynamoError::Table { table: table.to_owned(), problem }
-        }
-        let get = json!({ "TableName": table, "Key": key });
-        let get = serde_json::from_value(get).map_err(|problem| typed(table, problem))?;
-        let original = self.database.get_item(get)?.item;
-        let original = original.ok_or_else(|| DynamoError::Missing { table: table.to_owned(), key })?;
+    pub(crate) async fn copy(&self, table: &str, key: Value, copies: Vec<Changes>) -> io::Result<()> {
+        let get = serde_json::from_value(json!({ "TableName": table, "Key": key }))?;
+        let original = self.database.get_item(get).map_err(io::Error::other)?.item;
+        let original = original.ok_or_else(|| io::Error::other(format!("table {table} has no item {key}")))?;
         let (database, table) = (self.database.clone(), table.to_owned());
         let writing = tokio::task::spawn_blocking(move || {
             let copied = |changes: Changes| {
                 let mut item = original.clone();
                 for (name, value) in changes {
-                    item.insert(
-                        name.to_owned(),
-                        serde_json::from_value(value).map_err(|problem| typed(&table, problem))?,
-                    );
+                    item.insert(name.to_owned(), serde_json::from_value(value)?);
                 }
                 Ok(item)
             };
-            let items = copies.into_iter().map(copied).collect::<Result<_, DynamoError>>()?;
-            Ok::<_, DynamoError>(database.import_items(&table, items, ImportOptions::default())?)
+            let items = copies.into_iter().map(copied).collect::<io::Result<_>>()?;
+            database.import_items(&table, items, ImportOptions::default()).map_err(io::Error::other)
         });
-        writing.await.map_err(io::Error::other)??;
-        Ok(())
+        writing.await?.map(|_| ())
     }
 
     /// Deletes what has expired, now and then, for ever.

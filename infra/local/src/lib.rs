@@ -253,7 +253,7 @@ impl LocalRun {
         key: serde_json::Value,
         copies: Vec<Vec<(&'static str, serde_json::Value)>>,
     ) -> io::Result<()> {
-        self.system.aws.dynamodb.copy(table, key, copies).await.map_err(io::Error::other)
+        self.system.aws.dynamodb.copy(table, key, copies).await
     }
 
     /// By queue name.

@@ -13,7 +13,7 @@ use tenday_model::webhook::{Disabled, DisabledReason, Health, WebhookError};
 
 use crate::world::{Message, World};
 
-pub(crate) const CLAIM: SignedDuration = SignedDuration::from_secs(30);
+const CLAIM: SignedDuration = SignedDuration::from_secs(30);
 const NAME: &str = "DATA_UPDATES";
 
 /// An attempt that was made.
@@ -296,7 +296,7 @@ fn put_unless_recorded(world: &mut World, before: u16, event: Event) -> bool {
     may
 }
 
-fn claim(world: &mut World, id: EventId) -> Option<Event> {
+pub(crate) fn claim(world: &mut World, id: EventId) -> Option<Event> {
     let claimed = world.claims.get(&id).is_some_and(|until| *until > world.now);
     if claimed || !world.is(&id, EventStatus::Dropped) {
         return None;

@@ -7,7 +7,7 @@ use tenday_model::ids::{EventId, JobId};
 use tenday_model::job::{Filter, Job, Status, since};
 use tenday_model::outcome::Outcome;
 
-use crate::function::{CLAIM, record_by_hand};
+use crate::function::{claim, record_by_hand};
 use crate::world::{HIDDEN, TAKEN_AT_MOST, World};
 
 /// Small, so that there are pages to turn.
@@ -151,18 +151,16 @@ impl Run {
             }
             return Step::Claim;
         }
-        if world.claims.get(&id).is_some_and(|until| *until > world.now) {
+        let Some(event) = claim(world, id) else {
             world.now = world.after(PAUSE);
             self.left.push(id);
             return Step::Claim;
-        }
-        let event = world.store[&id].clone();
+        };
         if let Some(success) = since(&event, began) {
+            world.claims.remove(&id);
             self.job.count(success);
             return Step::Claim;
         }
-        world.claims.insert(id, world.after(CLAIM));
-        world.say(|_| format!("{id} is claimed by the job"));
         Step::Attempt(event)
     }
 
