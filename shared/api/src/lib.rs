@@ -1,6 +1,7 @@
 //! What the HTTP functions share: access tokens, the one error body, request bodies and their bounds, paging, and the
 //! way a function is started.
 
+mod answer;
 mod body;
 mod caller;
 mod date;

@@ -13,7 +13,9 @@ use http::header::HOST;
 use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
 use tenday_telemetry::{in_request, metrics};
+use tower::ServiceExt;
 
+use crate::answer::Answer;
 use crate::error::{ApiError, ErrorCode};
 
 /// API Gateway's name for the route that takes what no other does.
@@ -105,7 +107,7 @@ pub async fn serve_with_unrouted(router: Router, unrouted: Unrouted) -> Result<(
             }
         }))
         .layer(from_fn(surround));
-    lambda_http::run(router).await
+    lambda_http::run(router.into_service::<lambda_http::Body>().map_response(Answer)).await
 }
 
 fn no_such_route() -> ApiError {
