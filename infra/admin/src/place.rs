@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
-use tenday_store::{Aws, Clients};
+use tenday_store::{Aws, Clients, http_client};
 
 use crate::error::AdminError;
 
@@ -51,7 +51,7 @@ impl Place {
             return Ok(Clients::new(&Aws::at(&endpoint), ask(url, "outputs", "SettingsTableName").await?));
         }
         let table = self.settings_table.filter(|table| !table.is_empty()).ok_or(AdminError::NoTable)?;
-        let mut config = aws_config::defaults(BehaviorVersion::latest());
+        let mut config = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client());
         if let Some(profile) = self.profile {
             config = config.profile_name(profile);
         }

@@ -3,13 +3,11 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use rustls::pki_types::CertificateDer;
-use rustls_platform_verifier::Verifier;
 use tenday_model::address::PermittedAddress;
 use tower::{Layer, Service};
 
@@ -72,16 +70,9 @@ pub(crate) struct Pooled {
 }
 
 impl Pool {
-    /// `extra_roots` are certificates in DER form that are trusted beside the platform's.
+    /// `extra_roots` are certificates in DER form that are trusted beside the machine's.
     pub(crate) fn new(https_only: bool, extra_roots: &[Vec<u8>]) -> Result<Self, PoolFault> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let roots = extra_roots.iter().map(|der| CertificateDer::from(der.clone()));
-        let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider))?;
-        let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
+        let mut tls = tenday_tls::client_config(tenday_tls::roots_with(extra_roots)?);
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self { tls, https_only, slots: Mutex::default() })
     }

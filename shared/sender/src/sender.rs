@@ -38,7 +38,7 @@ pub struct SenderSettings {
     pub own_hosts: Vec<String>,
     /// Name servers to ask, for tests. The system's when empty.
     pub name_servers: Vec<SocketAddr>,
-    /// Certificates (DER) that are trusted beside the platform's, for tests.
+    /// Certificates (DER) that are trusted beside the machine's, for tests.
     pub extra_roots: Vec<Vec<u8>>,
 }
 

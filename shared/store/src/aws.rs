@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 
 use crate::environment::Environment;
+use crate::http::http_client;
 
 /// What the clients are made from, and the clients: one of each service, for whoever asks. A client of one's own would
 /// have connections of its own, which what is read ahead at start does not open.
@@ -46,19 +45,14 @@ impl Aws {
     }
 
     fn new(credentials: Credentials, region: String, endpoint_url: Option<String>) -> Self {
-        // One for all services: each client that makes its own reads the machine's certificates again, which is most of
-        // what a process does until its first poll.
-        let http =
-            aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
         let mut config = SdkConfig::builder()
-            .http_client(http)
+            .http_client(http_client())
             .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
             .region(Region::new(region))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             // Well inside the functions' own time-outs: the SDK's defaults would outlast the API's 29 seconds.
             .timeout_config(
                 TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(1))
                     .operation_attempt_timeout(Duration::from_secs(2))
                     .operation_timeout(Duration::from_secs(5))
                     .build(),
