@@ -100,31 +100,27 @@ impl Keyring {
         Ok(secret)
     }
 
-    /// Unwraps the data key while the caller waits for something else. A failure is told when the key is wanted.
-    pub(crate) async fn read_ahead(&self) {
-        let _ = self.key.get_or_try_init(|| self.unwrapped()).await;
-    }
-
     async fn key(&self) -> Result<&LessSafeKey, StoreError> {
-        self.key.get_or_try_init(|| self.unwrapped()).await.inspect_err(|_| metrics::keyring_failure())
-    }
-
-    async fn unwrapped(&self) -> Result<LessSafeKey, StoreError> {
-        let missing = || StoreError::corrupt("keyring", "there is no data key yet");
-        let wrapped = self.wrapped().await?.ok_or_else(missing)?;
-        let opened = self
-            .kms
-            .decrypt()
-            .key_id(&self.wrapping_key)
-            .ciphertext_blob(Blob::new(wrapped))
-            .encryption_context(CONTEXT.0, CONTEXT.1)
-            .send()
+        self.key
+            .get_or_try_init(|| async {
+                let missing = || StoreError::corrupt("keyring", "there is no data key yet");
+                let wrapped = self.wrapped().await?.ok_or_else(missing)?;
+                let opened = self
+                    .kms
+                    .decrypt()
+                    .key_id(&self.wrapping_key)
+                    .ciphertext_blob(Blob::new(wrapped))
+                    .encryption_context(CONTEXT.0, CONTEXT.1)
+                    .send()
+                    .await
+                    .map_err(StoreError::aws("kms:Decrypt"))?;
+                let key = opened.plaintext().map(AsRef::as_ref).unwrap_or_default();
+                UnboundKey::new(&AES_256_GCM, key)
+                    .map(LessSafeKey::new)
+                    .map_err(|_| StoreError::corrupt("keyring", "the data key is not 32 bytes"))
+            })
             .await
-            .map_err(StoreError::aws("kms:Decrypt"))?;
-        let key = opened.plaintext().map(AsRef::as_ref).unwrap_or_default();
-        UnboundKey::new(&AES_256_GCM, key)
-            .map(LessSafeKey::new)
-            .map_err(|_| StoreError::corrupt("keyring", "the data key is not 32 bytes"))
+            .inspect_err(|_| metrics::keyring_failure())
     }
 
     async fn wrapped(&self) -> Result<Option<Vec<u8>>, StoreError> {

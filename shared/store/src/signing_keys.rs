@@ -4,7 +4,6 @@
 //! make a key at once do no harm, and a rotation is one more row.
 
 use aws_sdk_dynamodb::Client;
-use futures::future::join;
 use jiff::Timestamp;
 use serde_json::Value;
 use tenday_model::rotation;
@@ -86,8 +85,7 @@ impl SigningKeys {
         keyring: &Keyring,
         now: Timestamp,
     ) -> Result<Option<EcSigningKey>, StoreError> {
-        let (items, ()) = join(self.query(now), keyring.read_ahead()).await;
-        signer_of(&stored(&items?)?, purpose, keyring, now).await
+        signer_of(&stored(&self.query(now).await?)?, purpose, keyring, now).await
     }
 
     /// [`Self::signer`] for the function that looks after the keys of every purpose: it makes those that are due, and
@@ -101,8 +99,7 @@ impl SigningKeys {
         keyring: &Keyring,
         now: Timestamp,
     ) -> Result<Option<EcSigningKey>, StoreError> {
-        let (items, ()) = join(self.query(now), keyring.read_ahead()).await;
-        let mut items = items?;
+        let mut items = self.query(now).await?;
         match self.rotate(&stored(&items)?, keyring, now).await {
             Ok(false) => {}
             Ok(true) => items = self.query(now).await?,
