@@ -4,7 +4,7 @@
 use aws_sdk_scheduler::Client;
 use aws_sdk_scheduler::types::{ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use jiff::tz::Offset;
 use tenday_telemetry::metrics;
 
 use crate::aws::Aws;
@@ -48,7 +48,7 @@ impl Schedules {
             .create_schedule()
             .group_name(&self.group)
             .name(name(message, due))
-            .schedule_expression(due.to_zoned(TimeZone::UTC).strftime("at(%Y-%m-%dT%H:%M:%S)").to_string())
+            .schedule_expression(format!("at({:.0})", Offset::UTC.to_datetime(due)))
             .schedule_expression_timezone("UTC")
             .flexible_time_window(window.map_err(|error| corrupt(&error))?)
             .action_after_completion(ActionAfterCompletion::Delete)

@@ -5,7 +5,7 @@
 //! null.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use jiff::tz::Offset;
 use serde_json::Value;
 
 use super::Expressed;
@@ -73,7 +73,7 @@ fn common<'a>(name: &'static str, link_id: &'a str, link_tags: Option<&'a Vec<St
 
 /// ISO 8601 with whole seconds and a numeric offset, as MoneyKit writes it.
 fn date_time(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string()
+    format!("{:.0}", at.display_with_offset(Offset::UTC))
 }
 
 /// The schema of a payload, by its name.

@@ -6,7 +6,7 @@
 //! `type` but a member named after the record; its event name is that in capitals.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use jiff::tz::Offset;
 use serde_json::{Value, json};
 
 use super::node::{Node, Object};
@@ -130,7 +130,7 @@ impl<'a> Object<'a> {
 }
 
 fn day(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d").to_string()
+    Offset::UTC.to_datetime(at).date().to_string()
 }
 
 /// MX's number for a state, as far as its pages give it (domain.md 4.1).
