@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::provider::ProvideCredentials;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use bytes::Bytes;
 use clap::Args;
 use http::{StatusCode, Uri};
@@ -11,7 +16,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
-use tenday_store::{Aws, Clients, http_client};
+use tenday_store::{Aws, Clients};
 
 use crate::error::AdminError;
 
@@ -51,7 +56,7 @@ impl Place {
             return Ok(Clients::new(&Aws::at(&endpoint), ask(url, "outputs", "SettingsTableName").await?));
         }
         let table = self.settings_table.filter(|table| !table.is_empty()).ok_or(AdminError::NoTable)?;
-        let mut config = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client());
+        let mut config = aws_config::defaults(BehaviorVersion::latest()).http_client(sdks_own());
         if let Some(profile) = self.profile {
             config = config.profile_name(profile);
         }
@@ -69,6 +74,17 @@ impl Place {
         }
         Ok(Clients::new(&Aws::from_config(config), table))
     }
+}
+
+/// The SDK's own client, as the default feature of its crates would make it: an operator's machine may need a proxy
+/// (`HTTPS_PROXY`), or certificates that only its own store has. The feature would link this client into every function.
+fn sdks_own() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build()
+    })
 }
 
 /// Something that a local run tells of itself.

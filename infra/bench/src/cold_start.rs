@@ -100,7 +100,7 @@ pub(crate) async fn run(subject: &Subject) -> Result<Report> {
              API of the benchmark; its AWS is the local run. `hello world` is `infra/bench/floor/src/bin/hello.rs`, compiled by \
              the same cargo run with the same profile and features. Budgets: at most 1.5 times hello world, at most 3 MB \
              zipped (deflate, best; MB are 10^6), at most 48 MB of memory with 10 in flight. What AWS does before the \
-             process starts is not in it. Certificates come from one bundle, as on Amazon Linux. Memory is the resident \
+             process starts is not in it. Memory is the resident \
              set, from `/proc`; in flight are events of 1 KB to a receiver that hangs, over plain HTTP."
         ),
         tables: vec![table, memory],

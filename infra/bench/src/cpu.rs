@@ -25,9 +25,6 @@ const ROUNDS: usize = 4;
 const BATCHES: usize = 500;
 const BATCH: usize = 10;
 const WARM_UP: usize = 50;
-/// Where machines have their certificates in one file.
-const BUNDLES: [&str; 3] =
-    ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem"];
 /// Batches under valgrind: two runs, whose difference is what the start does not explain.
 const COUNTED: [usize; 2] = [20, 70];
 /// The headers that an attempt makes anew, or that HTTP brings.
@@ -148,12 +145,9 @@ pub(crate) fn program(system: &System) -> Result<(PathBuf, BTreeMap<String, Stri
 }
 
 /// A function's variables as they would be on AWS: without that of the movable clock, which is read from its file at every
-/// look, and with certificates from one bundle, as Amazon Linux has them. Debian has each in a file of its own too, and all
-/// would be read twice.
+/// look.
 pub(crate) fn deployed(variables: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let bundle = BUNDLES.iter().find(|bundle| Path::new(bundle).is_file());
-    let bundle = bundle.map(|bundle| ("SSL_CERT_FILE".to_owned(), (*bundle).to_owned()));
-    variables.clone().into_iter().filter(|(name, _)| name != "TENDAY_CLOCK_FILE").chain(bundle).collect()
+    variables.clone().into_iter().filter(|(name, _)| name != "TENDAY_CLOCK_FILE").collect()
 }
 
 /// A binary that lies beside the functions', compiled as they are.

@@ -81,7 +81,9 @@ fn run(arguments: Arguments) -> Result<()> {
     if arguments.binaries.is_none() {
         build(optimised)?;
     }
-    let subject = Subject { binaries: arguments.binaries, optimised };
+    // Functions are started in a directory of their own.
+    let found = |directory: PathBuf| directory.canonicalize().map_err(Problem::io(directory.display().to_string()));
+    let subject = Subject { binaries: arguments.binaries.map(found).transpose()?, optimised };
     let circumstances = circumstances(&subject)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(Problem::io("a runtime"))?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tenday_model::address::PermittedAddress;
+use tenday_tls::TlsError;
 use tower::{Layer, Service};
 
 /// Addresses that connections are kept to at once. The one that was not used for longest makes room.
@@ -38,7 +39,7 @@ const CONNECTION_WINDOW: u32 = 256 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PoolFault {
     #[error(transparent)]
-    Tls(#[from] rustls::Error),
+    Tls(#[from] TlsError),
     #[error(transparent)]
     Client(#[from] reqwest::Error),
 }
@@ -72,7 +73,7 @@ pub(crate) struct Pooled {
 impl Pool {
     /// `extra_roots` are certificates in DER form that are trusted beside the machine's.
     pub(crate) fn new(https_only: bool, extra_roots: &[Vec<u8>]) -> Result<Self, PoolFault> {
-        let mut tls = tenday_tls::client_config(tenday_tls::roots_with(extra_roots)?);
+        let mut tls = tenday_tls::client_config(tenday_tls::roots_with(extra_roots)?)?;
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self { tls, https_only, slots: Mutex::default() })
     }

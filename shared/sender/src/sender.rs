@@ -9,6 +9,7 @@ use http::{HeaderMap, Method, header};
 use tenday_model::address::{AddressPolicy, Allowlist, PermittedAddress, permit};
 use tenday_model::callback_url::{CallbackUrl, UrlRules};
 use tenday_model::outcome::{ANSWER_KEPT, Blocked, Outcome, printable};
+use tenday_tls::TlsError;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
@@ -73,7 +74,7 @@ pub struct Attempted {
 #[derive(Debug, thiserror::Error)]
 pub enum SenderFault {
     #[error("the TLS configuration could not be made: {0}")]
-    Tls(rustls::Error),
+    Tls(TlsError),
     #[error("the name service could not be set up")]
     Names,
     #[error("the HTTP client could not be made")]
@@ -93,7 +94,7 @@ impl From<PoolFault> for SenderFault {
 
 /// Sends. One is kept for the life of the process, and its connections with it.
 ///
-/// Certificates and name servers are read at the first attempt, not at start: a cold start does not wait for them.
+/// Certificates, unless something else needed them before, and name servers are read at the first attempt, not at start.
 pub struct Sender {
     settings: SenderSettings,
     means: OnceCell<Means>,

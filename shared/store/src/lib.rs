@@ -39,7 +39,6 @@ pub use environment::{Environment, EnvironmentError};
 pub use error::StoreError;
 pub use events::{Claim, Deliveries, Events, Key};
 pub use history::EventPage;
-pub use http::http_client;
 pub use jobs::Jobs;
 pub use keyring::{Keyring, Sealed};
 pub use links::{Links, Registered};

@@ -1,7 +1,11 @@
-//! The machine's bundle of certificates, read quickly. rustls-native-certs is right about every machine and takes 17
-//! million instructions for such a bundle, most of what a function does until its first poll; here it takes a sixth.
-//! Whatever is not plain about a bundle makes [`read`] give up, and the library reads it.
+//! The machine's bundle of certificates, read quickly. rustls-native-certs takes 17 million instructions for such a
+//! bundle, which was most of what a function did until its first poll; here it takes a sixth. A bundle that is not plain
+//! makes [`read`] give up, and the library reads it.
+//!
+//! The library reads the directories that OpenSSL knows, too. On Linux they hold what is in the bundle, unless somebody put
+//! a certificate there by hand: such a directory is read only when `SSL_CERT_DIR` names it.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -12,24 +16,28 @@ use rustls::pki_types::CertificateDer;
 const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 const END: &[u8] = b"-----END CERTIFICATE-----";
 
-/// Where Linux distributions keep all certificates in one file: Amazon Linux and Fedora, Debian, Alpine. Elsewhere the
-/// machine has a store of its own, which the library asks.
-const BUNDLES: [&str; 3] =
-    ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem"];
+/// Where Linux distributions keep all certificates in one file, in OpenSSL's order: Debian, Fedora and Amazon Linux, and
+/// Alpine. Elsewhere the machine has a store of its own, which the library asks.
+const BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+];
 
-/// The file that holds all that is trusted, if one alone does: `SSL_CERT_FILE`, as OpenSSL knows it, or the
-/// distribution's.
+/// The bundle of this machine, if there is one.
 pub(crate) fn path() -> Option<PathBuf> {
-    if std::env::var_os("SSL_CERT_DIR").is_some() {
-        return None;
+    path_by(std::env::var_os("SSL_CERT_FILE"), std::env::var_os("SSL_CERT_DIR"))
+}
+
+/// `file` and `directory` as OpenSSL's variables name them: what is named replaces what the distribution has.
+fn path_by(file: Option<OsString>, directory: Option<OsString>) -> Option<PathBuf> {
+    match (file, directory) {
+        (Some(file), None) => Some(file.into()),
+        (None, None) if cfg!(target_os = "linux") => BUNDLES.iter().map(PathBuf::from).find(|path| path.exists()),
+        // More than one file, or none: the library knows what to read.
+        _ => None,
     }
-    if let Some(named) = std::env::var_os("SSL_CERT_FILE") {
-        return Some(named.into());
-    }
-    if !cfg!(target_os = "linux") {
-        return None;
-    }
-    BUNDLES.iter().map(PathBuf::from).find(|path| path.exists())
 }
 
 /// The certificates of a PEM file (RFC 7468); none unless it has some, and every one decodes.
@@ -45,7 +53,7 @@ fn parse(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
     while !rest.is_empty() {
         let (line, after) = rest.split_at(memchr(b'\n', rest).map_or(rest.len(), |end| end + 1));
         rest = after;
-        let line = line.trim_ascii();
+        let line = line.trim_ascii_end();
         match &mut encoded {
             // What is between certificates says whose the next one is.
             None if line == BEGIN => encoded = Some(Vec::with_capacity(2048)),
@@ -64,17 +72,26 @@ fn parse(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
 mod tests {
     use super::*;
 
-    /// The machine that runs the tests has certificates, or could not have fetched the compiler.
     #[test]
     fn a_bundle_reads_as_the_library_reads_it() {
-        let Some(path) = path() else { return };
-        let mut ours = read(&path).unwrap();
-        ours.sort_unstable_by(|one, other| one.as_ref().cmp(other));
-        ours.dedup();
-        let theirs = rustls_native_certs::load_certs_from_paths(Some(&path), None);
-        assert!(theirs.errors.is_empty(), "{:?}", theirs.errors);
-        assert!(ours.len() > 20, "{} certificates in {}", ours.len(), path.display());
-        assert_eq!(ours, theirs.certs);
+        for path in BUNDLES.map(Path::new).into_iter().filter(|path| path.exists()) {
+            let mut ours = read(path).unwrap();
+            ours.sort_unstable_by(|one, other| one.as_ref().cmp(other));
+            ours.dedup();
+            let theirs = rustls_native_certs::load_certs_from_paths(Some(path), None);
+            assert!(theirs.errors.is_empty(), "{:?}", theirs.errors);
+            assert_eq!(ours, theirs.certs, "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn what_openssls_variables_name_replaces_the_distributions_bundle() {
+        let named =
+            |file: Option<&str>, directory: Option<&str>| path_by(file.map(Into::into), directory.map(Into::into));
+        assert_eq!(named(Some("/a.pem"), None), Some("/a.pem".into()));
+        assert_eq!(named(Some("/a.pem"), Some("/certs")), None, "both are read, by the library");
+        assert_eq!(named(None, Some("/certs")), None);
+        assert!(named(None, None).is_none_or(|path| path.exists()));
     }
 
     #[test]

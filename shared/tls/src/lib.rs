@@ -3,45 +3,65 @@
 
 mod bundle;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, OnceLock};
 
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 
-static MACHINE: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
+/// Why there is no TLS.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error(
+        "this machine has no certificates of authorities, so no server can be trusted; SSL_CERT_FILE may name a bundle"
+    )]
+    NoCertificates,
+    #[error(transparent)]
+    Rustls(#[from] rustls::Error),
+}
+
+static MACHINE: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+
+/// The authorities that the machine trusts. The first call reads them, which takes about a millisecond.
+///
+/// # Errors
+/// When there are none. The next call looks again.
+pub fn machine_roots() -> Result<Arc<RootCertStore>, TlsError> {
+    if let Some(roots) = MACHINE.get() {
+        return Ok(Arc::clone(roots));
+    }
     let mut roots = RootCertStore::empty();
     // Machines keep certificates that are too odd to be parsed; nothing that they signed could be verified either.
     roots.add_parsable_certificates(certificates());
     if roots.is_empty() {
-        tracing::error!("no certificates were found, so no server can be trusted: SSL_CERT_FILE may name a bundle");
+        return Err(TlsError::NoCertificates);
     }
-    Arc::new(roots)
-});
-
-/// The authorities that the machine trusts. The first call reads them, which takes about a millisecond.
-pub fn machine_roots() -> Arc<RootCertStore> {
-    Arc::clone(&MACHINE)
+    Ok(Arc::clone(MACHINE.get_or_init(|| Arc::new(roots))))
 }
 
 /// [`machine_roots`], and others, which are certificates in DER form.
 ///
 /// # Errors
-/// When one of these is no certificate.
-pub fn roots_with(others: &[Vec<u8>]) -> Result<Arc<RootCertStore>, rustls::Error> {
-    let mut roots = machine_roots();
+/// When the machine has none, or one of the others is no certificate.
+pub fn roots_with(others: &[Vec<u8>]) -> Result<Arc<RootCertStore>, TlsError> {
+    let mut roots = machine_roots()?;
     for der in others {
         Arc::make_mut(&mut roots).add(CertificateDer::from(der.clone()))?;
     }
     Ok(roots)
 }
 
-/// TLS 1.2 and 1.3 for a client that trusts `roots`, on the one provider that is compiled in, the post-quantum key
-/// exchange first. It offers no protocols: the caller sets what it speaks.
-pub fn client_config(roots: Arc<RootCertStore>) -> ClientConfig {
-    ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()
+/// TLS 1.2 and 1.3 for a client that trusts `roots`, with the post-quantum key exchange first. It offers no protocols:
+/// the caller sets what it speaks.
+///
+/// # Errors
+/// When the provider lacks a version, which is a mistake in Cargo.toml.
+pub fn client_config(roots: Arc<RootCertStore>) -> Result<ClientConfig, TlsError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+    Ok(builder.with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// From the machine's bundle, and where there is none, or more than one file, as the library finds them.
+/// From the machine's bundle; where there is none, or it is not a plain one, as the library finds them.
 fn certificates() -> Vec<CertificateDer<'static>> {
     if let Some(read) = bundle::path().and_then(|path| bundle::read(&path)) {
         return read;

@@ -96,18 +96,21 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, answers: Option<
     }
 }
 
-fn dynamodb(endpoint: String, roots: &[Vec<u8>]) -> aws_sdk_dynamodb::Client {
-    let roots = tenday_tls::roots_with(roots).unwrap();
+fn dynamodb(endpoint: String, http: &Http) -> aws_sdk_dynamodb::Client {
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-central-1"))
         .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
-        .http_client(SharedHttpClient::new(Http::new(|| client(roots))))
+        .http_client(SharedHttpClient::new(http.clone()))
         // Tried again at once.
         .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::ZERO))
         .endpoint_url(endpoint)
         .build();
     aws_sdk_dynamodb::Client::from_conf(config)
+}
+
+fn http() -> Http {
+    Http::new(tenday_tls::machine_roots)
 }
 
 async fn get(dynamodb: &aws_sdk_dynamodb::Client) -> Result<(), String> {
@@ -119,7 +122,7 @@ async fn get(dynamodb: &aws_sdk_dynamodb::Client) -> Result<(), String> {
 #[tokio::test]
 async fn calls_one_after_another_share_a_connection() {
     let server = Server::start(&[], None).await;
-    let dynamodb = dynamodb(server.http(), &[]);
+    let dynamodb = dynamodb(server.http(), &http());
     for _ in 0..5 {
         get(&dynamodb).await.unwrap();
     }
@@ -128,9 +131,9 @@ async fn calls_one_after_another_share_a_connection() {
 
 #[tokio::test]
 async fn a_connection_that_the_server_has_closed_meanwhile_is_nobodys_trouble() {
-    // As a sandbox finds it that was frozen for a while: one answer, then the end.
+    // One answer, then the end.
     let server = Server::start(&[&[OK], &[OK, OK]], None).await;
-    let dynamodb = dynamodb(server.http(), &[]);
+    let dynamodb = dynamodb(server.http(), &http());
     for _ in 0..3 {
         get(&dynamodb).await.unwrap();
     }
@@ -138,10 +141,30 @@ async fn a_connection_that_the_server_has_closed_meanwhile_is_nobodys_trouble() 
 }
 
 #[tokio::test]
+async fn after_a_pause_connections_are_opened_anew() {
+    // As a sandbox finds them that was frozen: open by all that it can see, and nobody at the other end.
+    let server = Server::start(&[&[OK, ""]], None).await;
+    let http = http();
+    let dynamodb = dynamodb(server.http(), &http);
+    get(&dynamodb).await.unwrap();
+    http.pretend_idle_for(IDLE + Duration::from_secs(5));
+    get(&dynamodb).await.unwrap();
+    get(&dynamodb).await.unwrap();
+    assert_eq!(server.counts(), (2, 3));
+}
+
+#[tokio::test]
+async fn a_machine_without_certificates_is_told_so() {
+    let http = Http::new(|| Err(TlsError::NoCertificates));
+    let error = get(&dynamodb("https://localhost:1".to_owned(), &http)).await.unwrap_err();
+    assert!(error.contains("NoCertificates"), "{error}");
+}
+
+#[tokio::test]
 async fn a_connection_that_ends_before_or_amid_an_answer_is_tried_again() {
     for script in [&[&[""] as &[&str], &[HALF]] as &[&[&str]], &[&[HALF], &[""]]] {
         let server = Server::start(script, None).await;
-        get(&dynamodb(server.http(), &[])).await.unwrap();
+        get(&dynamodb(server.http(), &http())).await.unwrap();
         assert_eq!(server.counts(), (3, 3), "{script:?}");
     }
 }
@@ -149,7 +172,7 @@ async fn a_connection_that_ends_before_or_amid_an_answer_is_tried_again() {
 #[tokio::test]
 async fn after_a_failure_of_the_server_another_connection_is_tried() {
     let server = Server::start(&[&[OK, FAILED, FAILED, FAILED]], None).await;
-    let dynamodb = dynamodb(server.http(), &[]);
+    let dynamodb = dynamodb(server.http(), &http());
     get(&dynamodb).await.unwrap();
     get(&dynamodb).await.unwrap();
     assert_eq!(server.counts(), (2, 3));
@@ -158,7 +181,7 @@ async fn after_a_failure_of_the_server_another_connection_is_tried() {
 #[tokio::test]
 async fn a_call_that_was_given_up_does_not_leave_its_connection_to_the_next() {
     let server = Server::start(&[&["", OK]], None).await;
-    let dynamodb = dynamodb(server.http(), &[]);
+    let dynamodb = dynamodb(server.http(), &http());
     tokio::select! {
         _ = get(&dynamodb) => unreachable!("it has no answer"),
         () = server.asked() => {}
@@ -170,7 +193,7 @@ async fn a_call_that_was_given_up_does_not_leave_its_connection_to_the_next() {
 #[tokio::test]
 async fn nobody_is_there_is_an_error_that_says_so() {
     let unused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let error = get(&dynamodb(format!("http://{unused}"), &[])).await.unwrap_err();
+    let error = get(&dynamodb(format!("http://{unused}"), &http())).await.unwrap_err();
     assert!(error.contains("ConnectionRefused"), "{error}");
 }
 
@@ -183,10 +206,10 @@ async fn only_a_server_with_a_trusted_certificate_is_spoken_to_and_over_http_1()
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let server = Server::start(&[], Some(TlsAcceptor::from(Arc::new(config)))).await;
     let to = |host: &str| format!("https://{host}:{}", server.address.port());
-    let trusted = [cert.der().to_vec()];
-    assert!(get(&dynamodb(to("localhost"), &[])).await.unwrap_err().contains("UnknownIssuer"));
-    assert!(get(&dynamodb(to("127.0.0.1"), &trusted)).await.unwrap_err().contains("NotValidForName"));
+    let trusting = Http::new(move || tenday_tls::roots_with(&[cert.der().to_vec()]));
+    assert!(get(&dynamodb(to("localhost"), &http())).await.unwrap_err().contains("UnknownIssuer"));
+    assert!(get(&dynamodb(to("127.0.0.1"), &trusting)).await.unwrap_err().contains("NotValidForName"));
     assert_eq!(server.counts().1, 0);
-    get(&dynamodb(to("localhost"), &trusted)).await.unwrap();
+    get(&dynamodb(to("localhost"), &trusting)).await.unwrap();
     assert_eq!(server.counts().1, 1);
 }
