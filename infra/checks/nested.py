@@ -159,15 +159,21 @@ def interfaces(stacks):
       no_alarm("RetriesDeadLettersStay"), no_alarm("IngestDeadLettersArrive"), no_alarm("DeliveriesAreOld"),
       lambda stacks: stacks.source["Resources"].update(NewQueue={"Type": QUEUE}),
       alarm("RetriesAreOld", MetricName="NumberOfMessagesSent"),
+      lambda stacks: stacks.nested["Alarms"]["Resources"]["DeliveriesDeadLettersStay"]["Properties"]["Metrics"].pop(),
       parameters("Alarms", RetriesDeadLetters={"Fn::GetAtt": ["RetriesQueue", "QueueName"]}))
 def queues(stacks):
     template = stacks.expanded()
     watched = {(metric, target) for _, _, metric, target in stacks.watched()}
     dead = {target for _, target in template.dead_letters()}
+    taken = {queue for _, queue, _ in template.mappings()}
     for name in template.of(QUEUE):
-        metric = "ApproximateNumberOfMessagesVisible" if name in dead else "ApproximateAgeOfOldestMessage"
-        if (metric, name) not in watched:
-            yield f"{name}: no alarm reads {metric}"
+        wanted = ["ApproximateNumberOfMessagesVisible"] if name in dead else ["ApproximateAgeOfOldestMessage"]
+        if name in dead & taken:
+            # What a function takes again and again is hardly ever visible.
+            wanted.append("ApproximateNumberOfMessagesNotVisible")
+        for metric in wanted:
+            if (metric, name) not in watched:
+                yield f"{name}: no alarm reads {metric}"
 
 
 @rule("every function's errors and throttles, and every table's throttles, are watched",

@@ -418,12 +418,14 @@ def time_to_live(template):
 
 @rule("tables and the key outlive the stack, and a parameter protects the tables from deletion",
       without(name_of(TABLE), "DeletionPolicy"), without(name_of(KEY), "UpdateReplacePolicy"),
+      lambda source: first(source, TABLE).update(UpdateReplacePolicy="RetainExceptOnCreate"),
       table(DeletionProtectionEnabled=False))
 def kept(template):
     for name, resource in {**template.of(TABLE), **template.of(KEY)}.items():
-        for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
-            if resource.get(policy) not in ("Retain", "RetainExceptOnCreate"):
-                yield f"{name}: {policy} is not Retain"
+        # A first deployment that fails takes back what it made: nothing is in it yet.
+        for policy, wanted in (("DeletionPolicy", "RetainExceptOnCreate"), ("UpdateReplacePolicy", "Retain")):
+            if resource.get(policy) != wanted:
+                yield f"{name}: {policy} is not {wanted}"
     for name, resource in template.of(TABLE).items():
         protected = resource["Properties"].get("DeletionProtectionEnabled")
         if not isinstance(protected, dict) or "Fn::If" not in protected:

@@ -39,13 +39,15 @@ impl DeadLetters {
             match Message::parse(&body) {
                 Ok(Message::Delivery(message)) => {
                     if let Err(error) = self.keep(&message).await {
-                        tracing::error!(error = %error, event_id = %message.event, "a dead letter could not be kept");
+                        let (developer, event_id) = (&message.developer, message.event);
+                        tracing::error!(error = %error, %developer, %event_id, "a dead letter could not be kept");
                         stay.insert(message_id);
                     }
                 }
                 Ok(Message::Job(message)) => {
                     if let Err(error) = self.stop(&message_id, &message).await {
-                        tracing::error!(error = %error, job = %message.job, "a dead job could not be stopped");
+                        let (developer, job) = (&message.developer, message.job);
+                        tracing::error!(error = %error, %developer, %job, "a dead job could not be stopped");
                         stay.insert(message_id);
                     }
                 }
@@ -75,7 +77,8 @@ impl DeadLetters {
         if kept {
             metrics::dropped(DropReason::Internal);
         }
-        tracing::error!(event_id = %event.id, kept, "an event that could not be handled is dropped for its owner to see");
+        let (developer, event_id) = (&message.developer, event.id);
+        tracing::error!(%developer, %event_id, kept, "an event that could not be handled is dropped for its owner to see");
         Ok(())
     }
 
@@ -91,7 +94,8 @@ impl DeadLetters {
         job.status = Status::Stopped;
         job.finished_at = Some(now);
         let stopped = self.jobs.advance(&message.developer, &job, was).await?;
-        tracing::error!(job = %job.id, stopped, "a job that could not go on is stopped for its owner to see");
+        let (developer, job) = (&message.developer, job.id);
+        tracing::error!(%developer, %job, stopped, "a job that could not go on is stopped for its owner to see");
         Ok(())
     }
 }
