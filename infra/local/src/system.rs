@@ -216,16 +216,20 @@ impl System {
             && self.queues().iter().all(|(name, depth)| depth.visible == 0 || !mapped(name))
     }
 
-    /// Waits until nothing happens any more; false if that takes longer than `limit`.
+    /// Waits until nothing happens any more; false if something still does after `limit`.
     pub(crate) async fn wait_idle(&self, limit: Duration) -> bool {
         let began = Instant::now();
         let mut quiet = 0;
         // Several times in a row: a message on its way from one hand to the next is for a moment in neither.
         while quiet < 4 {
-            if began.elapsed() > limit {
+            if self.is_idle() {
+                // However slow the machine is, that is no reason to call it busy.
+                quiet += 1;
+            } else if began.elapsed() > limit {
                 return false;
+            } else {
+                quiet = 0;
             }
-            quiet = if self.is_idle() { quiet + 1 } else { 0 };
             tokio::time::sleep(Duration::from_millis(3)).await;
         }
         true
