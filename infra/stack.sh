@@ -34,6 +34,12 @@ parameter_names() {
     aws cloudformation describe-stacks --stack-name "$stack" --query 'Stacks[0].Parameters[].ParameterKey' --output text
 }
 
+# CloudFormation takes a failed update back by itself, and says why in its events.
+updated() {
+    aws cloudformation wait stack-update-complete --stack-name "$stack" ||
+        fail "the update failed; why: aws cloudformation describe-stack-events --stack-name $stack"
+}
+
 case $command in
 save)
     aws cloudformation get-template --stack-name "$stack" --template-stage Original --query TemplateBody --output text
@@ -61,7 +67,7 @@ set)
     aws cloudformation update-stack --stack-name "$stack" --use-previous-template \
         --capabilities "${capabilities[@]}" --parameters "[$(IFS=,; echo "${parameters[*]}")]" --output text
     echo "waiting until it is done" >&2
-    aws cloudformation wait stack-update-complete --stack-name "$stack"
+    updated
     ;;
 repair)
     parameters=$(for name in $(parameter_names); do printf '{"ParameterKey":"%s","UsePreviousValue":true},' "$name"; done)
@@ -75,7 +81,7 @@ repair)
     read -r -p "Put these back? [y/N] " answer
     [ "$answer" = y ] || fail "nothing was changed"
     aws cloudformation execute-change-set --stack-name "$stack" --change-set-name "$change"
-    aws cloudformation wait stack-update-complete --stack-name "$stack"
+    updated
     ;;
 kept)
     for name in SettingsTable EventsTable KeyringKey; do

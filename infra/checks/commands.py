@@ -31,6 +31,7 @@ MISTAKES = {
     "another operation's option": "aws kms describe-key --key-id $(aws sqs get-queue-url --queue-name x --receipt-handle y)",
     "a misspelt service": "aws dynamo scan --table-name x",
     "a waiter that there is not": "aws cloudformation wait stack-updated --stack-name x",
+    "a mistake in a message": 'fail "look: aws sqs receive-messages --queue-url x"',
     "an option on a line of its own": "aws cloudformation update-stack --stack-name x \\\n    --use-old-template",
 }
 
@@ -82,6 +83,8 @@ def commands(text):
         while match := inner.search(text):
             pending.append(match[1])
             text = text[:match.start()] + "Q" + text[match.end():]
+        # A message may tell somebody a command.
+        pending.extend(re.findall(r'"([^"\n]*)"', text))
         text = re.sub(r'"[^"\n]*"', "Q", text)
         for match in COMMAND.finditer(text):
             yield match[1], match[2], match[3].split(" # ")[0]
