@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 use tenday_api::{ApiError, Claims, LIFETIME, RateLimit, RateLimiter, issue, read_body};
-use tenday_model::signature::EcSigningKey;
+use tenday_model::signing::signature::EcSigningKey;
 use tenday_store::{Aws, Client, Clients, Clock, Environment, KeyPurpose, Keyring, SigningKeys, StoreError};
 
 use utoipa::ToSchema;

@@ -1,10 +1,10 @@
 //! What the function answers with (seed S2).
 
 use serde::Serialize;
-use tenday_model::configuration::{Configuration, RetrySchedule};
 use tenday_model::dates::DateFormat;
 use tenday_model::ids::{ConfigurationId, RequestId, WebhookId};
-use tenday_model::integration::Integration;
+use tenday_model::settings::configuration::{Configuration, RetrySchedule};
+use tenday_model::settings::integration::Integration;
 use tenday_store::DeveloperSettings;
 use utoipa::ToSchema;
 

@@ -4,12 +4,12 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 use tenday_api::{ApiError, absent_or};
-use tenday_model::address::{AddressPolicy, Allowlist, AllowlistEntry};
-use tenday_model::configuration::{Configuration, MAX_NAME, RetrySchedule};
 use tenday_model::dates::DateFormat;
+use tenday_model::destination::address::{AddressPolicy, Allowlist, AllowlistEntry};
 use tenday_model::error::ValidationError;
 use tenday_model::ids::ConfigurationId;
-use tenday_model::integration::Integration;
+use tenday_model::settings::configuration::{Configuration, MAX_NAME, RetrySchedule};
+use tenday_model::settings::integration::Integration;
 use utoipa::ToSchema;
 
 /// A new configuration. Every field may be left out.

@@ -14,7 +14,7 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
 use tenday_api::{Api, ApiError, Body, Developer, ErrorCode, Path};
-use tenday_model::address::AddressPolicy;
+use tenday_model::destination::address::AddressPolicy;
 use tenday_model::ids::{ConfigurationId, DeveloperId, RequestId};
 use tenday_store::{Aws, Changed, DeveloperSettings, Environment, Restored, Settings, random};
 
@@ -170,8 +170,8 @@ impl Functions {
     /// A webhook for an event that the configuration's type does not have would wait for ever: it is disabled, and says
     /// why.
     async fn disable_unknown(&self, developer: &DeveloperId, settings: &DeveloperSettings) -> Result<(), ApiError> {
-        use tenday_model::render::is_subscribable;
-        use tenday_model::webhook::{Disabled, DisabledReason};
+        use tenday_model::publishing::render::is_subscribable;
+        use tenday_model::settings::webhook::{Disabled, DisabledReason};
         let integration = settings.configuration.integration;
         for webhook in &settings.webhooks {
             let name = webhook.webhook.event_name.as_deref();

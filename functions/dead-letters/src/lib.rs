@@ -4,9 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use tenday_model::event::{DropReason, EventStatus};
-use tenday_model::job::Status;
-use tenday_model::recording;
+use tenday_model::delivery::event::{DropReason, EventStatus};
+use tenday_model::delivery::job::Status;
+use tenday_model::delivery::recording;
 use tenday_store::{
     Aws, BatchResponse, Clock, DeliveryMessage, Environment, Events, JobMessage, Jobs, Message, Record, SqsEvent,
     StoreError,

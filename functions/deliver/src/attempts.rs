@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
-use tenday_model::address::AddressPolicy;
-use tenday_model::callback_url::{CallbackUrl, UrlRules};
-use tenday_model::configuration::Configuration;
-use tenday_model::custom_headers::CustomHeaders;
-use tenday_model::event::Attempt;
+use tenday_model::delivery::event::Attempt;
+use tenday_model::delivery::outcome::Outcome;
+use tenday_model::destination::address::AddressPolicy;
+use tenday_model::destination::callback_url::{CallbackUrl, UrlRules};
 use tenday_model::ids::{DeveloperId, EventId};
-use tenday_model::outcome::Outcome;
-use tenday_model::render::Inexpressible;
-use tenday_model::request::{CannotCompose, Composed, Composition, compose};
-use tenday_model::signature::{EcSigningKey, Secret};
-use tenday_model::trace::TraceContext;
-use tenday_model::update::{Content, parse_content};
+use tenday_model::publishing::render::Inexpressible;
+use tenday_model::publishing::trace::TraceContext;
+use tenday_model::publishing::update::{Content, parse_content};
+use tenday_model::settings::configuration::Configuration;
+use tenday_model::settings::custom_headers::CustomHeaders;
+use tenday_model::signing::request::{CannotCompose, Composed, Composition, compose};
+use tenday_model::signing::signature::{EcSigningKey, Secret};
 use tenday_sender::{OutboundRequest, Sender, SenderFault, SenderSettings};
 use tenday_store::{
     Aws, Clock, Environment, KeyPurpose, Keyring, MessageContent, Sealed, SigningKeys, StoreError, StoredWebhook,

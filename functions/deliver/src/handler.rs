@@ -9,13 +9,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use futures::future::{join, join_all};
 use jiff::{SignedDuration, Timestamp};
-use tenday_model::configuration::effective_delays;
-use tenday_model::delivery::{Decision, decide, is_over, jittered, may_be_over};
-use tenday_model::event::{DropReason, Event};
+use tenday_model::delivery::decision::{Decision, decide, is_over, jittered, may_be_over};
+use tenday_model::delivery::event::{DropReason, Event};
+use tenday_model::delivery::rate::put_off;
+use tenday_model::delivery::recording;
 use tenday_model::ids::{DeveloperId, EventId, WebhookId};
-use tenday_model::rate::put_off;
-use tenday_model::recording;
-use tenday_model::webhook::{Disabled, DisabledReason, Health, WebhookError};
+use tenday_model::settings::configuration::effective_delays;
+use tenday_model::settings::webhook::{Disabled, DisabledReason, Health, WebhookError};
 use tenday_store::{
     Aws, BatchResponse, Clock, Deliveries, DeliveryMessage, Environment, Events, MessageContent, Queue, Schedules,
     Settings, SqsEvent, StoreError, Updates,

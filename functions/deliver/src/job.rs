@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tenday_model::job::{Job, Status};
+use tenday_model::delivery::job::{Job, Status};
 use tenday_store::{Clock, JobMessage, Queue, Settings, StoreError};
 
 use crate::attempts::AttemptFault;

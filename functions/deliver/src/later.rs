@@ -2,7 +2,7 @@
 
 use futures::future::{join, join_all};
 use jiff::Timestamp;
-use tenday_model::delivery::{Wait, wait};
+use tenday_model::delivery::decision::{Wait, wait};
 use tenday_store::{DeliveryMessage, Outgoing, Queue, Schedules};
 
 /// A message for later, and the message that it comes of.

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use jiff::{SignedDuration, Timestamp};
-use tenday_model::event::{Event, EventStatus};
+use tenday_model::delivery::event::{Event, EventStatus};
+use tenday_model::delivery::job::{Job, since};
+use tenday_model::delivery::recording::reattempted;
 use tenday_model::ids::{DeveloperId, EventId, WebhookId};
-use tenday_model::job::{Job, since};
-use tenday_model::recording::reattempted;
-use tenday_model::webhook::Health;
+use tenday_model::settings::webhook::Health;
 use tenday_store::{
     Aws, Claim, Clock, DeveloperSettings, Environment, Events, Jobs, Rates, StoreError, StoredWebhook, Updates,
 };

@@ -1,10 +1,10 @@
 //! The messages of a batch, and what is recorded of the events that they are for.
 
 use jiff::Timestamp;
-use tenday_model::event::{DropReason, Event};
-use tenday_model::recording;
-use tenday_model::render::content_event_name;
-use tenday_model::update::parse_content;
+use tenday_model::delivery::event::{DropReason, Event};
+use tenday_model::delivery::recording;
+use tenday_model::publishing::render::content_event_name;
+use tenday_model::publishing::update::parse_content;
 use tenday_store::{Deliveries, DeliveryMessage, JobMessage, Message, Record};
 use tenday_telemetry::metrics;
 

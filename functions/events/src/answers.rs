@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tenday_api::{AttemptView, Date, EventView};
+use tenday_model::delivery::job::Status;
 use tenday_model::ids::{EventId, JobId};
-use tenday_model::job::Status;
 use utoipa::ToSchema;
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tenday_api::ErrorCode;
 use tenday_api::openapi::{Operation, Section};
 use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
-use tenday_model::event::EventStatus;
+use tenday_model::delivery::event::EventStatus;
 use tenday_model::ids::{EventId, JobId, WebhookId};
 use utoipa::openapi::schema::{AnyOf, AnyOfBuilder};
 use utoipa::openapi::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};

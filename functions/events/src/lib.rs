@@ -12,9 +12,9 @@ use deliver::Reattempts;
 use serde::Deserialize;
 use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
 use tenday_api::{Api, ApiError, Cursor, Date, Developer, ErrorCode, Limit, Path, Query, attempt_view, event_view};
-use tenday_model::event::{Event, EventStatus};
+use tenday_model::delivery::event::{Event, EventStatus};
+use tenday_model::delivery::job::{Filter, moment};
 use tenday_model::ids::{DeveloperId, EventId, JobId, WebhookId};
-use tenday_model::job::{Filter, moment};
 use tenday_store::{Aws, DeveloperSettings, Environment, EventPage, Events, Queue, Settings, Updates};
 
 use answers::{AllReattempted, EventInFull, EventList, JobState, OneEvent, Response};

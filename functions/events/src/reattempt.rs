@@ -6,11 +6,11 @@ use deliver::{AttemptFault, Made, OnFault, Reattempted};
 use http::StatusCode;
 use serde_json::value::RawValue;
 use tenday_api::{ApiError, ErrorCode};
+use tenday_model::delivery::job::{Filter, Job};
+use tenday_model::delivery::outcome::OutcomeClass;
 use tenday_model::ids::{DeveloperId, EventId, JobId, WebhookId};
-use tenday_model::job::{Filter, Job};
-use tenday_model::outcome::OutcomeClass;
-use tenday_model::render::{RenderContext, render_content};
-use tenday_model::update::parse_content;
+use tenday_model::publishing::render::{RenderContext, render_content};
+use tenday_model::publishing::update::parse_content;
 use tenday_store::{DeveloperSettings, JobMessage, MessageContent, random};
 
 use crate::answers::{AllReattempted, Response};

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use tenday_api::{ApiError, ErrorCode};
 use tenday_model::error::ValidationError;
 use tenday_model::ids::{DeveloperId, UpdateId};
-use tenday_model::link::{Environment, InvalidLinkId, Link, LinkErrorCode, LinkId, LinkState, Product, TestEvent};
+use tenday_model::settings::link::{
+    Environment, InvalidLinkId, Link, LinkErrorCode, LinkId, LinkState, Product, TestEvent,
+};
 use utoipa::ToSchema;
 
 /// The longest idempotency key, in characters.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tenday_api::ErrorCode;
 use tenday_api::openapi::{Operation, Section};
 use tenday_api::scopes::{LinksManage, LinksTest};
-use tenday_model::link::LinkId;
+use tenday_model::settings::link::LinkId;
 
 use crate::bodies::{Fire, Fired, LinkAnswer, Register};
 

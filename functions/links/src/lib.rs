@@ -12,7 +12,7 @@ use http::StatusCode;
 use http::request::Parts;
 use tenday_api::scopes::{LinksManage, LinksTest};
 use tenday_api::{Api, ApiError, Body, Developer, ErrorCode, Path, Platform, RateLimit, RateLimiter, Trace};
-use tenday_model::link::{Link, LinkId};
+use tenday_model::settings::link::{Link, LinkId};
 use tenday_store::{Aws, Environment, Events, Links, Publishing, Queue, Registered, Settings, Updates};
 
 use bodies::{Fire, Fired, LinkAnswer, Register};

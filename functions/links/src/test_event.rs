@@ -3,9 +3,9 @@
 use serde_json::value::to_raw_value;
 use tenday_api::{ApiError, ErrorCode};
 use tenday_model::ids::UpdateId;
-use tenday_model::link::{Link, TestEvent, TestRefusal};
-use tenday_model::trace::TraceContext;
-use tenday_model::update::parse_content;
+use tenday_model::publishing::trace::TraceContext;
+use tenday_model::publishing::update::parse_content;
+use tenday_model::settings::link::{Link, TestEvent, TestRefusal};
 use tenday_store::{Accepted, MessageContent, NewUpdate, PublishError, StoreError, digest, matching};
 
 use crate::Functions;

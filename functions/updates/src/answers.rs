@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use tenday_api::{AttemptView, Date, ErrorBody};
-use tenday_model::event::{DropReason, EventStatus};
+use tenday_model::delivery::event::{DropReason, EventStatus};
 use tenday_model::ids::{DeveloperId, EventId, UpdateId, WebhookId};
 use utoipa::ToSchema;
 

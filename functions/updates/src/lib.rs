@@ -16,7 +16,7 @@ use http::{HeaderMap, StatusCode};
 use tenday_api::scopes::UpdatesPublish;
 use tenday_api::{Api, ApiError, Body, Date, ErrorCode, Path, Platform, Trace, attempt_view};
 use tenday_model::dates::DateFormat;
-use tenday_model::event::EventStatus;
+use tenday_model::delivery::event::EventStatus;
 use tenday_model::ids::{EventId, UpdateId};
 use tenday_store::{Aws, Environment, Events, Updates};
 use tenday_telemetry::metrics;

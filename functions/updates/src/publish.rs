@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use tenday_api::{ApiError, Body, ErrorBody, ErrorCode};
 use tenday_model::error::ValidationError;
 use tenday_model::ids::{DeveloperId, EventId};
-use tenday_model::trace::TraceContext;
-use tenday_model::update::parse_content;
+use tenday_model::publishing::trace::TraceContext;
+use tenday_model::publishing::update::parse_content;
 use tenday_store::{
     Accepted, Aws, DeveloperSettings, Environment, Events, MessageContent, NewUpdate, Outgoing, PublishError,
     Publishing, Queue, Settings, Updates, matching, random,

@@ -15,12 +15,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
 use tenday_api::{Api, ApiError, ApiHost, Body, Date, Developer, ErrorCode, Path, Query};
-use tenday_model::configuration::MAX_WEBHOOKS;
-use tenday_model::custom_headers::CustomHeaders;
 use tenday_model::error::ValidationError;
 use tenday_model::ids::{DeveloperId, RequestId, WebhookId};
-use tenday_model::signature::Secret;
-use tenday_model::webhook::Webhook;
+use tenday_model::settings::configuration::MAX_WEBHOOKS;
+use tenday_model::settings::custom_headers::CustomHeaders;
+use tenday_model::settings::webhook::Webhook;
+use tenday_model::signing::signature::Secret;
 use tenday_store::{
     Aws, DeveloperSettings, Environment, Events, Keyring, OldSecret, Restored, Settings, StoredWebhook, random,
 };

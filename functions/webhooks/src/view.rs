@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 use tenday_api::{Date, EventView, event_view};
-use tenday_model::configuration::RetrySchedule;
 use tenday_model::dates::DateFormat;
+use tenday_model::delivery::outcome::OutcomeClass;
+use tenday_model::delivery::rate::RateLimit;
 use tenday_model::ids::{EventId, RequestId, WebhookId};
-use tenday_model::outcome::OutcomeClass;
-use tenday_model::rate::RateLimit;
-use tenday_model::webhook::{Health, Status, Webhook, WebhookError};
+use tenday_model::settings::configuration::RetrySchedule;
+use tenday_model::settings::webhook::{Health, Status, Webhook, WebhookError};
 use tenday_store::{DeveloperSettings, EventPage};
 use utoipa::ToSchema;
 

@@ -10,7 +10,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
 };
-use tenday_model::signature::{Secret, standard_webhooks};
+use tenday_model::signing::signature::{Secret, standard_webhooks};
 use tokio::net::TcpListener;
 
 /// What to listen on and what to answer.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use tenday_api::ErrorCode;
-use tenday_model::update::{EVENT_NAMES, describe};
+use tenday_model::publishing::update::{EVENT_NAMES, describe};
 
 use super::*;
 

@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use tenday_model::error::ValidationError;
-use tenday_model::link::LinkErrorCode;
+use tenday_model::settings::link::LinkErrorCode;
 use tenday_store::StoreError;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};

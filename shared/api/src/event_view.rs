@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 use tenday_model::dates::DateFormat;
-use tenday_model::event::{Attempt, DropReason, Event, EventStatus};
+use tenday_model::delivery::event::{Attempt, DropReason, Event, EventStatus};
+use tenday_model::delivery::outcome::OutcomeClass;
 use tenday_model::ids::{EventId, UpdateId, WebhookId};
-use tenday_model::outcome::OutcomeClass;
 use utoipa::ToSchema;
 
 use crate::date::Date;

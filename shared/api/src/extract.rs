@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
-use tenday_model::trace::TraceContext;
+use tenday_model::publishing::trace::TraceContext;
 use tenday_store::random;
 
 use crate::error::{ApiError, ErrorCode};

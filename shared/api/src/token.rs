@@ -8,7 +8,7 @@ use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::{Deserialize, Serialize};
 use tenday_model::ids::{ClientId, DeveloperId};
-use tenday_model::signature::{EcSigningKey, KeyError};
+use tenday_model::signing::signature::{EcSigningKey, KeyError};
 use tenday_store::{Clock, KeyPurpose, SigningKeys, StoreError};
 use tokio::sync::Mutex;
 

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tenday_model::ids::{EventId, UpdateId, WebhookId};
-use tenday_model::integration::Integration;
-use tenday_model::render::{RenderContext, render};
-use tenday_model::signature::{EcSigningKey, MONEYKIT_ISSUER, Secret, jwt, standard_webhooks};
-use tenday_model::update::parse;
+use tenday_model::publishing::render::{RenderContext, render};
+use tenday_model::publishing::update::parse;
+use tenday_model::settings::integration::Integration;
+use tenday_model::signing::signature::{EcSigningKey, MONEYKIT_ISSUER, Secret, jwt, standard_webhooks};
 use uuid::Uuid;
 
 /// How large a payload is to be, about.

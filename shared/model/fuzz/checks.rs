@@ -4,8 +4,8 @@
 
 use std::net::IpAddr;
 
-use tenday_model::address::{AddressPolicy, Allowlist, AllowlistEntry, permit, special_range};
-use tenday_model::callback_url::{CallbackUrl, MAX_URL, UrlProblem, UrlRules};
+use tenday_model::destination::address::{AddressPolicy, Allowlist, AllowlistEntry, permit, special_range};
+use tenday_model::destination::callback_url::{CallbackUrl, MAX_URL, UrlProblem, UrlRules};
 use url::Host;
 
 const OWN: &str = "api.tenday.example.com";

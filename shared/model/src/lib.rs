@@ -2,27 +2,21 @@
 //!
 //! Invariant: nothing here reads a clock, the environment or the network, or knows an AWS type. Time and randomness
 //! arrive as arguments, so every rule can be tested with a table of cases.
+//!
+//! | room | answers |
+//! |---|---|
+//! | [`settings`] | what does a developer set, and what does the platform say of a link? |
+//! | [`publishing`] | what is published, who gets it, and in which shapes? |
+//! | [`delivery`] | what does delivery decide, what is recorded, and what comes next? |
+//! | [`destination`] | where may a request go? |
+//! | [`signing`] | what proves where a request came from? |
+//! | `words` | ids, dates, numbers and refusals, which every room speaks of |
 
-pub mod address;
-pub mod callback_url;
-pub mod configuration;
-pub mod custom_headers;
-pub mod dates;
 pub mod delivery;
-pub mod error;
-pub mod event;
-pub mod ids;
-pub mod integration;
-pub mod job;
-pub mod link;
-pub mod outcome;
-pub mod rate;
-pub mod recording;
-pub mod render;
-pub mod request;
-pub mod rotation;
-pub mod signature;
-pub mod trace;
-pub mod update;
-pub mod webhook;
-pub mod whole;
+pub mod destination;
+pub mod publishing;
+pub mod settings;
+pub mod signing;
+mod words;
+
+pub use words::{dates, error, ids, whole};

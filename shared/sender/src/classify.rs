@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use tenday_model::outcome::{Blocked, Outcome};
+use tenday_model::delivery::outcome::{Blocked, Outcome};
 
 /// What came of a request that has no answer.
 pub(crate) fn outcome(error: &reqwest::Error) -> Outcome {

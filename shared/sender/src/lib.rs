@@ -2,7 +2,7 @@
 //!
 //! # Why check and connection cannot diverge
 //!
-//! 1. Each attempt resolves the host itself, and all of the answer is judged ([`tenday_model::address::permit`]) by
+//! 1. Each attempt resolves the host itself, and all of the answer is judged ([`tenday_model::destination::address::permit`]) by
 //!    the allowlist of that very developer, as it is now. What comes out are `PermittedAddress`es, a type that has no
 //!    other maker.
 //! 2. Connections are kept in one pool *per address*, not per host: the pool's key is a `PermittedAddress`, and

@@ -1,4 +1,4 @@
-//! What hosts resolve to. Nothing here decides anything: the answer is judged whole by `tenday_model::address`.
+//! What hosts resolve to. Nothing here decides anything: the answer is judged whole by `tenday_model::destination::address`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use hickory_resolver::config::{
 };
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use tenday_model::address::{AddressPolicy, Allowlist};
+use tenday_model::destination::address::{AddressPolicy, Allowlist};
 use url::Host;
 
 /// One question to one server. A Lambda's own resolver answers in milliseconds, or after some hundreds when it must

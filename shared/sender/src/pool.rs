@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tenday_model::address::PermittedAddress;
+use tenday_model::destination::address::PermittedAddress;
 use tenday_tls::TlsError;
 use tower::{Layer, Service};
 
@@ -212,7 +212,7 @@ impl<S: Service<R>, R> Service<R> for NoticedConnector<S> {
 
 #[cfg(test)]
 mod tests {
-    use tenday_model::address::{AddressPolicy, Allowlist, permit};
+    use tenday_model::destination::address::{AddressPolicy, Allowlist, permit};
 
     use super::*;
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, header};
-use tenday_model::address::{AddressPolicy, Allowlist, PermittedAddress, permit};
-use tenday_model::callback_url::{CallbackUrl, UrlRules};
-use tenday_model::outcome::{ANSWER_KEPT, Blocked, Outcome, printable};
+use tenday_model::delivery::outcome::{ANSWER_KEPT, Blocked, Outcome, printable};
+use tenday_model::destination::address::{AddressPolicy, Allowlist, PermittedAddress, permit};
+use tenday_model::destination::callback_url::{CallbackUrl, UrlRules};
 use tenday_tls::TlsError;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;

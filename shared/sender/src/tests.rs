@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
-use tenday_model::address::{AddressPolicy, Allowlist};
-use tenday_model::callback_url::{CallbackUrl, UrlRules};
-use tenday_model::outcome::{Blocked, Outcome};
+use tenday_model::delivery::outcome::{Blocked, Outcome};
+use tenday_model::destination::address::{AddressPolicy, Allowlist};
+use tenday_model::destination::callback_url::{CallbackUrl, UrlRules};
 
 use crate::{Attempted, OutboundRequest, Sender, SenderSettings};
 

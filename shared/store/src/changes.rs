@@ -8,12 +8,12 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use jiff::Timestamp;
-use tenday_model::address::Allowlist;
-use tenday_model::configuration::{Configuration, MAX_WEBHOOKS, RetrySchedule};
-use tenday_model::event::TEN_DAYS;
+use tenday_model::delivery::event::TEN_DAYS;
+use tenday_model::delivery::rate::RateLimit;
+use tenday_model::destination::address::Allowlist;
 use tenday_model::ids::{DeveloperId, RequestId, WebhookId};
-use tenday_model::rate::RateLimit;
-use tenday_model::webhook::Disabled;
+use tenday_model::settings::configuration::{Configuration, MAX_WEBHOOKS, RetrySchedule};
+use tenday_model::settings::webhook::Disabled;
 
 use crate::error::{StoreError, held};
 use crate::item::{EXPIRES_AT, Item, Reader, b, is_expired, json, n, s};

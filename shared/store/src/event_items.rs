@@ -1,9 +1,9 @@
 //! The rows of events and of webhooks' health, written and read.
 
 use jiff::Timestamp;
-use tenday_model::event::{Attempt, Event, EventStatus, TEN_DAYS};
+use tenday_model::delivery::event::{Attempt, Event, EventStatus, TEN_DAYS};
 use tenday_model::ids::{DeveloperId, EventId, WebhookId};
-use tenday_model::webhook::Health;
+use tenday_model::settings::webhook::Health;
 
 use crate::error::StoreError;
 use crate::item::{EXPIRES_AT, Item, Reader, json, n, s};

@@ -8,10 +8,10 @@ use std::collections::{HashMap, HashSet};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, Put, PutRequest, ReturnValue, TransactWriteItem, WriteRequest};
 use jiff::Timestamp;
-use tenday_model::configuration::Configuration;
-use tenday_model::event::{Event, EventStatus};
+use tenday_model::delivery::event::{Event, EventStatus};
 use tenday_model::ids::{DeveloperId, EventId, WebhookId};
-use tenday_model::webhook::Health;
+use tenday_model::settings::configuration::Configuration;
+use tenday_model::settings::webhook::Health;
 
 use crate::aws::Aws;
 use crate::error::{StoreError, held};

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::query::QueryOutput;
 use jiff::Timestamp;
-use tenday_model::event::{Event, EventStatus};
+use tenday_model::delivery::event::{Event, EventStatus};
 use tenday_model::ids::{DeveloperId, EventId, UpdateId, WebhookId};
-use tenday_model::webhook::Health;
+use tenday_model::settings::webhook::Health;
 
 use crate::error::StoreError;
 use crate::event_items::{event_from, event_id};

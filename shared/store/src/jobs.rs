@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::Select;
 use jiff::Timestamp;
+use tenday_model::delivery::job::{Filter, Job, Status};
 use tenday_model::ids::{DeveloperId, EventId, JobId};
-use tenday_model::job::{Filter, Job, Status};
 
 use crate::aws::Aws;
 use crate::error::{StoreError, held};

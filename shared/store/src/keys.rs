@@ -8,7 +8,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use tenday_model::ids::{ClientId, DeveloperId, EventId, JobId, RequestId, UpdateId, WebhookId};
-use tenday_model::link::LinkId;
+use tenday_model::settings::link::LinkId;
 
 use crate::item::{Item, s};
 

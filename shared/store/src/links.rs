@@ -6,7 +6,7 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
-use tenday_model::link::{Environment, Link, LinkErrorCode, LinkId, LinkState};
+use tenday_model::settings::link::{Environment, Link, LinkErrorCode, LinkId, LinkState};
 
 use crate::aws::Aws;
 use crate::error::StoreError;

@@ -6,13 +6,13 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 use jiff::{SignedDuration, Timestamp};
-use tenday_model::configuration::effective_delays;
-use tenday_model::delivery::MOST_PUT_OFF;
-use tenday_model::event::TEN_DAYS;
+use tenday_model::delivery::decision::MOST_PUT_OFF;
+use tenday_model::delivery::event::TEN_DAYS;
 use tenday_model::ids::{DeveloperId, EventId, UpdateId};
-use tenday_model::render::{Inexpressible, content_event_name, subscription_matches};
-use tenday_model::update::Content;
-use tenday_model::webhook::Webhook;
+use tenday_model::publishing::render::{Inexpressible, content_event_name, subscription_matches};
+use tenday_model::publishing::update::Content;
+use tenday_model::settings::configuration::effective_delays;
+use tenday_model::settings::webhook::Webhook;
 
 use crate::error::StoreError;
 use crate::events::Events;

@@ -6,9 +6,9 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tenday_model::delivery::LONGEST_DELAY;
+use tenday_model::delivery::decision::LONGEST_DELAY;
 use tenday_model::ids::{DeveloperId, EventId, JobId};
-use tenday_model::trace::TraceContext;
+use tenday_model::publishing::trace::TraceContext;
 
 use crate::aws::Aws;
 use crate::error::StoreError;

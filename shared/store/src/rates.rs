@@ -10,8 +10,8 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use jiff::{SignedDuration, Timestamp};
+use tenday_model::delivery::rate::{Ask, RateLimit, ask, slots};
 use tenday_model::ids::{DeveloperId, WebhookId};
-use tenday_model::rate::{Ask, RateLimit, ask, slots};
 
 use crate::aws::Aws;
 use crate::error::StoreError;

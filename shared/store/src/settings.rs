@@ -9,13 +9,13 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tenday_model::address::Allowlist;
-use tenday_model::configuration::Configuration;
 use tenday_model::dates::DateFormat;
+use tenday_model::delivery::rate::RateLimit;
+use tenday_model::destination::address::Allowlist;
 use tenday_model::ids::{DeveloperId, WebhookId};
-use tenday_model::integration::Integration;
-use tenday_model::rate::RateLimit;
-use tenday_model::webhook::{Disabled, Webhook};
+use tenday_model::settings::configuration::Configuration;
+use tenday_model::settings::integration::Integration;
+use tenday_model::settings::webhook::{Disabled, Webhook};
 
 use crate::aws::Aws;
 use crate::changes::generation;

@@ -1,13 +1,13 @@
 //! The keys that sign access tokens and webhooks' JWTs: private halves sealed, public halves for all to read.
 //!
-//! Any key that is stored verifies; `tenday_model::rotation` tells which of its purpose signs. So two sandboxes that
+//! Any key that is stored verifies; `tenday_model::signing::rotation` tells which of its purpose signs. So two sandboxes that
 //! make a key at once do no harm, and a rotation is one more row.
 
 use aws_sdk_dynamodb::Client;
 use jiff::Timestamp;
 use serde_json::Value;
-use tenday_model::rotation;
-use tenday_model::signature::EcSigningKey;
+use tenday_model::signing::rotation;
+use tenday_model::signing::signature::EcSigningKey;
 
 use crate::aws::Aws;
 use crate::error::{StoreError, held};

@@ -7,8 +7,8 @@ use std::io::Write;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tenday_model::event::DropReason;
-use tenday_model::outcome::OutcomeClass;
+use tenday_model::delivery::event::DropReason;
+use tenday_model::delivery::outcome::OutcomeClass;
 
 use crate::line::{Gathered, Sum};
 

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use tenday_model::delivery::job::{Filter, Job};
 use tenday_model::ids::{DeveloperId, JobId};
-use tenday_model::job::{Filter, Job};
 use tenday_store::{Aws, JobMessage, Jobs, Queue, random};
 use tests::System;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tenday_model::signature::{Secret, standard_webhooks};
+use tenday_model::signing::signature::{Secret, standard_webhooks};
 use tests::{Receiver, System};
 
 const DAY: u64 = 86_400;

@@ -6,8 +6,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tenday_model::dates::DateFormat;
 use tenday_model::ids::{EventId, UpdateId, WebhookId};
-use tenday_model::integration::Integration;
-use tenday_model::render::{RenderContext, payload_schema};
+use tenday_model::publishing::render::{RenderContext, payload_schema};
+use tenday_model::settings::integration::Integration;
 use uuid::Uuid;
 
 pub(crate) fn raw(json: &str) -> Box<RawValue> {

@@ -3,9 +3,9 @@
 
 use crate::common::{context, event, raw, schema_errors};
 use tenday_model::dates::DateFormat;
-use tenday_model::integration::Integration::{self, Generic, Mx, Plaid, Yodlee};
-use tenday_model::render::{RenderContext, event_name, render};
-use tenday_model::update::parse;
+use tenday_model::publishing::render::{RenderContext, event_name, render};
+use tenday_model::publishing::update::parse;
+use tenday_model::settings::integration::Integration::{self, Generic, Mx, Plaid, Yodlee};
 
 const NOON: &str = "2026-11-21T12:00:00.5Z";
 

@@ -1,9 +1,9 @@
 //! What a type cannot express is refused, with what it could; and a raw payload passes untouched, or not at all.
 
 use crate::common::{context, raw};
-use tenday_model::integration::Integration::{self, Generic, Mx, Plaid, Yodlee};
-use tenday_model::render::{Inexpressible, content_event_name, event_name, render_content};
-use tenday_model::update::{Content, parse, parse_content};
+use tenday_model::publishing::render::{Inexpressible, content_event_name, event_name, render_content};
+use tenday_model::publishing::update::{Content, parse, parse_content};
+use tenday_model::settings::integration::Integration::{self, Generic, Mx, Plaid, Yodlee};
 
 #[track_caller]
 fn refusal(integration: Integration, event: &str, data: &str) -> (String, String) {

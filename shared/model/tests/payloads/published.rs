@@ -12,9 +12,9 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value, json};
 use tenday_model::dates::DateFormat;
-use tenday_model::integration::Integration;
-use tenday_model::render::{event_name, is_moneykit, names, payload_schema, render, subscribable};
-use tenday_model::update::{EVENT_NAMES, describe, parse};
+use tenday_model::publishing::render::{event_name, is_moneykit, names, payload_schema, render, subscribable};
+use tenday_model::publishing::update::{EVENT_NAMES, describe, parse};
+use tenday_model::settings::integration::Integration;
 
 fn folder(integration: Integration, name: &str) -> &'static str {
     match integration.name() {

@@ -4,12 +4,12 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
-use tenday_model::delivery::{Decision, Wait, decide, wait};
-use tenday_model::event::{Attempt, DropReason, Event, EventStatus};
+use tenday_model::delivery::decision::{Decision, Wait, decide, wait};
+use tenday_model::delivery::event::{Attempt, DropReason, Event, EventStatus};
+use tenday_model::delivery::outcome::Outcome;
+use tenday_model::delivery::recording::{attempted, delivered, dropped, failed, may_record, reattempted, unattempted};
 use tenday_model::ids::EventId;
-use tenday_model::outcome::Outcome;
-use tenday_model::recording::{attempted, delivered, dropped, failed, may_record, reattempted, unattempted};
-use tenday_model::webhook::{Disabled, DisabledReason, Health, WebhookError};
+use tenday_model::settings::webhook::{Disabled, DisabledReason, Health, WebhookError};
 
 use crate::world::{Message, World};
 

@@ -2,10 +2,10 @@
 //! `dead-letters` ends one that cannot go on.
 
 use jiff::{SignedDuration, Timestamp};
-use tenday_model::event::{Event, EventStatus};
+use tenday_model::delivery::event::{Event, EventStatus};
+use tenday_model::delivery::job::{Filter, Job, Status, since};
+use tenday_model::delivery::outcome::Outcome;
 use tenday_model::ids::{EventId, JobId};
-use tenday_model::job::{Filter, Job, Status, since};
-use tenday_model::outcome::Outcome;
 
 use crate::function::{claim, record_by_hand};
 use crate::world::{HIDDEN, TAKEN_AT_MOST, World};

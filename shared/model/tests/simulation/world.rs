@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tenday_model::event::{Event, EventStatus};
+use tenday_model::delivery::event::{Event, EventStatus};
+use tenday_model::delivery::outcome::Outcome;
 use tenday_model::ids::{EventId, UpdateId, WebhookId};
-use tenday_model::outcome::Outcome;
-use tenday_model::webhook::{Disabled, DisabledReason, Health, Webhook};
+use tenday_model::settings::webhook::{Disabled, DisabledReason, Health, Webhook};
 
 use crate::chance::Chance;
 use crate::function::Invocation;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tenday_floor::{Cpu, Order, cpu};
-use tenday_model::signature::{EcSigningKey, Secret, jwt, standard_webhooks};
+use tenday_model::signing::signature::{EcSigningKey, Secret, jwt, standard_webhooks};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 

@@ -4,9 +4,9 @@
 use serde_json::{Map, Value, json};
 
 use super::{generic, moneykit, mx, plaid, yodlee};
-use crate::integration::Integration;
-use crate::update::datum::MAX_COUNT;
-use crate::update::declare::described;
+use crate::publishing::update::datum::MAX_COUNT;
+use crate::publishing::update::declare::described;
+use crate::settings::integration::Integration;
 
 /// The schema of a type's payload, by the type's own full name for the event; none if the type has no such name.
 pub fn payload_schema(integration: Integration, name: &str) -> Option<Value> {

@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::delivery::outcome::OutcomeClass;
 use crate::ids::EventId;
-use crate::outcome::OutcomeClass;
 
 /// How long a dropped event waits, a deletion can be undone, and history goes back.
 pub const TEN_DAYS: SignedDuration = SignedDuration::from_hours(10 * 24);

@@ -14,12 +14,12 @@ use super::node::{Node, Object};
 use super::schema::{boolean, constant, count, list, moment, number_id, object, optional, required, text};
 use super::{Cannot, Expressed, needed};
 use crate::dates;
-use crate::update::UpdateData;
-use crate::update::data::{
+use crate::publishing::update::UpdateData;
+use crate::publishing::update::data::{
     AccountBalanceStatus, AutoRefreshChanged, AutoRefreshStatus, BalanceStatus, BalancesUpdated, Dataset,
     RefreshFinished, RefreshStatus,
 };
-use crate::update::datum::{Datum, MAX_COUNT, Side};
+use crate::publishing::update::datum::{Datum, MAX_COUNT, Side};
 
 pub(super) fn names(event: &str) -> &'static [&'static str] {
     match event {

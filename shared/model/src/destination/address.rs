@@ -11,7 +11,7 @@ use std::str::FromStr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::outcome::{Blocked, Outcome};
+use crate::delivery::outcome::{Blocked, Outcome};
 
 /// The most entries that one developer's allowlist can have.
 pub const MAX_ALLOWLIST: usize = 1_000;

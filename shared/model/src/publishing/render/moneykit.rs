@@ -11,9 +11,9 @@ use serde_json::Value;
 use super::Expressed;
 use super::node::{Node, Object};
 use super::schema::{boolean, constant, date_time as date_time_schema, list, object, optional, required, text};
-use crate::update::UpdateData;
-use crate::update::data::{LinkError, LinkState, Product, ProductState};
-use crate::update::datum::{Datum, Side};
+use crate::publishing::update::UpdateData;
+use crate::publishing::update::data::{LinkError, LinkState, Product, ProductState};
+use crate::publishing::update::datum::{Datum, Side};
 
 const STATE_CHANGED: &str = "link.state_changed";
 const PRODUCT_REFRESH: &str = "link.product_refresh";

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::node::{Node, Object};
 use super::schema::{constant, moment, object, required, text};
 use super::{Cannot, Expressed};
-use crate::update::{EVENT_NAMES, UpdateData, describe};
+use crate::publishing::update::{EVENT_NAMES, UpdateData, describe};
 
 pub(super) fn names(event: &str) -> &'static [&'static str] {
     match event {

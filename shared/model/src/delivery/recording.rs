@@ -1,13 +1,13 @@
-//! What is recorded of an event, and when it may be: the other half of the rules of [`crate::delivery`].
+//! What is recorded of an event, and when it may be: the other half of the rules of [`crate::delivery::decision`].
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::delivery::next_delay;
-use crate::event::{Attempt, DropReason, Event, EventStatus, TEN_DAYS};
+use crate::delivery::decision::next_delay;
+use crate::delivery::event::{Attempt, DropReason, Event, EventStatus, TEN_DAYS};
+use crate::delivery::outcome::Outcome;
 use crate::ids::EventId;
-use crate::outcome::Outcome;
 
 /// Whether a failed attempt, a wait or a drop may be recorded over what is stored: nothing is, or the event is pending
 /// with no more than `before` automatic attempts. The condition of the store's writes says the same.
@@ -93,8 +93,8 @@ fn in_ten_days(at: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::outcome::OutcomeClass;
     use crate::ids::{UpdateId, WebhookId};
-    use crate::outcome::OutcomeClass;
 
     fn now() -> Timestamp {
         "2026-11-21T18:00:00Z".parse().unwrap()

@@ -9,8 +9,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::{Host, Url};
 
-use crate::address::special_range;
-use crate::outcome::Blocked;
+use crate::delivery::outcome::Blocked;
+use crate::destination::address::special_range;
 
 /// The longest callback URL, in characters as given.
 pub const MAX_URL: usize = 2_048;

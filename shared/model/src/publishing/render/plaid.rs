@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use super::node::{Node, Object};
 use super::schema::{boolean, constant, count, list, moment, nullable, object, one_of, optional, required, text};
 use super::{Cannot, Expressed, needed};
-use crate::update::UpdateData;
-use crate::update::data::{Environment, ItemErrorCause, TransactionsUpdated};
-use crate::update::datum::{Datum, Members};
+use crate::publishing::update::UpdateData;
+use crate::publishing::update::data::{Environment, ItemErrorCause, TransactionsUpdated};
+use crate::publishing::update::datum::{Datum, Members};
 
 pub(super) fn names(event: &str) -> &'static [&'static str] {
     match event {

@@ -4,10 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::configuration::RetrySchedule;
+use crate::delivery::outcome::OutcomeClass;
+use crate::delivery::rate::RateLimit;
 use crate::ids::{EventId, WebhookId};
-use crate::outcome::OutcomeClass;
-use crate::rate::RateLimit;
+use crate::settings::configuration::RetrySchedule;
 
 /// Failures in a row that open the breaker.
 pub const FAILURES_THAT_OPEN: u32 = 5;

@@ -9,10 +9,10 @@ use aws_lc_rs::digest;
 use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::event::{DropReason, Event, EventStatus, TEN_DAYS};
+use crate::delivery::event::{DropReason, Event, EventStatus, TEN_DAYS};
+use crate::delivery::outcome::Outcome;
 use crate::ids::EventId;
-use crate::outcome::Outcome;
-use crate::webhook::{Health, Webhook};
+use crate::settings::webhook::{Health, Webhook};
 
 /// How much longer than its schedule an event may have to wait: its breaker may be open until the webhook is disabled,
 /// five days after its first failure.

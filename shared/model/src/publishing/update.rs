@@ -1,7 +1,7 @@
 //! What the platform publishes: the provider-neutral vocabulary of event names, and the data each of them needs.
 //!
 //! A name is dotted and lower-case and says what happened, never to which provider's payload it leads; that is
-//! [`crate::render`]'s business. In place of data the platform may publish a payload that is ready for one type
+//! [`crate::publishing::render`]'s business. In place of data the platform may publish a payload that is ready for one type
 //! (`raw`), which is passed on byte for byte.
 
 pub mod data;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::ValidationError;
-use crate::integration::Integration;
+use crate::settings::integration::Integration;
 use data::*;
 use datum::{Datum, Members, Problems, Side};
 
@@ -70,7 +70,7 @@ macro_rules! vocabulary {
                 match self { $(Self::$variant(_) => $name,)+ }
             }
 
-            pub(crate) fn datum(&self) -> crate::render::node::Node<'_> {
+            pub(crate) fn datum(&self) -> crate::publishing::render::node::Node<'_> {
                 match self { $(Self::$variant(data) => data.node(),)+ }
             }
         }
@@ -226,7 +226,7 @@ fn read_raw(event_name: &'static str, raw: &RawValue, problems: &mut Problems) -
         Members::read(payload, problems).map(|members| (payload, members))
     });
     let (integration, (payload, members)) = (integration?, payload?);
-    let own_name = crate::render::own_name(integration, &members);
+    let own_name = crate::publishing::render::own_name(integration, &members);
     Some(RawUpdate { event_name, integration, payload: payload.to_owned(), own_name })
 }
 

@@ -10,8 +10,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::error::ValidationError;
 use crate::ids::DeveloperId;
-use crate::update::data::ProductState;
-pub use crate::update::data::{Environment, LinkError as LinkErrorCode, LinkState, Product};
+use crate::publishing::update::data::ProductState;
+pub use crate::publishing::update::data::{Environment, LinkError as LinkErrorCode, LinkState, Product};
 
 /// The most tags of a link.
 pub const MAX_TAGS: usize = 50;
@@ -234,7 +234,7 @@ fn title(product: Product) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::update::parse;
+    use crate::publishing::update::parse;
     use serde_json::value::to_raw_value;
 
     fn link() -> Link {
@@ -305,7 +305,7 @@ mod tests {
             assert_eq!(parsed.name(), name);
         }
         for name in TestEvent::NAMES {
-            assert!(crate::render::is_moneykit(name));
+            assert!(crate::publishing::render::is_moneykit(name));
             assert!(TestEvent::from_name(name).is_some());
         }
         assert_eq!(TestEvent::from_name("product.state_changed"), Some(TestEvent::ProductRefresh));

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema, Type};
 
-use crate::address::Allowlist;
 use crate::dates::DateFormat;
+use crate::destination::address::Allowlist;
 use crate::ids::ConfigurationId;
-use crate::integration::Integration;
+use crate::settings::integration::Integration;
 use crate::whole::Whole;
 
 /// The longest name a configuration may have, in characters.

@@ -26,9 +26,9 @@ use jiff::Timestamp;
 use crate::dates::DateFormat;
 use crate::error::ValidationError;
 use crate::ids::EventId;
-use crate::integration::Integration;
-use crate::update::datum::Members;
-use crate::update::{Content, EVENT_NAMES, RawUpdate, UpdateData};
+use crate::publishing::update::datum::Members;
+use crate::publishing::update::{Content, EVENT_NAMES, RawUpdate, UpdateData};
+use crate::settings::integration::Integration;
 use node::{Node, Object};
 
 pub use schema::payload_schema;

@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use super::node::{Node, Object};
 use super::schema::{boolean, constant, count, list, moment, object, one_of, optional, required, text};
 use super::{Cannot, Expressed, needed};
-use crate::update::UpdateData;
-use crate::update::data::{ConnectionStatus, RecordAction, RecordKind};
-use crate::update::datum::{Datum, Members, Side};
+use crate::publishing::update::UpdateData;
+use crate::publishing::update::data::{ConnectionStatus, RecordAction, RecordKind};
+use crate::publishing::update::datum::{Datum, Members, Side};
 
 pub(super) fn names(event: &str) -> &'static [&'static str] {
     match event {

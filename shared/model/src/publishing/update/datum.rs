@@ -13,8 +13,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::error::ValidationError;
-use crate::render::node::{Node, Object};
-use crate::update::Field;
+use crate::publishing::render::node::{Node, Object};
+use crate::publishing::update::Field;
 use crate::whole::Whole;
 
 pub(crate) const MAX_TEXT: usize = 1_000;

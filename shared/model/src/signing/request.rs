@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use crate::dates::DateFormat;
 use crate::ids::EventId;
-use crate::integration::Integration;
-use crate::render::{Inexpressible, RenderContext, content_event_name, is_moneykit, render_content};
-use crate::signature::{EcSigningKey, KeyError, MONEYKIT_ISSUER, Secret, jwt, standard_webhooks};
-use crate::update::Content;
+use crate::publishing::render::{Inexpressible, RenderContext, content_event_name, is_moneykit, render_content};
+use crate::publishing::update::Content;
+use crate::settings::integration::Integration;
+use crate::signing::signature::{EcSigningKey, KeyError, MONEYKIT_ISSUER, Secret, jwt, standard_webhooks};
 
 /// What an attempt is made of.
 pub struct Composition<'a> {

@@ -17,41 +17,41 @@ macro_rules! data {
     ($($(#[$meta:meta])* $name:ident { $($field:ident $json:literal $need:ident $type:ty = $doc:literal;)+ })+) => { $(
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq)]
-        pub struct $name { $(#[doc = $doc] pub $field: crate::update::declare::data!(@type $need $type),)+ }
+        pub struct $name { $(#[doc = $doc] pub $field: crate::publishing::update::declare::data!(@type $need $type),)+ }
 
-        impl crate::update::datum::Datum for $name {
-            const FIELDS: &'static [crate::update::Field] = &[
-                $(crate::update::Field {
+        impl crate::publishing::update::datum::Datum for $name {
+            const FIELDS: &'static [crate::publishing::update::Field] = &[
+                $(crate::publishing::update::Field {
                     name: $json,
-                    required: crate::update::declare::data!(@required $need),
+                    required: crate::publishing::update::declare::data!(@required $need),
                     description: $doc,
                 }),+
             ];
 
             fn read(
                 raw: &serde_json::value::RawValue,
-                problems: &mut crate::update::datum::Problems,
+                problems: &mut crate::publishing::update::datum::Problems,
             ) -> Option<Self> {
-                let members = crate::update::datum::Members::read(raw, problems)?;
+                let members = crate::publishing::update::datum::Members::read(raw, problems)?;
                 $(let $field = members.$need::<$type>($json, problems);)+
                 members.only(&[$($json),+], problems);
                 Some(Self { $($field: $field?),+ })
             }
 
-            fn node(&self) -> crate::render::node::Node<'_> {
-                let mut object = crate::render::node::Object::default();
-                $(crate::update::declare::data!(@node $need object $json self.$field);)+
+            fn node(&self) -> crate::publishing::render::node::Node<'_> {
+                let mut object = crate::publishing::render::node::Object::default();
+                $(crate::publishing::update::declare::data!(@node $need object $json self.$field);)+
                 object.into()
             }
 
-            fn schema(side: crate::update::datum::Side) -> serde_json::Value {
+            fn schema(side: crate::publishing::update::datum::Side) -> serde_json::Value {
                 let mut properties = serde_json::Map::new();
                 let mut required: Vec<&str> = Vec::new();
                 $(
-                    let schema = <$type as crate::update::datum::Datum>::schema(side);
-                    let schema = crate::update::declare::data!(@schema $need schema side);
-                    properties.insert($json.to_owned(), crate::update::declare::described(schema, $doc));
-                    if crate::update::declare::data!(@required $need) {
+                    let schema = <$type as crate::publishing::update::datum::Datum>::schema(side);
+                    let schema = crate::publishing::update::declare::data!(@schema $need schema side);
+                    properties.insert($json.to_owned(), crate::publishing::update::declare::described(schema, $doc));
+                    if crate::publishing::update::declare::data!(@required $need) {
                         required.push($json);
                     }
                 )+
@@ -76,12 +76,12 @@ macro_rules! data {
     };
     (@node nullable $object:ident $json:literal $value:expr) => {
         if let Some(value) = &$value {
-            $object.push($json, value.as_ref().map_or(crate::render::node::Node::Null, |value| value.node()));
+            $object.push($json, value.as_ref().map_or(crate::publishing::render::node::Node::Null, |value| value.node()));
         }
     };
     (@schema required $schema:ident $side:ident) => { $schema };
-    (@schema optional $schema:ident $side:ident) => { crate::update::declare::or_null($schema, $side, false) };
-    (@schema nullable $schema:ident $side:ident) => { crate::update::declare::or_null($schema, $side, true) };
+    (@schema optional $schema:ident $side:ident) => { crate::publishing::update::declare::or_null($schema, $side, false) };
+    (@schema nullable $schema:ident $side:ident) => { crate::publishing::update::declare::or_null($schema, $side, true) };
 }
 pub(crate) use data;
 
@@ -135,10 +135,10 @@ macro_rules! words {
             }
         }
 
-        impl crate::update::datum::Datum for $name {
+        impl crate::publishing::update::datum::Datum for $name {
             fn read(
                 raw: &serde_json::value::RawValue,
-                problems: &mut crate::update::datum::Problems,
+                problems: &mut crate::publishing::update::datum::Problems,
             ) -> Option<Self> {
                 let word = String::read(raw, problems)?;
                 let found = Self::from_word(&word);
@@ -148,11 +148,11 @@ macro_rules! words {
                 found
             }
 
-            fn node(&self) -> crate::render::node::Node<'_> {
-                crate::render::node::Node::Text(self.word())
+            fn node(&self) -> crate::publishing::render::node::Node<'_> {
+                crate::publishing::render::node::Node::Text(self.word())
             }
 
-            fn schema(_: crate::update::datum::Side) -> serde_json::Value {
+            fn schema(_: crate::publishing::update::datum::Side) -> serde_json::Value {
                 serde_json::json!({"type": "string", "enum": [$($word),+]})
             }
         }

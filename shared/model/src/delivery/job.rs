@@ -12,9 +12,9 @@ use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::event::{Event, EventStatus, TEN_DAYS};
+use crate::delivery::event::{Event, EventStatus, TEN_DAYS};
+use crate::delivery::outcome::OutcomeClass;
 use crate::ids::{EventId, JobId, WebhookId};
-use crate::outcome::OutcomeClass;
 
 /// Attempts in a row without any answer after which a job leaves a webhook's other events alone.
 pub const UNANSWERED_THAT_END: u32 = 20;

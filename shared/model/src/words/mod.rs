@@ -1,0 +1,6 @@
+//! Ids, dates, numbers and refusals: the words that every room speaks in. They depend on no room.
+
+pub mod dates;
+pub mod error;
+pub mod ids;
+pub mod whole;
