@@ -9,10 +9,11 @@ use aws_lc_rs::digest;
 use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::delivery::event::{DropReason, Event, EventStatus, TEN_DAYS};
+use crate::delivery::event::{DropReason, Event, State, TEN_DAYS};
+use crate::delivery::health::Health;
 use crate::delivery::outcome::Outcome;
 use crate::ids::EventId;
-use crate::settings::webhook::{Health, Webhook};
+use crate::settings::webhook::Webhook;
 
 /// How much longer than its schedule an event may have to wait: its breaker may be open until the webhook is disabled,
 /// five days after its first failure.
@@ -35,10 +36,10 @@ pub enum Plan {
 /// Decides by the stored event alone, so that it holds whatever crashed and however often a message comes.
 pub fn plan(number: u16, message_id: &str, stored: Option<&Event>) -> Plan {
     let Some(event) = stored else { return Plan::Attempt };
-    match event.status {
-        EventStatus::Delivered | EventStatus::Dropped => Plan::Acknowledge,
-        EventStatus::Pending if event.automatic < number => Plan::Attempt,
-        EventStatus::Pending => match event.next_attempt_at {
+    match event.state {
+        State::Delivered | State::Dropped { .. } => Plan::Acknowledge,
+        State::Pending { .. } if event.automatic < number => Plan::Attempt,
+        State::Pending { due } => match due {
             // Only the message that recorded the attempt may have died before it sent the next one. Any other is a
             // stray copy; if it sent the next one too, there would be two chains of retries from here on.
             Some(due) if event.automatic == number && event.recorded_by.as_deref() == Some(message_id) => {
@@ -198,34 +199,29 @@ mod tests {
         EventId { update: UpdateId::new(now(), [n; 10]), webhook: WebhookId::new(now(), [n; 10]) }
     }
 
-    fn stored(status: EventStatus, automatic: u16, recorded_by: &str) -> Event {
-        Event {
-            id: event_id(1),
-            event_name: "DATA_UPDATES".into(),
-            status,
-            attempts: vec![],
-            automatic,
-            next_attempt_at: (status == EventStatus::Pending).then(now),
-            dropped: None,
-            recorded_by: Some(recorded_by.into()),
-            expires_at: now(),
-        }
+    fn stored(state: State, automatic: u16, recorded_by: &str) -> Event {
+        let recorded_by = Some(recorded_by.into());
+        Event { state, recorded_by, ..Event::new(event_id(1), "DATA_UPDATES".into(), automatic, now()) }
+    }
+
+    fn waiting() -> State {
+        State::Pending { due: Some(now()) }
     }
 
     #[test]
     fn an_attempt_that_is_recorded_is_never_made_again() {
-        for status in [EventStatus::Pending, EventStatus::Delivered, EventStatus::Dropped] {
+        for state in [waiting(), State::Delivered, State::Dropped { reason: DropReason::Gone, at: now() }] {
             for message in ["m1", "other"] {
-                assert_ne!(plan(1, message, Some(&stored(status, 1, "m1"))), Plan::Attempt);
+                assert_ne!(plan(1, message, Some(&stored(state, 1, "m1"))), Plan::Attempt);
             }
         }
         assert_eq!(plan(1, "m1", None), Plan::Attempt);
-        assert_eq!(plan(2, "m2", Some(&stored(EventStatus::Pending, 1, "m1"))), Plan::Attempt);
+        assert_eq!(plan(2, "m2", Some(&stored(waiting(), 1, "m1"))), Plan::Attempt);
     }
 
     #[test]
     fn only_the_message_that_recorded_an_attempt_sends_the_next_one_again() {
-        let event = stored(EventStatus::Pending, 2, "m2");
+        let event = stored(waiting(), 2, "m2");
         assert_eq!(plan(2, "m2", Some(&event)), Plan::SendNext { since: now(), due: now() });
         assert_eq!(plan(2, "stray", Some(&event)), Plan::Acknowledge);
         assert_eq!(plan(1, "m2", Some(&event)), Plan::Acknowledge, "an older attempt of a chain that has gone on");
@@ -263,7 +259,7 @@ mod tests {
         assert_eq!(decide(1, "m", None, Some(&webhook), None, now()), Decision::Attempt);
         assert_eq!(decide(2, "m", None, Some(&webhook), None, now()), Decision::Drop(DropReason::Expired));
         assert_eq!(decide(1, "m", None, None, None, now()), Decision::Drop(DropReason::WebhookDeleted));
-        let done = stored(EventStatus::Dropped, 1, "m");
+        let done = stored(State::Dropped { reason: DropReason::Gone, at: now() }, 1, "m");
         assert_eq!(decide(2, "m", Some(&done), None, None, now()), Decision::Acknowledge);
     }
 

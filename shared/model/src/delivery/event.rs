@@ -86,26 +86,78 @@ pub struct Attempt {
     pub manual: bool,
 }
 
+/// Where an event stands, with what is known of it there and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Its automatic attempts are not spent. The next one is due then; before the first, none may be known.
+    Pending { due: Option<Timestamp> },
+    /// The receiver took it. Final.
+    Delivered,
+    /// No automatic attempt will be made of it any more.
+    Dropped { reason: DropReason, at: Timestamp },
+}
+
+impl State {
+    pub fn status(self) -> EventStatus {
+        match self {
+            Self::Pending { .. } => EventStatus::Pending,
+            Self::Delivered => EventStatus::Delivered,
+            Self::Dropped { .. } => EventStatus::Dropped,
+        }
+    }
+}
+
 /// An event, as stored with its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     pub id: EventId,
     /// The name that the developer's type gives it.
     pub event_name: String,
-    pub status: EventStatus,
+    pub state: State,
     pub attempts: Vec<Attempt>,
     /// Automatic attempts made so far; the schedule goes by these.
     pub automatic: u16,
-    /// When the next automatic attempt is due, while pending.
-    pub next_attempt_at: Option<Timestamp>,
-    pub dropped: Option<(DropReason, Timestamp)>,
     /// The queue message that recorded the last automatic attempt: only its redelivery may send the next one again.
     pub recorded_by: Option<String>,
     pub expires_at: Timestamp,
 }
 
 impl Event {
+    /// An event that nothing was done with yet, with `automatic` attempts that are known to have been made: none, unless
+    /// their record has expired. `event_name` is the developer's type's, as [`named`] tells.
+    ///
+    /// [`named`]: crate::publishing::render::named
+    pub fn new(id: EventId, event_name: String, automatic: u16, expires_at: Timestamp) -> Self {
+        let state = State::Pending { due: None };
+        Self { id, event_name, state, attempts: Vec::new(), automatic, recorded_by: None, expires_at }
+    }
+
+    pub fn status(&self) -> EventStatus {
+        self.state.status()
+    }
+
+    /// When the next automatic attempt is due, while it is pending and that is known.
+    pub fn due(&self) -> Option<Timestamp> {
+        match self.state {
+            State::Pending { due } => due,
+            State::Delivered | State::Dropped { .. } => None,
+        }
+    }
+
+    /// Why and when it was dropped, if it was.
+    pub fn dropped(&self) -> Option<(DropReason, Timestamp)> {
+        match self.state {
+            State::Dropped { reason, at } => Some((reason, at)),
+            State::Pending { .. } | State::Delivered => None,
+        }
+    }
+
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at <= now
     }
+}
+
+/// Ten days after `at`.
+pub fn in_ten_days(at: Timestamp) -> Timestamp {
+    at.checked_add(TEN_DAYS).unwrap_or(Timestamp::MAX)
 }

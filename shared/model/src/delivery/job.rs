@@ -12,7 +12,7 @@ use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::delivery::event::{Event, EventStatus, TEN_DAYS};
+use crate::delivery::event::{Event, in_ten_days};
 use crate::delivery::outcome::OutcomeClass;
 use crate::ids::{EventId, JobId, WebhookId};
 
@@ -94,6 +94,8 @@ pub struct Job {
     pub last_page: bool,
     /// For each webhook, attempts in a row that got no answer at all.
     pub unanswered: BTreeMap<WebhookId, u32>,
+    /// The event that is attempted by itself, because an invocation of the job died. If another does, it died of this one.
+    pub trying: Option<EventId>,
     pub expires_at: Timestamp,
 }
 
@@ -115,7 +117,8 @@ impl Job {
             cursor: None,
             last_page: false,
             unanswered: BTreeMap::new(),
-            expires_at: now.checked_add(TEN_DAYS).unwrap_or(Timestamp::MAX),
+            trying: None,
+            expires_at: in_ten_days(now),
         }
     }
 
@@ -123,6 +126,51 @@ impl Job {
     /// that brought the job there and may have died before it pushed on.
     pub fn takes(&self, step: u32, message_id: &str) -> bool {
         self.status == Status::Running && (step == self.step || self.advanced_by.as_deref() == Some(message_id))
+    }
+
+    /// Begins an invocation that a push started, which was taken `taken` times. From the second time on the last one may
+    /// have died of an event: the job goes on carefully, and without the one that it was at.
+    pub fn resume(&mut self, taken: u32) -> Pace {
+        if let Some(event) = self.trying.take() {
+            self.page.retain(|other| *other != event);
+            self.count(false);
+        }
+        if taken > 1 { Pace::OneByOne } else { Pace::AtOnce }
+    }
+
+    /// Takes one event of the page in hand, to be attempted by itself once that is stored; false when there is none.
+    pub fn try_one(&mut self) -> bool {
+        self.trying = self.page.first().copied();
+        self.trying.is_some()
+    }
+
+    /// Takes the next page in hand: what was found, and after which event the page after it starts.
+    pub fn turn(&mut self, found: &[Event], next: Option<EventId>, active: impl Fn(WebhookId) -> bool) {
+        // What was dropped since the job began is none of its business.
+        let before = |event: &&Event| event.dropped().is_some_and(|(_, at)| at <= self.started_at);
+        let wanted = found.iter().filter(before).map(|event| event.id).filter(|id| active(id.webhook));
+        self.page = wanted.collect();
+        self.last_page = next.is_none();
+        self.cursor = next.or(self.cursor);
+    }
+
+    /// Moves the job on by one step, to be stored over the step that it was read at. Answers whether that is its end.
+    pub fn advance(&mut self, message_id: &str, now: Timestamp) -> bool {
+        self.step += 1;
+        self.advanced_by = Some(message_id.to_owned());
+        let finished = self.page.is_empty() && self.last_page;
+        if finished {
+            self.status = Status::Done;
+            self.finished_at = Some(now);
+            self.queued = 0;
+        }
+        finished
+    }
+
+    /// Ends a job that cannot go on. What it did not reach is still dropped, and another job may take it up.
+    pub fn stop(&mut self, now: Timestamp) {
+        self.status = Status::Stopped;
+        self.finished_at = Some(now);
     }
 
     /// Whether the job leaves a webhook's events alone, and counts them as failed: its receiver hangs, and a hundred
@@ -155,14 +203,12 @@ impl Job {
     }
 }
 
-/// What became of an event since a job began, if it was reattempted since: whether it succeeded.
-pub fn since(event: &Event, started_at: Timestamp) -> Option<bool> {
-    let last = event.attempts.last().filter(|last| last.manual && last.at >= started_at)?;
-    match event.status {
-        EventStatus::Delivered => Some(last.class == OutcomeClass::Success),
-        EventStatus::Dropped => Some(false),
-        EventStatus::Pending => None,
-    }
+/// How many events of its page a job has under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    AtOnce,
+    /// One, which is stored in the job's row before it is begun.
+    OneByOne,
 }
 
 #[cfg(test)]

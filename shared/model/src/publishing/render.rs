@@ -152,6 +152,11 @@ pub fn content_event_name(integration: Integration, content: &Content) -> Result
     }
 }
 
+/// [`content_event_name`], or the vocabulary's own name where the type has none: what an event is called in lists.
+pub fn named(integration: Integration, content: &Content) -> &'static str {
+    content_event_name(integration, content).unwrap_or(content.name())
+}
+
 fn raw_event_name(integration: Integration, raw: &RawUpdate) -> Result<&'static str, Inexpressible> {
     if raw.integration != integration {
         return Err(Inexpressible::RawType { integration, raw: raw.integration });

@@ -1,335 +1,431 @@
-//! The functions, step by step, as `deliver`, `events` and `dead-letters` take them. Between any two steps anything may
-//! happen, other invocations' steps above all.
+//! Invocations of `deliver` and `events`, effect by effect. What to do is decided by the code that ships (`Batch`, `begin`
+//! and `end`); here it is only done to the world, and between any two effects anything may happen, other invocations'
+//! effects above all.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use tenday_model::delivery::decision::{Decision, Wait, decide, wait};
+use jiff::Timestamp;
+use tenday_model::delivery::batch::{Attempted, Batch, Failed, Known, Later, Made, Place, Record, Step};
+use tenday_model::delivery::by_hand::{Begun, CLAIM, Claim, Ended, begin, end};
+use tenday_model::delivery::dead_letter;
+use tenday_model::delivery::decision::Wait;
 use tenday_model::delivery::event::{Attempt, DropReason, Event, EventStatus};
-use tenday_model::delivery::outcome::Outcome;
-use tenday_model::delivery::recording::{attempted, delivered, dropped, failed, may_record, reattempted, unattempted};
-use tenday_model::ids::EventId;
-use tenday_model::settings::webhook::{Disabled, DisabledReason, Health, WebhookError};
+use tenday_model::delivery::health::Health;
+use tenday_model::delivery::rate::{Ask, RateLimit, ask, slots};
+use tenday_model::delivery::recording::may_record;
+use tenday_model::ids::{DeveloperId, EventId, WebhookId};
+use tenday_model::settings::webhook::Webhook;
 
 use crate::world::{Message, World};
 
-const CLAIM: SignedDuration = SignedDuration::from_secs(30);
-const NAME: &str = "DATA_UPDATES";
-
-/// An attempt that was made.
-#[derive(Debug, Clone)]
-struct Made {
-    message: Message,
-    outcome: Outcome,
-    at: Timestamp,
-}
-
-/// A message for later, and the message that it comes of.
-#[derive(Debug, Clone)]
-struct Later {
-    from: Message,
-    attempt: u16,
-    since: Timestamp,
-    due: Timestamp,
-}
-
-/// What an invocation does next.
-#[derive(Debug, Clone)]
-enum Step {
-    Load,
-    Attempt { attempts: Vec<Message>, later: Vec<Later>, loaded: Loaded },
-    Record { made: Vec<Made>, later: Vec<Later>, loaded: Loaded },
-    Send { later: Vec<Later> },
-    Acknowledge,
-    Claim(EventId),
-    AttemptByHand(Event),
-    RecordByHand(Event, Outcome),
-}
+pub(crate) const NAME: &str = "DATA_UPDATES";
+/// The longest that an attempt waits for a slot inside an invocation.
+const SLOT_WAIT: Duration = Duration::from_secs(2);
 
 /// What was read at the beginning; the rest of the invocation goes by it, however old it gets.
-#[derive(Debug, Clone, Default)]
-struct Loaded {
+#[derive(Debug, Clone)]
+pub(crate) struct Loaded {
     events: HashMap<EventId, Event>,
+    webhook: Option<Webhook>,
     health: Option<Health>,
+    delays: Vec<Duration>,
 }
 
+impl Known for Loaded {
+    fn event(&self, _: &DeveloperId, event: EventId) -> Option<&Event> {
+        self.events.get(&event)
+    }
+
+    fn webhook(&self, _: &DeveloperId, _: WebhookId) -> Option<&Webhook> {
+        self.webhook.as_ref()
+    }
+
+    fn health(&self, _: &DeveloperId, _: WebhookId) -> Option<&Health> {
+        self.health.as_ref()
+    }
+
+    fn delays(&self, _: &DeveloperId, _: WebhookId) -> Vec<Duration> {
+        self.delays.clone()
+    }
+}
+
+/// Whether an invocation goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Went {
+    On,
+    /// It has ended, or died.
+    Over,
+}
+
+/// An invocation that a batch started.
 #[derive(Debug, Clone)]
 pub(crate) struct Invocation {
-    batch: Vec<Message>,
-    /// Those that nothing depends on any more.
-    finished: Vec<Message>,
-    step: Step,
+    taken: Vec<Message>,
+    batch: Option<Batch<Loaded>>,
+    attempting: Vec<Place>,
+    /// Probes of an open breaker that were taken.
+    probes: usize,
 }
 
 impl Invocation {
-    pub(crate) fn new(batch: Vec<Message>) -> Self {
-        Self { batch, finished: Vec::new(), step: Step::Load }
-    }
-
-    pub(crate) fn by_hand(event: EventId) -> Self {
-        Self { batch: Vec::new(), finished: Vec::new(), step: Step::Claim(event) }
+    pub(crate) fn new(taken: Vec<Message>) -> Self {
+        Self { taken, batch: None, attempting: Vec::new(), probes: 0 }
     }
 
     pub(crate) fn events(&self) -> Vec<EventId> {
-        self.batch.iter().map(|message| message.event).collect()
+        self.taken.iter().map(|message| message.event).collect()
     }
 
-    /// Takes one step; false after the last one. A store that fails ends the invocation: its messages come again.
-    pub(crate) fn go_on(&mut self, world: &mut World) -> Result<bool, String> {
-        let stores = !matches!(self.step, Step::Attempt { .. } | Step::AttemptByHand(_));
-        if stores && world.malice && world.chance.happens(6) {
-            world.tally.store_failures += 1;
-            world.say(|_| format!("AWS fails for {:?}", self.step));
-            for event in self.events() {
-                world.fault(event);
+    pub(crate) fn story(&self) -> String {
+        self.taken.iter().map(|message| message.id.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Does one thing. A store that fails is told to the batch, whatever it may have done before it failed.
+    pub(crate) fn go_on(&mut self, world: &mut World) -> Result<Went, String> {
+        let Some(batch) = &mut self.batch else {
+            if world.fails("reading the batch", &self.events()) {
+                return Ok(Went::Over);
             }
-            self.release(world);
-            return Ok(false);
-        }
-        self.step = match std::mem::replace(&mut self.step, Step::Acknowledge) {
-            Step::Load => self.load(world)?,
-            Step::Attempt { attempts, later, loaded } => attempt_all(world, attempts, later, loaded),
-            Step::Record { made, later, loaded } => self.record(world, made, later, &loaded),
-            Step::Send { later } => self.send(world, later),
-            Step::Acknowledge => {
-                self.release(world);
-                return Ok(false);
-            }
-            Step::Claim(event) => match claim(world, event) {
-                Some(event) => Step::AttemptByHand(event),
-                None => return Ok(false),
-            },
-            Step::AttemptByHand(event) => {
-                let outcome = world.outcome();
-                world.tally.reattempts += 1;
-                Step::RecordByHand(event, outcome)
-            }
-            Step::RecordByHand(event, outcome) => {
-                record_by_hand(world, event, &outcome);
-                return Ok(false);
-            }
+            self.batch = Some(world.load(&self.taken));
+            return Ok(Went::On);
         };
-        Ok(true)
-    }
-
-    /// The finished messages are deleted; the others are soon visible again.
-    fn release(&mut self, world: &mut World) {
-        for message in &self.finished {
-            // A copy that was given out beside this one has a receipt of its own, and stays.
-            let at = world.queue.iter().position(|other| other.id == message.id && other.taken == message.taken);
-            if let Some(at) = at {
-                world.queue.swap_remove(at);
+        let Some(step) = batch.next(world.now) else {
+            // The finished messages are deleted; the others are soon visible again.
+            let unfinished: Vec<&str> = batch.unfinished().collect();
+            let done = self.taken.iter().filter(|message| !unfinished.contains(&message.id.as_str()));
+            done.for_each(|message| world.delete(message));
+            return Ok(Went::Over);
+        };
+        world.say(|_| format!("{step:?}"));
+        match step {
+            Step::Look { place, update } => {
+                let kept = world.or_fail("looking at an update", &[batch.message(place).event], |world| {
+                    world.updates.get(&update).copied().filter(|until| *until > world.now)
+                });
+                batch.looked(place, kept, world.now);
             }
-        }
-    }
-
-    fn load(&mut self, world: &mut World) -> Result<Step, String> {
-        let mut batch = self.batch.clone();
-        batch.sort_by_key(|message| std::cmp::Reverse(message.attempt));
-        let mut loaded = Loaded { health: world.health.clone(), ..Loaded::default() };
-        for message in &batch {
-            if let Some(event) = world.store.get(&message.event) {
-                loaded.events.insert(message.event, event.clone());
+            Step::Claim { place, due, next } => {
+                let taken = world.or_fail("taking a probe", &[batch.message(place).event], |world| {
+                    let mine = world.health.as_mut().filter(|health| health.probe_at == Some(due));
+                    let Some(health) = mine else { return false };
+                    health.probe_at = Some(next);
+                    world.tally.probes += 1;
+                    true
+                });
+                self.probes += usize::from(taken == Ok(true));
+                batch.claimed(place, taken);
             }
-        }
-        let (mut attempts, mut later, mut probed) = (Vec::new(), Vec::new(), false);
-        let mut seen = HashSet::new();
-        for message in batch {
-            let stored = loaded.events.get(&message.event);
-            let webhook = (!world.deleted).then_some(&world.webhook);
-            let mut decision = decide(message.attempt, &message.id, stored, webhook, loaded.health.as_ref(), world.now);
-            world.say(|_| format!("{} for attempt {}: {decision:?}", message.id, message.attempt));
-            let ends = matches!(decision, Decision::Acknowledge | Decision::SendNext { .. });
-            if !ends && !seen.insert(message.event) {
-                decision = Decision::Acknowledge;
-            }
-            if let Decision::Probe { due, next } = decision {
-                let current = world.health.as_mut().filter(|health| health.probe_at == Some(due));
-                match current {
-                    Some(health) if !probed => {
-                        health.probe_at = Some(next);
-                        world.tally.probes += 1;
-                    }
-                    _ => decision = Decision::PutOff { until: next },
+            Step::Admit { limit, places, .. } => {
+                let events: Vec<EventId> = places.iter().map(|place| batch.message(*place).event).collect();
+                let wanted = places.len();
+                let slots = world.or_fail("taking slots", &events, |world| world.take(limit, wanted));
+                if let Ok(slots) = &slots {
+                    world.tally.put_off += (wanted - slots.len()) as u64;
                 }
-                probed = true;
+                batch.admitted(&places, slots, world.now);
             }
-            match decision {
-                Decision::Acknowledge => self.finished.push(message),
-                Decision::SendNext { since, due } => {
-                    later.push(Later { attempt: message.attempt + 1, from: message, since, due });
-                }
-                Decision::Attempt if world.malice && world.chance.happens(5) => {
-                    // The webhook's rate limit has no slot for it.
+            Step::Name { place } => batch.named(place, Ok(NAME.to_owned())),
+            Step::Store { place, event } => {
+                if event.status() == EventStatus::Pending {
                     world.tally.put_off += 1;
-                    let due = world.after(SignedDuration::from_secs(3));
-                    later.push(Later { attempt: message.attempt, from: message, since: world.now, due });
                 }
-                Decision::Attempt | Decision::Probe { .. } => {
-                    let recorded = world.store.get(&message.event);
-                    if recorded
-                        .is_some_and(|event| event.status != EventStatus::Pending || event.automatic >= message.attempt)
-                    {
+                let before = event.automatic;
+                let stored = world.or_fail("storing an event", &[event.id], |world| world.put(before, event.clone()));
+                batch.stored(place, stored, world.now);
+            }
+            Step::Send(later) => {
+                let sent: Vec<_> = later
+                    .into_iter()
+                    .map(|later| {
+                        let event = batch.message(later.place).event;
+                        let sent = world.or_fail("sending a message", &[event], |world| world.send_later(event, later));
+                        (later.place, sent)
+                    })
+                    .collect();
+                batch.sent(&sent);
+            }
+            Step::Delete(places) => {
+                for place in places {
+                    let message = &self.taken[place.index()];
+                    // Nothing depends on it, so a failure is nobody's business.
+                    let _ = world.or_fail("deleting a message", &[message.event], |world| world.delete(message));
+                }
+            }
+            Step::Attempt(places) => {
+                let events: Vec<EventId> = places.iter().map(|(place, _)| batch.message(*place).event).collect();
+                for ((place, _), event) in places.iter().zip(&events) {
+                    let message = batch.message(*place);
+                    let known = batch.known().events.get(event);
+                    if known.is_some_and(|known| {
+                        known.status() != EventStatus::Pending || known.automatic >= message.attempt
+                    }) {
                         return Err(format!("{} makes a recorded attempt again", message.id));
                     }
-                    attempts.push(message);
+                    world.requested(*event);
                 }
-                Decision::PutOff { until } => {
-                    world.tally.put_off += 1;
-                    let waits = unattempted(message.event, NAME.into(), message.attempt, world.now);
-                    let waits = Event { next_attempt_at: Some(until), ..waits };
-                    let known = loaded.events.contains_key(&message.event);
-                    if known || put_unless_recorded(world, waits.automatic, waits) {
-                        later.push(Later { attempt: message.attempt, from: message, since: world.now, due: until });
-                    }
+                if batch.known().health.as_ref().is_some_and(Health::is_open) && places.len() > self.probes {
+                    return Err(format!("{} attempts through an open breaker", places.len()));
                 }
-                Decision::Drop(reason) => {
-                    let event = loaded.events.get(&message.event).cloned();
-                    let event =
-                        event.unwrap_or_else(|| unattempted(message.event, NAME.into(), message.attempt, world.now));
-                    if put_unless_recorded(world, event.automatic, dropped(event, reason, world.now)) {
-                        self.finished.push(message);
-                    }
+                if let Some(poison) = events.iter().find(|event| Some(**event) == world.poison) {
+                    world.died_of(*poison, &events);
+                    return Ok(Went::Over);
+                }
+                self.attempting = places.into_iter().map(|(place, _)| place).collect();
+            }
+            Step::Await => {
+                let some = 1 + world.chance.below(self.attempting.len());
+                for _ in 0..some.min(self.attempting.len()) {
+                    let index = world.chance.below(self.attempting.len());
+                    let place = self.attempting.swap_remove(index);
+                    let event = batch.message(place).event;
+                    batch.made(place, world.attempted(event, false));
                 }
             }
+            Step::Record(record) => {
+                let events: Vec<EventId> = match &record {
+                    Record::Failed { events, .. } => events.iter().map(|(_, event)| event.id).collect(),
+                    Record::Delivered { events, .. } => events.iter().map(|(_, _, event)| event.id).collect(),
+                };
+                let lost = world.or_fail("recording outcomes", &events, |world| world.record(&record));
+                batch.recorded(record, lost, world.now);
+            }
         }
-        Ok(Step::Attempt { attempts, later, loaded })
+        Ok(Went::On)
+    }
+}
+
+/// A reattempt that a developer asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct ByHand {
+    pub(crate) event: EventId,
+    step: ByHandStep,
+}
+
+#[derive(Debug, Clone)]
+enum ByHandStep {
+    Claim,
+    Attempt(Event),
+    Record(Ended),
+}
+
+impl ByHand {
+    pub(crate) fn new(event: EventId) -> Self {
+        Self { event, step: ByHandStep::Claim }
     }
 
-    fn record(&mut self, world: &mut World, made: Vec<Made>, mut later: Vec<Later>, loaded: &Loaded) -> Step {
-        let now = world.now;
-        let (good, bad): (Vec<_>, Vec<_>) = made.into_iter().partition(|made| made.outcome.is_success());
-        let event_of = |made: &Made| {
-            let message = &made.message;
-            let stored = loaded.events.get(&message.event).cloned();
-            let event = stored.unwrap_or_else(|| unattempted(message.event, NAME.into(), message.attempt, made.at));
-            attempted(event, message.attempt, &message.id, NAME, attempt(&made.outcome, made.at, false))
-        };
-        if !bad.is_empty() {
-            let errors = bad.iter().map(|made| WebhookError {
-                event: made.message.event,
-                at: made.at,
-                class: made.outcome.class(),
-                status: made.outcome.status(),
-                message: String::new(),
-            });
-            let health = loaded.health.clone().unwrap_or_default().failed(errors.collect());
-            let disabled = if bad.iter().any(|made| made.outcome.is_gone()) {
-                Some((DisabledReason::Gone, DropReason::Gone))
-            } else if health.is_hopeless(now) {
-                Some((DisabledReason::FailedForFiveDays, DropReason::WebhookDisabled))
-            } else {
+    pub(crate) fn go_on(&mut self, world: &mut World) -> Went {
+        let next = match std::mem::replace(&mut self.step, ByHandStep::Claim) {
+            ByHandStep::Claim => match world.or_fail("claiming", &[self.event], |world| world.claim(self.event)) {
+                Ok(claim) => match begin(claim, None) {
+                    Begun::Attempt(event) => Some(ByHandStep::Attempt(event)),
+                    Begun::Release(event, _) => Some(ByHandStep::Record(Ended::Dropped(event))),
+                    Begun::Before(_) | Begun::Busy | Begun::NotDropped(_) => None,
+                },
+                Err(Failed) => None,
+            },
+            ByHandStep::Attempt(event) if Some(event.id) == world.poison => {
+                world.died_of(event.id, &[]);
                 None
-            };
-            if let Some((reason, _)) = disabled {
-                world.webhook.disabled.get_or_insert(Disabled { reason, since: now });
-                world.disturb_job();
             }
-            world.health = Some(health);
-            for made in bad {
-                let event =
-                    failed(event_of(&made), &made.outcome, &world.delays, disabled.map(|(_, reason)| reason), now);
-                let (message, at, next) = (made.message, made.at, event.next_attempt_at);
-                if !put_unless_recorded(world, event.automatic - 1, event) {
-                    world.tally.lost += 1;
-                    world.say(|_| format!("{} finds its attempt recorded by another", message.id));
-                    continue;
-                }
-                world.books.get_mut(&message.event).unwrap().failures.push(message.attempt);
-                match next {
-                    Some(due) => later.push(Later { attempt: message.attempt + 1, from: message, since: at, due }),
-                    None => self.finished.push(message),
-                }
+            ByHandStep::Attempt(event) => {
+                world.tally.reattempts += 1;
+                let attempted = world.attempted(event.id, true);
+                Some(ByHandStep::Record(end(event, &attempted, world.now)))
             }
-        }
-        for made in good {
-            // Delivered is final, so this needs no condition.
-            world.store.insert(made.message.event, delivered(event_of(&made), now));
-            world.books.get_mut(&made.message.event).unwrap().taken = true;
-            world.health = Some(Health::succeeded(made.message.event, made.at));
-            self.finished.push(made.message);
-        }
-        Step::Send { later }
-    }
-
-    fn send(&mut self, world: &mut World, later: Vec<Later>) -> Step {
-        for Later { from, attempt, since, due } in later {
-            match wait(since, due, world.now) {
-                Wait::Delay { seconds } => {
-                    world.send(from.event, attempt, SignedDuration::from_secs(seconds.try_into().unwrap()));
-                }
-                Wait::Schedule => {
-                    // Doing it again changes nothing: the name is taken.
-                    world.tally.schedules += 1;
-                    let name = format!("{}-{attempt}-{due}", from.event);
-                    world.schedules.entry(name).or_insert((due, from.event, attempt));
-                }
+            ByHandStep::Record(ended) => {
+                let _ = world.or_fail("recording a reattempt", &[self.event], |world| world.end(&ended));
+                None
             }
-            self.finished.push(from);
+        };
+        match next {
+            Some(step) => {
+                self.step = step;
+                Went::On
+            }
+            None => Went::Over,
         }
-        Step::Acknowledge
     }
-}
-
-fn attempt_all(world: &mut World, attempts: Vec<Message>, later: Vec<Later>, loaded: Loaded) -> Step {
-    let mut made = Vec::new();
-    for message in attempts {
-        let outcome = world.outcome();
-        world.tally.requests += 1;
-        world.books.get_mut(&message.event).unwrap().requests += 1;
-        world.say(|_| format!("{} makes attempt {}: {outcome:?}", message.id, message.attempt));
-        made.push(Made { message, outcome, at: world.now });
-    }
-    Step::Record { made, later, loaded }
-}
-
-fn attempt(outcome: &Outcome, at: Timestamp, manual: bool) -> Attempt {
-    Attempt { at, milliseconds: 1, class: outcome.class(), status: outcome.status(), answer: String::new(), manual }
-}
-
-/// The condition that the store puts on failures, waits and drops.
-fn put_unless_recorded(world: &mut World, before: u16, event: Event) -> bool {
-    let may = may_record(world.store.get(&event.id), before);
-    if may {
-        world.store.insert(event.id, event);
-    }
-    may
-}
-
-pub(crate) fn claim(world: &mut World, id: EventId) -> Option<Event> {
-    let claimed = world.claims.get(&id).is_some_and(|until| *until > world.now);
-    if claimed || !world.is(&id, EventStatus::Dropped) {
-        return None;
-    }
-    world.claims.insert(id, world.after(CLAIM));
-    world.say(|_| format!("{id} is claimed by hand"));
-    world.store.get(&id).cloned()
-}
-
-pub(crate) fn record_by_hand(world: &mut World, event: Event, outcome: &Outcome) {
-    let id = event.id;
-    let made = attempt(outcome, world.now, true);
-    let event = reattempted(event, NAME, made, outcome.is_success(), world.now);
-    if outcome.is_success() {
-        world.health = Some(Health::succeeded(id, world.now));
-        world.store.insert(id, event);
-        world.books.get_mut(&id).unwrap().taken = true;
-    } else if world.is(&id, EventStatus::Dropped) {
-        // Not over a delivery: a copy of its last message may have come through meanwhile.
-        world.store.insert(id, event);
-    }
-    world.claims.remove(&id);
-    world.say(|_| format!("{id} was reattempted: {outcome:?}"));
 }
 
 impl World {
+    fn load(&mut self, taken: &[Message]) -> Batch<Loaded> {
+        let events =
+            taken.iter().filter_map(|message| self.event(&message.event)).map(|event| (event.id, event.clone()));
+        let loaded = Loaded {
+            events: events.collect(),
+            webhook: (!self.deleted).then(|| self.webhook.clone()),
+            health: self.health.clone(),
+            delays: self.delays.clone(),
+        };
+        let message = |message: &Message| tenday_model::delivery::batch::Message {
+            id: message.id.clone(),
+            developer: self.developer.clone(),
+            event: message.event,
+            attempt: message.attempt,
+            waits: message.waits,
+            taken: message.carried + message.taken,
+        };
+        Batch::new(taken.iter().map(message).collect(), loaded, self.now)
+    }
+
+    /// Does something to the store or a queue, unless that fails; which it sometimes only seems to.
+    pub(crate) fn or_fail<T>(
+        &mut self,
+        what: &str,
+        events: &[EventId],
+        effect: impl FnOnce(&mut Self) -> T,
+    ) -> Result<T, Failed> {
+        if self.fails(what, events) {
+            return Err(Failed);
+        }
+        let done = effect(self);
+        if self.malice && self.chance.happens(2) {
+            self.tally.lost_answers += 1;
+            self.say(|_| format!("{what}: done, and the answer is lost"));
+            events.iter().for_each(|event| self.fault(*event));
+            return Err(Failed);
+        }
+        Ok(done)
+    }
+
+    pub(crate) fn fails(&mut self, what: &str, events: &[EventId]) -> bool {
+        let fails = self.malice && self.chance.happens(5);
+        if fails {
+            self.tally.store_failures += 1;
+            self.say(|_| format!("AWS fails: {what}"));
+            events.iter().for_each(|event| self.fault(*event));
+        }
+        fails
+    }
+
+    /// What comes of an attempt.
+    pub(crate) fn attempted(&mut self, event: EventId, manual: bool) -> Attempted {
+        if self.malice && self.chance.happens(3) {
+            self.fault(event);
+            return if self.chance.happens(20) {
+                Attempted::Never(DropReason::Inexpressible)
+            } else {
+                Attempted::Fault
+            };
+        }
+        let outcome = self.outcome();
+        self.say(|_| format!("{event}: {outcome:?}"));
+        let attempt = Attempt {
+            at: self.now,
+            milliseconds: 1,
+            class: outcome.class(),
+            status: outcome.status(),
+            answer: String::new(),
+            manual,
+        };
+        Attempted::Made(Made { attempt, outcome, event_name: NAME })
+    }
+
+    pub(crate) fn take(&mut self, limit: RateLimit, wanted: usize) -> Vec<Timestamp> {
+        let now = self.now.as_microsecond();
+        let (taken, next) = match ask(limit, self.next_free, wanted, now, SLOT_WAIT) {
+            Ask::Nothing => return Vec::new(),
+            Ask::FromNow { slots, next_free } => (slots, next_free),
+            Ask::Behind { slots, by, .. } => (slots, self.next_free.unwrap_or(now) + by),
+        };
+        self.next_free = Some(next);
+        slots(limit, taken, next)
+    }
+
+    /// The condition that the store puts on failures, waits and drops.
+    fn put(&mut self, before: u16, event: Event) -> bool {
+        let may = may_record(self.event(&event.id), before);
+        if may {
+            self.store.insert(event.id, event);
+        }
+        may
+    }
+
+    fn record(&mut self, record: &Record) -> Vec<EventId> {
+        match record {
+            Record::Failed { events, health, disable, .. } => {
+                if let Some(disabled) = disable {
+                    self.webhook.disabled.get_or_insert(*disabled);
+                    self.disturb_job();
+                }
+                let mut lost = Vec::new();
+                for (_, event) in events {
+                    if self.put(event.automatic - 1, event.clone()) {
+                        let number = event.automatic;
+                        self.book(event.id).failures.push(number);
+                    } else {
+                        self.tally.lost += 1;
+                        lost.push(event.id);
+                    }
+                }
+                if lost.len() < events.len() {
+                    self.fares(health.clone());
+                }
+                lost
+            }
+            Record::Delivered { events, health } => {
+                for (_, _, event) in events {
+                    self.store.insert(event.id, event.clone());
+                    self.book(event.id).taken = true;
+                }
+                for (_, health) in health {
+                    self.fares(health.clone());
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    fn send_later(&mut self, event: EventId, later: Later) {
+        let Later { attempt, waits, taken, due, wait, .. } = later;
+        match wait {
+            Wait::Delay { seconds } => self.send(event, attempt, waits, taken, seconds),
+            Wait::Schedule => {
+                // Doing it again changes nothing: the name is taken.
+                self.tally.schedules += 1;
+                let name = format!("{event}-{attempt}-{due}");
+                self.schedules.entry(name).or_insert((due, event, attempt, taken));
+            }
+        }
+    }
+
+    pub(crate) fn claim(&mut self, id: EventId) -> Claim {
+        let claimed = self.claims.get(&id).is_some_and(|until| *until > self.now);
+        match self.event(&id).cloned() {
+            Some(event) if event.status() == EventStatus::Dropped && !claimed => {
+                self.claims.insert(id, self.after(CLAIM));
+                Claim::Claimed(event)
+            }
+            Some(event) if event.status() == EventStatus::Dropped => Claim::Busy,
+            other => Claim::NotDropped(other),
+        }
+    }
+
+    /// Records what came of a reattempt, under the conditions that the store has for it.
+    pub(crate) fn end(&mut self, ended: &Ended) {
+        let id = match ended {
+            Ended::Delivered(event, health) => {
+                self.store.insert(event.id, event.clone());
+                self.book(event.id).taken = true;
+                self.fares(health.clone());
+                event.id
+            }
+            Ended::Dropped(event) => {
+                if self.is(&event.id, EventStatus::Dropped) {
+                    self.store.insert(event.id, event.clone());
+                }
+                event.id
+            }
+        };
+        self.claims.remove(&id);
+    }
+
     /// The dead-letters function.
     pub(crate) fn keep(&mut self, message: &Message) {
-        let stored = self.store.get(&message.event);
-        if stored.is_some_and(|event| event.status != EventStatus::Pending || event.automatic > message.attempt) {
-            return;
+        let stored = self.event(&message.event).cloned();
+        if let Some(event) = dead_letter::keep(message.event, message.attempt, stored, NAME.to_owned(), self.now) {
+            self.put(event.automatic, event);
         }
-        let event = stored.cloned().unwrap_or_else(|| unattempted(message.event, NAME.into(), 1, self.now));
-        put_unless_recorded(self, event.automatic, dropped(event, DropReason::Internal, self.now));
     }
 }

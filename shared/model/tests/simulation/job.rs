@@ -1,19 +1,20 @@
 //! A job that reattempts all that was dropped: begun as `events` does, gone on with as `deliver` does, and ended as
-//! `dead-letters` ends one that cannot go on.
+//! `dead-letters` ends one that cannot go on. What to do is decided by the code that ships (`Job`, `Page`, `begin`, `end`).
 
 use jiff::{SignedDuration, Timestamp};
+use tenday_model::delivery::batch::{Attempted, Failed, TAKEN_AT_MOST};
+use tenday_model::delivery::by_hand::{Begun as Claimed, Ended, begin, end, since};
+use tenday_model::delivery::dead_letter;
 use tenday_model::delivery::event::{Event, EventStatus};
-use tenday_model::delivery::job::{Filter, Job, Status, since};
-use tenday_model::delivery::outcome::Outcome;
+use tenday_model::delivery::job::{Filter, Job, Pace, Status};
+use tenday_model::delivery::page::{Ending, OnFault, Page, Step};
 use tenday_model::ids::{EventId, JobId};
 
-use crate::function::{claim, record_by_hand};
-use crate::world::{HIDDEN, TAKEN_AT_MOST, World};
+use crate::function::Went;
+use crate::world::{HIDDEN, World};
 
 /// Small, so that there are pages to turn.
 const PAGE: usize = 2;
-/// How often a push is taken until it goes on without the events at which it meets a fault.
-const PATIENCE: u32 = 3;
 const PAUSE: SignedDuration = SignedDuration::from_millis(500);
 
 /// A job, and what it is held against once everything is at rest.
@@ -41,13 +42,28 @@ pub(crate) struct Push {
     taken: u32,
 }
 
+/// A reattempt that is under way.
+#[derive(Debug, Clone)]
+enum Under {
+    Way(EventId),
+    Claimed(Event),
+    Attempted(Event, Attempted),
+}
+
+impl Under {
+    fn event(&self) -> EventId {
+        match self {
+            Self::Way(id) => *id,
+            Self::Claimed(event) | Self::Attempted(event, _) => event.id,
+        }
+    }
+}
+
 /// What an invocation does next.
 #[derive(Debug, Clone)]
-enum Step {
+enum Stage {
     Load,
-    Claim,
-    Attempt(Event),
-    Record(Event, Outcome),
+    Page { page: Page, in_hand: usize, under: Vec<Under> },
     Turn,
     Advance,
     Send,
@@ -59,135 +75,180 @@ enum Step {
 pub(crate) struct Run {
     push: Push,
     job: Job,
+    pace: Pace,
     was: u32,
     /// Whether the webhook got anything when its settings were read.
     active: bool,
-    waiting: Vec<EventId>,
-    left: Vec<EventId>,
-    step: Step,
+    stage: Stage,
 }
 
 impl Run {
-    /// Takes one step; false after the last one.
-    pub(crate) fn go_on(&mut self, world: &mut World) -> bool {
-        if world.malice && !matches!(self.step, Step::Attempt(_)) && world.chance.happens(6) {
-            world.tally.store_failures += 1;
-            world.say(|_| format!("AWS fails for the job: {:?}", self.step));
+    /// Takes one step. A store that fails ends the invocation, but at an event, which is a matter of the page.
+    pub(crate) fn go_on(&mut self, world: &mut World) -> Result<Went, String> {
+        let at_the_job = matches!(self.stage, Stage::Load | Stage::Turn | Stage::Advance | Stage::Send);
+        if at_the_job && world.fails("the job", &[]) {
             begun(world).faults += 1;
-            let at_an_event = matches!(self.step, Step::Claim | Step::Record(..));
-            if !at_an_event || self.push.taken < PATIENCE {
-                return false;
-            }
-            let gone = match &self.step {
-                Step::Record(..) => true,
-                _ => self.waiting.pop().is_some(),
-            };
-            if gone {
-                begun(world).passed_over += 1;
-                self.job.count(false);
-            }
-            self.step = Step::Claim;
-            return true;
+            return Ok(Went::Over);
         }
-        self.step = match std::mem::replace(&mut self.step, Step::Acknowledge) {
-            Step::Load => self.load(world),
-            Step::Claim => self.claim(world),
-            Step::Attempt(event) => {
-                let outcome = world.outcome();
-                begun(world).requests += 1;
-                Step::Record(event, outcome)
-            }
-            Step::Record(event, outcome) => {
-                self.job.attempted(event.id.webhook, outcome.class());
-                record_by_hand(world, event, &outcome);
-                Step::Claim
-            }
-            Step::Turn => self.turn(world),
-            Step::Advance => self.advance(world),
-            Step::Send => {
+        self.stage = match std::mem::replace(&mut self.stage, Stage::Acknowledge) {
+            Stage::Load => self.load(world),
+            Stage::Page { page, in_hand, under } => match self.page(world, page, in_hand, under)? {
+                Some(stage) => stage,
+                None => return Ok(Went::Over),
+            },
+            Stage::Turn => self.turn(world),
+            Stage::Advance => self.advance(world),
+            Stage::Send => {
                 world.push(self.job.step);
-                Step::Acknowledge
+                Stage::Acknowledge
             }
-            Step::Acknowledge => {
+            Stage::Acknowledge => {
                 let at = world.pushes.iter().position(|push| push.id == self.push.id && push.taken == self.push.taken);
                 if let Some(at) = at {
                     world.pushes.swap_remove(at);
                 }
-                return false;
+                return Ok(Went::Over);
             }
         };
-        true
+        Ok(Went::On)
     }
 
-    fn load(&mut self, world: &mut World) -> Step {
+    fn load(&mut self, world: &mut World) -> Stage {
         self.job = begun(world).job.clone();
         if !self.job.takes(self.push.step, &self.push.id) {
-            return Step::Acknowledge;
+            return Stage::Acknowledge;
         }
         self.active = !world.deleted && world.webhook.disabled.is_none();
+        if self.job.trying.is_some() {
+            begun(world).passed_over += 1;
+        }
+        self.pace = self.job.resume(self.push.taken);
         self.begin_page()
     }
 
-    fn begin_page(&mut self) -> Step {
+    /// Begins the page in hand; or, carefully, stores first which one of it is tried.
+    fn begin_page(&mut self) -> Stage {
         self.was = self.job.step;
-        self.waiting = std::mem::take(&mut self.job.page);
-        self.waiting.reverse();
-        self.left.clear();
-        Step::Claim
+        if self.pace == Pace::OneByOne && self.job.trying.is_none() && self.job.try_one() {
+            return Stage::Advance;
+        }
+        let in_hand = self.job.page.len();
+        let page = Page::new(&mut self.job, OnFault::of_push(self.push.taken));
+        Stage::Page { page, in_hand, under: Vec::new() }
     }
 
-    fn claim(&mut self, world: &mut World) -> Step {
-        let Some(id) = self.waiting.pop() else {
-            self.job.page = std::mem::take(&mut self.left);
-            return if self.job.page.is_empty() && !self.job.last_page { Step::Turn } else { Step::Advance };
-        };
-        if !self.active {
-            return Step::Claim;
-        }
-        let began = self.job.started_at;
-        if !world.is(&id, EventStatus::Dropped) {
-            if let Some(success) = since(&world.store[&id], began) {
-                self.job.count(success);
+    fn page(
+        &mut self,
+        world: &mut World,
+        mut page: Page,
+        in_hand: usize,
+        mut under: Vec<Under>,
+    ) -> Result<Option<Stage>, String> {
+        let webhook = (self.active).then_some(world.webhook.clone());
+        let step = page.next(&mut self.job, |_| webhook.as_ref(), true);
+        match step {
+            Some(Step::Admit { webhook, limit, wanted }) => {
+                let slots = world.or_fail("taking slots", &[], |world| world.take(limit, wanted));
+                self.noted(world, slots.is_err());
+                page.admitted(webhook, slots);
             }
-            return Step::Claim;
+            Some(Step::Begin { event, .. }) => under.push(Under::Way(event)),
+            Some(Step::Await) => {
+                let index = world.chance.below(under.len());
+                match self.one(world, under.swap_remove(index)) {
+                    Reattempt::On(further) => under.push(further),
+                    Reattempt::Ended(event, ending) => {
+                        self.noted(world, ending == Ending::Fault);
+                        if ending == Ending::Fault && OnFault::of_push(self.push.taken) == OnFault::Count {
+                            begun(world).passed_over += 1;
+                        }
+                        if ending == Ending::Busy {
+                            world.now = world.after(PAUSE);
+                        }
+                        page.ended(&mut self.job, event, ending);
+                    }
+                    Reattempt::Died => return Ok(None),
+                }
+            }
+            None if page.faulted() => return Ok(None),
+            None => {
+                page.put_back(&mut self.job, true);
+                if self.job.page.len() == in_hand && in_hand > 0 {
+                    world.now = world.after(PAUSE);
+                }
+                let turn = self.job.page.is_empty() && !self.job.last_page;
+                return Ok(Some(if turn { Stage::Turn } else { Stage::Advance }));
+            }
         }
-        let Some(event) = claim(world, id) else {
-            world.now = world.after(PAUSE);
-            self.left.push(id);
-            return Step::Claim;
-        };
-        if let Some(success) = since(&event, began) {
-            world.claims.remove(&id);
-            self.job.count(success);
-            return Step::Claim;
-        }
-        Step::Attempt(event)
+        Ok(Some(Stage::Page { page, in_hand, under }))
     }
 
-    fn turn(&mut self, world: &World) -> Step {
-        let mut dropped: Vec<&Event> =
-            world.store.values().filter(|event| event.status == EventStatus::Dropped).collect();
+    fn noted(&self, world: &mut World, fault: bool) {
+        begun(world).faults += u32::from(fault);
+    }
+
+    /// One step of one reattempt.
+    fn one(&mut self, world: &mut World, under: Under) -> Reattempt {
+        let id = under.event();
+        match under {
+            Under::Way(id) => {
+                let Ok(claim) = world.or_fail("claiming", &[], |world| world.claim(id)) else {
+                    return Reattempt::Ended(id, Ending::Fault);
+                };
+                match begin(claim, Some(self.job.started_at)) {
+                    Claimed::Attempt(event) => Reattempt::On(Under::Claimed(event)),
+                    Claimed::Release(event, success) => {
+                        let released = world.or_fail("ending a claim", &[], |world| world.end(&Ended::Dropped(event)));
+                        let ending = if released.is_ok() { Ending::Before(success) } else { Ending::Fault };
+                        Reattempt::Ended(id, ending)
+                    }
+                    Claimed::Before(success) => Reattempt::Ended(id, Ending::Before(success)),
+                    Claimed::Busy => Reattempt::Ended(id, Ending::Busy),
+                    Claimed::NotDropped(_) => Reattempt::Ended(id, Ending::NotDropped),
+                }
+            }
+            Under::Claimed(event) if Some(id) == world.poison => {
+                begun(world).requests += 1;
+                world.died_of(event.id, &[]);
+                begun(world).faults += 1;
+                Reattempt::Died
+            }
+            Under::Claimed(event) => {
+                begun(world).requests += 1;
+                let attempted = world.attempted(id, true);
+                Reattempt::On(Under::Attempted(event, attempted))
+            }
+            Under::Attempted(event, attempted) => {
+                let ended = end(event, &attempted, world.now);
+                let recorded = world.or_fail("recording a reattempt", &[], |world| world.end(&ended));
+                let ending = match (recorded, &attempted) {
+                    (Err(Failed), _) | (Ok(()), Attempted::Fault) => Ending::Fault,
+                    (Ok(()), Attempted::Made(made)) => Ending::Made(made.attempt.class),
+                    (Ok(()), Attempted::Never(_)) => {
+                        begun(world).passed_over += 1;
+                        Ending::Impossible
+                    }
+                };
+                Reattempt::Ended(id, ending)
+            }
+        }
+    }
+
+    fn turn(&mut self, world: &World) -> Stage {
+        let mut dropped: Vec<Event> =
+            world.store.values().filter(|event| event.status() == EventStatus::Dropped).cloned().collect();
         dropped.sort_by_key(|event| std::cmp::Reverse(event.id));
         dropped.retain(|event| self.job.cursor.is_none_or(|cursor| event.id < cursor));
         let more = dropped.len() > PAGE;
         dropped.truncate(PAGE);
-        if more {
-            self.job.cursor = dropped.last().map(|event| event.id);
-        }
-        self.job.last_page = !more;
-        let wanted = |event: &&Event| self.active && event.dropped.is_some_and(|(_, at)| at <= self.job.started_at);
-        self.job.page = dropped.into_iter().filter(wanted).map(|event| event.id).collect();
-        Step::Advance
+        let next = dropped.last().filter(|_| more).map(|event| event.id);
+        let active = self.active;
+        self.job.turn(&dropped, next, |_| active);
+        Stage::Advance
     }
 
-    fn advance(&mut self, world: &mut World) -> Step {
-        self.job.step = self.was + 1;
-        self.job.advanced_by = Some(self.push.id.clone());
-        let finished = self.job.page.is_empty() && self.job.last_page;
-        if finished {
-            self.job.status = Status::Done;
-            self.job.queued = 0;
-        }
+    fn advance(&mut self, world: &mut World) -> Stage {
+        let finished = self.job.advance(&self.push.id, world.now);
         let stored = &mut begun(world).job;
         let own = stored.step == self.job.step && stored.advanced_by == self.job.advanced_by;
         let moved = stored.status == Status::Running && (stored.step == self.was || own);
@@ -197,11 +258,20 @@ impl Run {
         }
         world.say(|_| format!("{} moves the job to step {}: {moved}", self.push.id, self.was + 1));
         match () {
-            () if !moved || finished => Step::Acknowledge,
-            () if world.chance.happens(50) => Step::Send,
+            () if !moved || finished => Stage::Acknowledge,
+            // What is stored to be tried is tried before anything else.
+            () if self.job.trying.is_none() && world.chance.happens(50) => Stage::Send,
             () => self.begin_page(),
         }
     }
+}
+
+/// How far a reattempt has come.
+enum Reattempt {
+    On(Under),
+    Ended(EventId, Ending),
+    /// With the whole invocation.
+    Died,
 }
 
 fn begun(world: &mut World) -> &mut Begun {
@@ -211,9 +281,9 @@ fn begun(world: &mut World) -> &mut Begun {
 impl World {
     /// The developer asks for all dropped events at once.
     pub(crate) fn reattempt_all(&mut self) {
-        let dropped = |event: &&Event| event.status == EventStatus::Dropped;
+        let dropped = |event: &&Event| event.status() == EventStatus::Dropped;
         let dropped: Vec<EventId> = self.store.values().filter(dropped).map(|event| event.id).collect();
-        if self.job.is_some() || dropped.is_empty() || self.deleted || self.webhook.disabled.is_some() {
+        if self.job.is_some() || dropped.is_empty() || self.deleted || self.webhook.disabled.is_some() || self.alone {
             return;
         }
         let job = Job::new(JobId::new(self.now, [9; 10]), Filter::default(), self.now);
@@ -253,9 +323,9 @@ impl World {
             self.pushes.swap_remove(index);
             self.tally.dead_letters += 1;
             self.say(|_| format!("{} is a dead letter", push.id));
-            let job = &mut begun(self).job;
-            if job.takes(push.step, &push.id) {
-                job.status = Status::Stopped;
+            let (now, job) = (self.now, begun(self).job.clone());
+            if let Some(stopped) = dead_letter::stop(job, push.step, &push.id, now) {
+                begun(self).job = stopped;
             }
             return;
         }
@@ -266,13 +336,12 @@ impl World {
         }
         let job = begun(self).job.clone();
         self.say(|_| format!("an invocation takes {}", push.id));
-        let (waiting, left) = (Vec::new(), Vec::new());
-        self.job_runs.push(Run { push, job, was: 0, active: false, waiting, left, step: Step::Load });
+        self.job_runs.push(Run { push, job, pace: Pace::AtOnce, was: 0, active: false, stage: Stage::Load });
     }
 
     pub(crate) fn crash_job(&mut self, run: &Run) {
         self.tally.crashes += 1;
-        self.say(|_| format!("the job's invocation dies at {:?}", run.step));
+        self.say(|_| format!("the invocation of {} dies at {:?}", run.push.id, run.stage));
         begun(self).faults += 1;
     }
 
@@ -304,7 +373,7 @@ impl World {
         }
         let tried = |id: &&EventId| {
             let event = &self.store[*id];
-            event.status == EventStatus::Delivered || since(event, job.started_at).is_some()
+            event.status() == EventStatus::Delivered || since(event, job.started_at).is_some()
         };
         let missed = dropped.iter().filter(|id| !tried(id)).count();
         if !disturbed && missed > *passed_over as usize {

@@ -1,9 +1,10 @@
 //! The whole of delivery as a game against a malicious world, over the real rules: queues that duplicate, reorder and
 //! delay, a scheduler that fires late or twice, a store that fails, and a crash between any two steps.
 //!
-//! The store, the queues and the functions' steps are modelled here in memory, with the conditions that the store's
-//! writes have; what to do with a message, what to record, when to try again and when to put off is the model crate's
-//! own code. A seed is a whole game, and the same one every time. A seed that breaks a promise prints its story:
+//! The store and the queues are modelled here in memory, with the conditions that the store's writes have. Whatever is
+//! decided, and in which order things are done, is the model crate's own code, the same that the functions run: `Batch` for
+//! deliveries, `Job` and `Page` for jobs, `begin` and `end` for reattempts by hand, `dead_letter` for what nobody could
+//! handle. A seed is a whole game, and the same one every time. A seed that breaks a promise prints its story:
 //!
 //! ```text
 //! TENDAY_SEED=1234 cargo test --workspace --test simulation      one seed, with its story
@@ -57,9 +58,9 @@ fn every_event_ends_delivered_or_dropped_whatever_the_world_does() {
     if number("TENDAY_SEED").is_none() {
         // A world in which nothing goes wrong would prove nothing.
         assert!(played.crashes > 1000 && played.duplicates > 1000 && played.store_failures > 1000, "{played:?}");
-        assert!(played.delivered > 1000 && played.dropped > 1000 && played.dead_letters > 10, "{played:?}");
-        assert!(played.put_off > 1000 && played.probes > 100 && played.schedules > 1000, "{played:?}");
-        assert!(played.reattempts > 1000 && played.lost > 10, "{played:?}");
-        assert!(played.jobs_done > 1000 && played.pages > 2000, "{played:?}");
+        assert!(played.lost_answers > 500 && played.poisoned > 1000 && played.lost > 100, "{played:?}");
+        assert!(played.delivered > 1000 && played.dropped > 1000 && played.dead_letters > 500, "{played:?}");
+        assert!(played.put_off > 500 && played.probes > 1000 && played.schedules > 1000, "{played:?}");
+        assert!(played.reattempts > 500 && played.jobs_done > 1000 && played.pages > 2000, "{played:?}");
     }
 }

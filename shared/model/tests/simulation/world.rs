@@ -4,26 +4,30 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tenday_model::delivery::event::{Event, EventStatus};
+use tenday_model::delivery::batch::TAKEN_AT_MOST;
+use tenday_model::delivery::decision::MOST_PUT_OFF;
+use tenday_model::delivery::event::{DropReason, Event, EventStatus, TEN_DAYS};
+use tenday_model::delivery::health::Health;
 use tenday_model::delivery::outcome::Outcome;
-use tenday_model::ids::{EventId, UpdateId, WebhookId};
-use tenday_model::settings::webhook::{Disabled, DisabledReason, Health, Webhook};
+use tenday_model::delivery::rate::RateLimit;
+use tenday_model::ids::{DeveloperId, EventId, UpdateId, WebhookId};
+use tenday_model::settings::webhook::{Disabled, DisabledReason, Webhook};
 
 use crate::chance::Chance;
-use crate::function::Invocation;
+use crate::function::{ByHand, Invocation, Went};
 use crate::job::{Begun, Push, Run};
 
 /// How long a message that was taken stays hidden. Longer than any invocation runs.
 pub(crate) const HIDDEN: SignedDuration = SignedDuration::from_secs(180);
-/// How often a message is taken before it goes to the dead letters.
-pub(crate) const TAKEN_AT_MOST: u32 = 5;
-
 /// A message on a queue.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
     pub(crate) id: String,
     pub(crate) event: EventId,
     pub(crate) attempt: u16,
+    pub(crate) waits: u8,
+    /// How often the messages that it was sent in place of were taken.
+    pub(crate) carried: u32,
     pub(crate) visible_at: Timestamp,
     pub(crate) taken: u32,
 }
@@ -34,6 +38,8 @@ pub(crate) struct Tally {
     pub(crate) requests: u64,
     pub(crate) crashes: u64,
     pub(crate) store_failures: u64,
+    pub(crate) lost_answers: u64,
+    pub(crate) poisoned: u64,
     pub(crate) duplicates: u64,
     pub(crate) lost: u64,
     pub(crate) put_off: u64,
@@ -53,6 +59,8 @@ impl Tally {
         self.requests += other.requests;
         self.crashes += other.crashes;
         self.store_failures += other.store_failures;
+        self.lost_answers += other.lost_answers;
+        self.poisoned += other.poisoned;
         self.duplicates += other.duplicates;
         self.lost += other.lost;
         self.put_off += other.put_off;
@@ -77,6 +85,8 @@ pub(crate) struct Book {
     pub(crate) failures: Vec<u16>,
     /// Whatever the world did to it: each may cost requests.
     pub(crate) faults: u32,
+    /// Invocations that died of another event while this one was attempted beside it.
+    pub(crate) deaths: u32,
     /// Whether its receiver took it.
     pub(crate) taken: bool,
 }
@@ -84,19 +94,27 @@ pub(crate) struct Book {
 pub(crate) struct World {
     pub(crate) chance: Chance,
     pub(crate) now: Timestamp,
+    pub(crate) developer: DeveloperId,
     pub(crate) webhook: Webhook,
     pub(crate) deleted: bool,
     pub(crate) delays: Vec<Duration>,
     /// In percent, how often the receiver takes an event.
     pub(crate) kind: usize,
     pub(crate) store: HashMap<EventId, Event>,
+    /// Until when each update is kept.
+    pub(crate) updates: HashMap<UpdateId, Timestamp>,
+    /// From when on the webhook's next slot is free, in microseconds since 1970.
+    pub(crate) next_free: Option<i64>,
+    /// The event that kills every process that attempts it.
+    pub(crate) poison: Option<EventId>,
     pub(crate) claims: HashMap<EventId, Timestamp>,
     pub(crate) health: Option<Health>,
     pub(crate) queue: Vec<Message>,
     pub(crate) dead_letters: Vec<Message>,
     /// By name: when it is due, and what it sends.
-    pub(crate) schedules: BTreeMap<String, (Timestamp, EventId, u16)>,
+    pub(crate) schedules: BTreeMap<String, (Timestamp, EventId, u16, u32)>,
     pub(crate) running: Vec<Invocation>,
+    pub(crate) by_hand: Vec<ByHand>,
     /// The one job there is, its pushes on the queue, and the invocations that they started.
     pub(crate) job: Option<Begun>,
     pub(crate) pushes: Vec<Push>,
@@ -106,6 +124,12 @@ pub(crate) struct World {
     pub(crate) story: Vec<String>,
     /// Whether things still go wrong.
     pub(crate) malice: bool,
+    /// In a calm world nothing goes wrong from the beginning, but for the poison.
+    calm: bool,
+    /// One invocation at a time, and nothing by hand: then what is known can only grow.
+    pub(crate) alone: bool,
+    /// A promise that was broken on the way.
+    pub(crate) broken: Option<String>,
     tell: bool,
     messages: u32,
 }
@@ -116,35 +140,46 @@ impl World {
         let schedules: [&[u64]; 4] = [&[300, 300, 300], &[1], &[30, 120, 3600], &[2000, 5, 86_400, 1000]];
         let delays = schedules[chance.below(schedules.len())].iter().map(|delay| Duration::from_secs(*delay));
         let kind = [0, 20, 60, 95][chance.below(4)];
+        let calm = chance.happens(20);
+        let alone = chance.happens(20);
+        let rate_limit = chance.happens(25).then(|| RateLimit::try_from(1).unwrap());
         Self {
             delays: delays.collect(),
             kind,
             now,
+            developer: "DEV-simulated".parse().unwrap(),
             webhook: Webhook {
                 id: WebhookId::new(now, [7; 10]),
                 event_name: None,
                 callback_url: "https://example.com/".into(),
                 disabled: None,
                 retry_schedule: None,
-                rate_limit: None,
+                rate_limit,
                 header_names: Vec::new(),
                 created_at: now,
             },
             deleted: false,
             store: HashMap::new(),
+            updates: HashMap::new(),
+            next_free: None,
+            poison: None,
             claims: HashMap::new(),
             health: None,
             queue: Vec::new(),
             dead_letters: Vec::new(),
             schedules: BTreeMap::new(),
             running: Vec::new(),
+            by_hand: Vec::new(),
             job: None,
             pushes: Vec::new(),
             job_runs: Vec::new(),
             books: BTreeMap::new(),
             tally: Tally::default(),
             story: Vec::new(),
-            malice: true,
+            malice: !calm,
+            calm,
+            alone,
+            broken: None,
             tell,
             messages: 0,
             chance,
@@ -163,16 +198,58 @@ impl World {
     }
 
     /// Puts a message on the queue; sometimes the sender's own retry puts it there twice, as two messages.
-    pub(crate) fn send(&mut self, event: EventId, attempt: u16, delay: SignedDuration) {
+    pub(crate) fn send(&mut self, event: EventId, attempt: u16, waits: u8, carried: u32, seconds: u64) {
         let twice = self.malice && self.chance.happens(4);
+        let visible_at = self.after(SignedDuration::from_secs(seconds.try_into().unwrap()));
         for _ in 0..if twice { 2 } else { 1 } {
             let id = self.message_id();
-            self.say(|_| format!("sends {id} for attempt {attempt}, in {delay:#}"));
-            self.queue.push(Message { id, event, attempt, visible_at: self.after(delay), taken: 0 });
+            self.say(|_| format!("sends {id} for attempt {attempt}, in {seconds} s"));
+            self.queue.push(Message { id, event, attempt, waits, carried, visible_at, taken: 0 });
         }
         if twice {
             self.duplicated(event);
         }
+    }
+
+    /// Deletes a message. A copy that was given out beside it has a receipt of its own, and stays.
+    pub(crate) fn delete(&mut self, message: &Message) {
+        let at = self.queue.iter().position(|other| other.id == message.id && other.taken == message.taken);
+        if let Some(at) = at {
+            self.queue.swap_remove(at);
+        }
+    }
+
+    /// An event, unless its time is over.
+    pub(crate) fn event(&self, id: &EventId) -> Option<&Event> {
+        self.store.get(id).filter(|event| !event.is_expired(self.now))
+    }
+
+    pub(crate) fn book(&mut self, event: EventId) -> &mut Book {
+        self.books.entry(event).or_default()
+    }
+
+    /// An automatic request is made.
+    pub(crate) fn requested(&mut self, event: EventId) {
+        self.tally.requests += 1;
+        self.book(event).requests += 1;
+    }
+
+    /// An invocation dies of one of the events that it attempts.
+    pub(crate) fn died_of(&mut self, poison: EventId, attempted: &[EventId]) {
+        self.tally.poisoned += 1;
+        self.say(|_| format!("an invocation dies of {poison}"));
+        for event in attempted.iter().filter(|event| **event != poison) {
+            self.book(*event).deaths += 1;
+        }
+    }
+
+    /// How the webhook fares from now on.
+    pub(crate) fn fares(&mut self, health: Health) {
+        let known = self.health.as_ref().and_then(|health| health.last_event);
+        if self.alone && health.last_event < known {
+            self.broken = Some(format!("the webhook's newest event was {known:?}, and is {:?}", health.last_event));
+        }
+        self.health = Some(health);
     }
 
     pub(crate) fn message_id(&mut self) -> String {
@@ -186,14 +263,17 @@ impl World {
     }
 
     pub(crate) fn fault(&mut self, event: EventId) {
-        self.books.entry(event).or_default().faults += 1;
+        self.book(event).faults += 1;
     }
 
     /// Plays the game to its end.
     pub(crate) fn play(&mut self) -> Result<(), String> {
-        let events = 1 + self.chance.below(3);
+        let events = 1 + self.chance.below(4);
         for number in 0..events {
             self.publish(number);
+        }
+        if self.chance.happens(20) {
+            self.poison = self.books.keys().nth(self.chance.below(events)).copied();
         }
         for _ in 0..120 {
             self.happen()?;
@@ -204,6 +284,7 @@ impl World {
         for _ in 0..20_000 {
             if self.queue.is_empty()
                 && self.running.is_empty()
+                && self.by_hand.is_empty()
                 && self.pushes.is_empty()
                 && self.job_runs.is_empty()
                 && self.schedules.is_empty()
@@ -220,26 +301,39 @@ impl World {
         let update = UpdateId::new(self.now, [u8::try_from(number).unwrap(); 10]);
         let event = EventId { update, webhook: self.webhook.id };
         self.books.insert(event, Book::default());
-        if self.chance.happens(10) {
+        self.updates.insert(update, self.after(TEN_DAYS + MOST_PUT_OFF + SignedDuration::from_hours(48)));
+        if self.malice && self.chance.happens(10) {
             // It died between storing and queueing, or in the middle of it, and the platform publishes again.
-            self.send(event, 1, SignedDuration::ZERO);
+            self.send(event, 1, 0, 0, 0);
             self.fault(event);
         }
-        self.send(event, 1, SignedDuration::ZERO);
+        self.send(event, 1, 0, 0, 0);
     }
 
     /// One thing happens.
     fn happen(&mut self) -> Result<(), String> {
         match self.chance.below(100) {
-            0..45 if !self.running.is_empty() => {
+            0..40 if !self.running.is_empty() => {
                 let index = self.chance.below(self.running.len());
                 let mut invocation = self.running.swap_remove(index);
                 if self.malice && self.chance.happens(6) {
                     self.crash(&invocation);
                     return Ok(());
                 }
-                if invocation.go_on(self)? {
+                if invocation.go_on(self)? == Went::On {
                     self.running.push(invocation);
+                }
+            }
+            36..45 if !self.by_hand.is_empty() => {
+                let index = self.chance.below(self.by_hand.len());
+                let mut by_hand = self.by_hand.swap_remove(index);
+                if self.malice && self.chance.happens(6) {
+                    self.tally.crashes += 1;
+                    self.fault(by_hand.event);
+                    return Ok(());
+                }
+                if by_hand.go_on(self) == Went::On {
+                    self.by_hand.push(by_hand);
                 }
             }
             45..55 if !self.job_runs.is_empty() => {
@@ -249,12 +343,12 @@ impl World {
                     self.crash_job(&run);
                     return Ok(());
                 }
-                if run.go_on(self) {
+                if run.go_on(self)? == Went::On {
                     self.job_runs.push(run);
                 }
             }
             55..58 => self.receive_push(),
-            58..61 if self.malice => self.reattempt_all(),
+            58..61 if self.malice || self.calm => self.reattempt_all(),
             45..75 => self.receive(),
             75..80 => self.fire(),
             80..84 => self.dead_letter(),
@@ -262,12 +356,12 @@ impl World {
             86..90 if self.malice => self.reattempt(),
             _ => self.time_passes(),
         }
-        Ok(())
+        self.broken.take().map_or(Ok(()), Err)
     }
 
     fn crash(&mut self, invocation: &Invocation) {
         self.tally.crashes += 1;
-        self.say(|_| format!("an invocation dies: {invocation:?}"));
+        self.say(|_| format!("the invocation with {} dies", invocation.story()));
         for event in invocation.events() {
             self.fault(event);
         }
@@ -275,10 +369,10 @@ impl World {
 
     /// Some of the visible messages start an invocation, in any order.
     fn receive(&mut self) {
-        if self.running.len() >= 3 {
+        if self.running.len() >= if self.alone { 1 } else { 3 } {
             return;
         }
-        let most = 1 + self.chance.below(3);
+        let most = 1 + self.chance.below(4);
         let mut batch = Vec::new();
         for _ in 0..most {
             let visible: Vec<usize> =
@@ -319,11 +413,11 @@ impl World {
             return;
         }
         let name = &due[self.chance.below(due.len())];
-        let (_, event, attempt) = self.schedules[name];
+        let (_, event, attempt, carried) = self.schedules[name];
         self.say(|_| format!("the schedule {name} fires"));
-        self.send(event, attempt, SignedDuration::ZERO);
+        self.send(event, attempt, 0, carried, 0);
         if self.malice && self.chance.happens(10) {
-            self.send(event, attempt, SignedDuration::ZERO);
+            self.send(event, attempt, 0, carried, 0);
             self.duplicated(event);
         }
         self.schedules.remove(name);
@@ -355,20 +449,20 @@ impl World {
 
     fn reattempt(&mut self) {
         let dropped: Vec<EventId> = self.books.keys().filter(|id| self.is(id, EventStatus::Dropped)).copied().collect();
-        if dropped.is_empty() || self.deleted || self.webhook.disabled.is_some() {
+        if dropped.is_empty() || self.deleted || self.webhook.disabled.is_some() || self.alone {
             return;
         }
         let event = dropped[self.chance.below(dropped.len())];
-        self.running.push(Invocation::by_hand(event));
+        self.by_hand.push(ByHand::new(event));
     }
 
     pub(crate) fn is(&self, id: &EventId, status: EventStatus) -> bool {
-        self.store.get(id).is_some_and(|event| event.status == status)
+        self.event(id).is_some_and(|event| event.status() == status)
     }
 
     fn time_passes(&mut self) {
         // A function never runs longer than a message stays hidden, nor than a claim lasts.
-        if !(self.running.is_empty() && self.job_runs.is_empty()) {
+        if !(self.running.is_empty() && self.by_hand.is_empty() && self.job_runs.is_empty()) {
             self.now = self.after(SignedDuration::from_millis(200));
             return;
         }
@@ -406,7 +500,7 @@ impl World {
         let most = self.delays.len() + 1;
         for (id, book) in &self.books {
             let Some(event) = self.store.get(id) else { return Err(format!("{id} has vanished")) };
-            match event.status {
+            match event.status() {
                 EventStatus::Pending => return Err(format!("{id} is left pending, and nothing is on its way")),
                 EventStatus::Delivered => self.tally.delivered += 1,
                 EventStatus::Dropped => self.tally.dropped += 1,
@@ -415,15 +509,29 @@ impl World {
             if automatic > most || usize::from(event.automatic) > most {
                 return Err(format!("{id} has {automatic} automatic attempts of at most {most}"));
             }
-            if book.taken && event.status != EventStatus::Delivered {
-                return Err(format!("{id} was taken by its receiver, recorded so, and is {:?}", event.status));
+            if book.taken && event.status() != EventStatus::Delivered {
+                return Err(format!("{id} was taken by its receiver, recorded so, and is {:?}", event.state));
             }
             if !book.failures.is_sorted_by(|earlier, later| earlier < later) {
                 return Err(format!("{id}: an attempt was recorded twice: {:?}", book.failures));
             }
+            if Some(*id) == self.poison {
+                // Each time that it was taken, and each fault may bring one more message for it.
+                let most = TAKEN_AT_MOST * (1 + book.faults);
+                if book.requests > most {
+                    return Err(format!("{id} killed {} invocations", book.requests));
+                }
+                continue;
+            }
+            if event.dropped().is_some_and(|(reason, _)| reason == DropReason::Internal) && book.faults == 0 {
+                return Err(format!("{id} is dropped, and nothing went wrong with it"));
+            }
+            if book.deaths > 1 + book.faults {
+                return Err(format!("{id} was in {} invocations that died of another", book.deaths));
+            }
             // Without a fault there is one request for each attempt. A fault costs one more, of the attempt that it
             // hit; and one of the next attempt, if it makes the same message send the next one a second time.
-            let bound = u32::try_from(most).unwrap() + 2 * book.faults;
+            let bound = u32::try_from(most).unwrap() + 2 * book.faults + book.deaths;
             if book.requests > bound {
                 return Err(format!("{id}: {} requests, and {} faults allow {bound}", book.requests, book.faults));
             }
