@@ -160,7 +160,7 @@ impl Jobs {
     }
 }
 
-fn job_item(developer: &DeveloperId, job: &Job) -> Result<Item, StoreError> {
+pub(crate) fn job_item(developer: &DeveloperId, job: &Job) -> Result<Item, StoreError> {
     let mut item = keys::job(developer, job.id);
     item.insert("status".into(), s(job.status.name()));
     item.insert("filter".into(), json(&job.filter)?);
@@ -185,7 +185,7 @@ fn job_item(developer: &DeveloperId, job: &Job) -> Result<Item, StoreError> {
     Ok(item)
 }
 
-fn job_from(item: &Item) -> Result<Job, StoreError> {
+pub(crate) fn job_from(item: &Item) -> Result<Job, StoreError> {
     let read = Reader { kind: "job", item };
     let corrupt = |error: &dyn std::fmt::Display| StoreError::corrupt("job", error);
     let id = keys::sk(item).unwrap_or_default();

@@ -13,6 +13,8 @@ mod environment;
 mod error;
 mod event_items;
 mod events;
+#[cfg(test)]
+mod golden;
 mod history;
 mod http;
 mod item;
