@@ -12,8 +12,8 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, b, n, s};
 use crate::error::StoreError;
-use crate::item::{EXPIRES_AT, Item, Reader, b, n, s};
 use aws_sdk_dynamodb::types::AttributeValue;
 
 /// One row as it was written, in the form in which DynamoDB's own API has it.

@@ -7,11 +7,11 @@ use tenday_model::delivery::event::{Event, TEN_DAYS};
 use tenday_model::ids::DeveloperId;
 
 use super::{check, expires_at};
-use crate::event_items::{event_from, event_item, health_from, health_item};
-use crate::item::{Item, Reader};
-use crate::jobs::{job_from, job_item};
-use crate::keys;
-use crate::updates::{update_from, update_item};
+use crate::delivery::event_items::{event_from, event_item, health_from, health_item};
+use crate::delivery::jobs::{job_from, job_item};
+use crate::dynamodb::item::{Item, Reader};
+use crate::dynamodb::keys;
+use crate::publishing::updates::{update_from, update_item};
 
 const ROWS: &str = include_str!("events.json");
 

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::queue::{JobMessage, Message};
+use crate::delivery::queue::{JobMessage, Message};
 
 const MESSAGES: &str = include_str!("messages.json");
 

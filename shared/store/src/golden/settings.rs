@@ -8,15 +8,15 @@ use tenday_model::settings::configuration::Configuration;
 use tenday_model::settings::custom_headers::CustomHeaders;
 
 use super::{check, expires_at};
-use crate::changes::{deleted_from, deletion_item};
-use crate::clients::{client_from, client_item, listed_client};
+use crate::dynamodb::item::{EXPIRES_AT, Item, Reader};
+use crate::dynamodb::keys;
 use crate::error::StoreError;
-use crate::item::{EXPIRES_AT, Item, Reader};
-use crate::keyring::{Keyring, Sealed, keyring_item, wrapped_from};
-use crate::keys;
-use crate::links::{claim_item, link_from, link_item};
-use crate::settings::{StoredWebhook, configuration_from, configuration_item, webhook_from, webhook_item};
-use crate::signing_keys::{KeyPurpose, key_from, public_from, signer_of};
+use crate::settings::changes::{deleted_from, deletion_item};
+use crate::settings::clients::{client_from, client_item, listed_client};
+use crate::settings::developer::{StoredWebhook, configuration_from, configuration_item, webhook_from, webhook_item};
+use crate::settings::links::{claim_item, link_from, link_item};
+use crate::signing::keyring::{Keyring, Sealed, keyring_item, wrapped_from};
+use crate::signing::signing_keys::{KeyPurpose, key_from, public_from, signer_of};
 
 const ROWS: &str = include_str!("settings.json");
 

@@ -5,11 +5,11 @@ use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 use tenday_model::ids::{ClientId, DeveloperId};
 
-use crate::aws::Aws;
+use crate::aws::services::Aws;
+use crate::dynamodb::item::{Item, Reader, b, json, s};
+use crate::dynamodb::keys;
 use crate::error::StoreError;
-use crate::item::{Item, Reader, b, json, s};
-use crate::keys;
-use crate::settings::{query_all, transact};
+use crate::settings::developer::{query_all, transact};
 
 /// One API client.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,11 +9,11 @@ use serde_json::Value;
 use tenday_model::signing::rotation;
 use tenday_model::signing::signature::EcSigningKey;
 
-use crate::aws::Aws;
+use crate::aws::services::Aws;
+use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, b, is_expired, json, n, s};
+use crate::dynamodb::keys;
 use crate::error::{StoreError, held};
-use crate::item::{EXPIRES_AT, Item, Reader, b, is_expired, json, n, s};
-use crate::keyring::{Keyring, Sealed};
-use crate::keys;
+use crate::signing::keyring::{Keyring, Sealed};
 
 /// What a key signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,11 +8,11 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use tenday_model::settings::link::{Environment, Link, LinkErrorCode, LinkId, LinkState};
 
-use crate::aws::Aws;
+use crate::aws::services::Aws;
+use crate::dynamodb::item::{Item, Reader, json, s};
+use crate::dynamodb::keys;
 use crate::error::StoreError;
-use crate::item::{Item, Reader, json, s};
-use crate::keys;
-use crate::settings::transact;
+use crate::settings::developer::transact;
 
 /// What came of registering a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

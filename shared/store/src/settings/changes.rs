@@ -15,14 +15,14 @@ use tenday_model::ids::{DeveloperId, RequestId, WebhookId};
 use tenday_model::settings::configuration::{Configuration, MAX_WEBHOOKS, RetrySchedule};
 use tenday_model::settings::webhook::Disabled;
 
+use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, b, is_expired, json, n, s};
+use crate::dynamodb::keys;
 use crate::error::{StoreError, held};
-use crate::item::{EXPIRES_AT, Item, Reader, b, is_expired, json, n, s};
-use crate::keyring::Sealed;
-use crate::keys;
-use crate::settings::{
+use crate::settings::developer::{
     OldSecret, Settings, StoredWebhook, configuration_from, configuration_item, old_secrets_value, transact,
     webhook_from, webhook_item,
 };
+use crate::signing::keyring::Sealed;
 
 /// What came of changing a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,11 +10,11 @@ use aws_sdk_kms::types::DataKeySpec;
 use tenday_telemetry::metrics;
 use tokio::sync::OnceCell;
 
-use crate::aws::Aws;
+use crate::aws::random::random;
+use crate::aws::services::Aws;
+use crate::dynamodb::item::{Item, Reader, b};
+use crate::dynamodb::keys;
 use crate::error::{StoreError, held};
-use crate::item::{Item, Reader, b};
-use crate::keys;
-use crate::random::random;
 
 /// A secret as it is stored: a nonce, then what AES-256-GCM made of the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use tenday_model::ids::{DeveloperId, UpdateId, WebhookId};
 use uuid::Uuid;
 
-use crate::aws::Aws;
+use crate::aws::services::Aws;
+use crate::delivery::queue::MessageContent;
+use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, b, is_expired, long_json, n, s};
+use crate::dynamodb::keys;
 use crate::error::StoreError;
-use crate::item::{EXPIRES_AT, Item, Reader, b, is_expired, long_json, n, s};
-use crate::keys;
-use crate::queue::MessageContent;
 
 /// An update, with the webhooks that it was fanned out to.
 #[derive(Debug, Clone)]

@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use tenday_model::delivery::job::{Filter, Job, Status};
 use tenday_model::ids::{DeveloperId, EventId, JobId};
 
-use crate::aws::Aws;
+use crate::aws::services::Aws;
+use crate::delivery::history::{EventPage, LOOKED_AT};
+use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, is_expired, json, n, s};
+use crate::dynamodb::keys::{self, DROPPED_SORT, DroppedIndex};
 use crate::error::{StoreError, held};
-use crate::history::{EventPage, LOOKED_AT};
-use crate::item::{EXPIRES_AT, Item, Reader, is_expired, json, n, s};
-use crate::keys::{self, DROPPED_SORT, DroppedIndex};
 
 /// The jobs in the events table.
 #[derive(Debug, Clone)]
