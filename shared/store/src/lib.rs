@@ -1,52 +1,45 @@
 //! DynamoDB, SQS, Scheduler and KMS, and the process's clock, randomness and environment: the edge of the system that
 //! is not HTTP. The only user of the AWS SDK; no SDK type leaves this crate.
 //!
-//! Invariant: every key carries its developer (see `keys`), so no query can be written without one. An item past its
-//! `expiresAt` is never returned, however late the table's TTL is.
+//! Invariant: every key carries its developer (see `dynamodb::keys`), so no query can be written without one. An item past
+//! its `expiresAt` is never returned, however late the table's TTL is.
+//!
+//! | room | answers |
+//! |---|---|
+//! | `settings` | what has a developer set, who may ask for a token, and whose is a link? |
+//! | `publishing` | what was published, and which of its events are still to be queued? |
+//! | `delivery` | what became of each event, and what carries the next attempt? |
+//! | `signing` | what proves where a request came from, and how is it kept? |
+//! | `dynamodb` | how does any of it read and write a table? |
+//! | `aws` | how is AWS reached, and what is there beside it: clock, randomness, environment? |
 
 mod aws;
-mod batch;
-mod changes;
-mod clients;
-mod clock;
-mod environment;
+mod delivery;
+mod dynamodb;
 mod error;
-mod event_items;
-mod events;
-mod history;
-mod http;
-mod item;
-mod jobs;
-mod keyring;
-mod keys;
-mod links;
+#[cfg(test)]
+mod golden;
 mod publishing;
-mod queue;
-mod random;
-mod rates;
-mod schedules;
 mod settings;
-mod signing_keys;
-mod tries;
-mod updates;
+mod signing;
 
-pub use aws::Aws;
-pub use batch::{BatchItemFailure, BatchResponse, Record, SqsEvent};
-pub use changes::{Changed, Restored, WebhookChanges};
-pub use clients::{Client, Clients, secret_digest};
-pub use clock::Clock;
-pub use environment::{Environment, EnvironmentError};
+pub use aws::batch::{BatchItemFailure, BatchResponse, Record, SqsEvent};
+pub use aws::clock::Clock;
+pub use aws::environment::{Environment, EnvironmentError};
+pub use aws::random::random;
+pub use aws::services::Aws;
+pub use delivery::events::{Claim, Deliveries, Events, Key};
+pub use delivery::history::EventPage;
+pub use delivery::jobs::Jobs;
+pub use delivery::queue::{DeliveryMessage, JobMessage, Message, MessageContent, Outgoing, Queue};
+pub use delivery::rates::Rates;
+pub use delivery::schedules::Schedules;
 pub use error::StoreError;
-pub use events::{Claim, Deliveries, Events, Key};
-pub use history::EventPage;
-pub use jobs::Jobs;
-pub use keyring::{Keyring, Sealed};
-pub use links::{Links, Registered};
-pub use publishing::{Accepted, NewUpdate, PublishError, Publishing, digest, matching};
-pub use queue::{DeliveryMessage, JobMessage, Message, MessageContent, Outgoing, Queue};
-pub use random::random;
-pub use rates::Rates;
-pub use schedules::Schedules;
-pub use settings::{DeveloperSettings, OldSecret, Settings, StoredWebhook};
-pub use signing_keys::{KeyPurpose, PublicKey, SigningKeys};
-pub use updates::{StoredUpdate, Updates};
+pub use publishing::publish::{Accepted, NewUpdate, PublishError, Publishing, digest, matching};
+pub use publishing::updates::{StoredUpdate, Updates};
+pub use settings::changes::{Changed, Restored, WebhookChanges};
+pub use settings::clients::{Client, Clients, secret_digest};
+pub use settings::developer::{DeveloperSettings, OldSecret, Settings, StoredWebhook};
+pub use settings::links::{Links, Registered};
+pub use signing::keyring::{Keyring, Sealed};
+pub use signing::signing_keys::{KeyPurpose, PublicKey, SigningKeys};

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tenday_model::ids::{ClientId, DeveloperId, EventId, JobId, RequestId, UpdateId, WebhookId};
 use tenday_model::settings::link::LinkId;
 
-use crate::item::{Item, s};
+use crate::dynamodb::item::{Item, s};
 
 /// A whole primary key.
 pub(crate) fn key(pk: String, sk: String) -> Item {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::random::random;
+use crate::aws::random::random;
 
 /// How often anything is tried.
 const MOST: u32 = 10;

@@ -13,14 +13,14 @@ use tenday_model::ids::{DeveloperId, EventId, WebhookId};
 use tenday_model::settings::configuration::Configuration;
 use tenday_model::settings::webhook::Health;
 
-use crate::aws::Aws;
+use crate::aws::random::random;
+use crate::aws::services::Aws;
+use crate::aws::tries::Tries;
+use crate::delivery::event_items::{event_from, event_item, health_from, health_item};
+use crate::dynamodb::item::{Item, b, is_expired, n, s};
+use crate::dynamodb::keys;
 use crate::error::{StoreError, held};
-use crate::event_items::{event_from, event_item, health_from, health_item};
-use crate::item::{Item, b, is_expired, n, s};
-use crate::keys;
-use crate::random::random;
-use crate::settings::{Cancellation, StoredWebhook, cancellation, configuration_from, webhook_from};
-use crate::tries::Tries;
+use crate::settings::developer::{Cancellation, StoredWebhook, cancellation, configuration_from, webhook_from};
 
 /// The events table, with the settings that deliveries are made by.
 #[derive(Debug, Clone)]

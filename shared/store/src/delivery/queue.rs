@@ -10,7 +10,7 @@ use tenday_model::delivery::decision::LONGEST_DELAY;
 use tenday_model::ids::{DeveloperId, EventId, JobId};
 use tenday_model::publishing::trace::TraceContext;
 
-use crate::aws::Aws;
+use crate::aws::services::Aws;
 use crate::error::StoreError;
 
 /// Content larger than this is left out of messages and read from the updates table instead: SQS bills by 64 KB.

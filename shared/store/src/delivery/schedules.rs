@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 use tenday_telemetry::metrics;
 
-use crate::aws::Aws;
+use crate::aws::services::Aws;
+use crate::delivery::queue::DeliveryMessage;
 use crate::error::StoreError;
-use crate::queue::DeliveryMessage;
 
 /// The schedules of one deployment.
 #[derive(Debug, Clone)]

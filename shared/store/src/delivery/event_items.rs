@@ -5,9 +5,9 @@ use tenday_model::delivery::event::{Attempt, Event, EventStatus, TEN_DAYS};
 use tenday_model::ids::{DeveloperId, EventId, WebhookId};
 use tenday_model::settings::webhook::Health;
 
+use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, json, n, s};
+use crate::dynamodb::keys::{self, DROPPED_SORT, DroppedIndex};
 use crate::error::StoreError;
-use crate::item::{EXPIRES_AT, Item, Reader, json, n, s};
-use crate::keys::{self, DROPPED_SORT, DroppedIndex};
 
 pub(crate) fn event_item(developer: &DeveloperId, event: &Event) -> Result<Item, StoreError> {
     let mut item = keys::event(developer, event.id);

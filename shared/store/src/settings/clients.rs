@@ -5,11 +5,11 @@ use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 use tenday_model::ids::{ClientId, DeveloperId};
 
-use crate::aws::Aws;
+use crate::aws::services::Aws;
+use crate::dynamodb::item::{Item, Reader, b, json, s};
+use crate::dynamodb::keys;
 use crate::error::StoreError;
-use crate::item::{Item, Reader, b, json, s};
-use crate::keys;
-use crate::settings::{query_all, transact};
+use crate::settings::developer::{query_all, transact};
 
 /// One API client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,13 +50,7 @@ impl Clients {
     pub async fn get(&self, id: &ClientId) -> Result<Option<Client>, StoreError> {
         let found = self.dynamodb.get_item().table_name(&self.table).set_key(Some(keys::client(id))).send().await;
         let Some(item) = found.map_err(StoreError::aws("dynamodb:GetItem"))?.item else { return Ok(None) };
-        let read = Reader { kind: "client", item: &item };
-        Ok(Some(Client {
-            id: id.clone(),
-            developer: read.optional_parsed("developer")?,
-            scopes: read.json("scopes")?,
-            secret_digest: read.bytes("secretDigest")?.to_vec(),
-        }))
+        client_from(id, &item).map(Some)
     }
 
     /// Adds a client, or replaces one of the same owner.
@@ -64,14 +58,8 @@ impl Clients {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn put(&self, client: &Client) -> Result<(), StoreError> {
-        let mut item = keys::client(&client.id);
-        item.insert("scopes".into(), json(&client.scopes)?);
-        item.insert("secretDigest".into(), b(client.secret_digest.clone()));
-        if let Some(developer) = &client.developer {
-            item.insert("developer".into(), s(developer.as_str()));
-        }
         let listed = keys::client_of(client.developer.as_ref(), &client.id);
-        self.write([self.put_action(item)?, self.put_action(listed)?]).await
+        self.write([self.put_action(client_item(client)?)?, self.put_action(listed)?]).await
     }
 
     /// Removes a client. It gets no token any more; those that it has hold until they expire.
@@ -91,10 +79,8 @@ impl Clients {
         let items = query_all(&self.dynamodb, &self.table, keys::clients_of(owner), keys::CLIENTS_PREFIX).await?;
         let mut clients = Vec::new();
         for item in &items {
-            let id = keys::sk(item).and_then(|sort| sort.strip_prefix(keys::CLIENTS_PREFIX)).unwrap_or_default();
-            let id = id.parse().map_err(|error| StoreError::corrupt("client", error))?;
             // One by one: an operator reads this, and there are few.
-            clients.extend(self.get(&id).await?);
+            clients.extend(self.get(&listed_client(item)?).await?);
         }
         Ok(clients)
     }
@@ -115,4 +101,30 @@ impl Clients {
         let delete = delete.map_err(|error| StoreError::corrupt("client", error))?;
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
+}
+
+pub(crate) fn client_item(client: &Client) -> Result<Item, StoreError> {
+    let mut item = keys::client(&client.id);
+    item.insert("scopes".into(), json(&client.scopes)?);
+    item.insert("secretDigest".into(), b(client.secret_digest.clone()));
+    if let Some(developer) = &client.developer {
+        item.insert("developer".into(), s(developer.as_str()));
+    }
+    Ok(item)
+}
+
+pub(crate) fn client_from(id: &ClientId, item: &Item) -> Result<Client, StoreError> {
+    let read = Reader { kind: "client", item };
+    Ok(Client {
+        id: id.clone(),
+        developer: read.optional_parsed("developer")?,
+        scopes: read.json("scopes")?,
+        secret_digest: read.bytes("secretDigest")?.to_vec(),
+    })
+}
+
+/// Which client a row of its owner's list names.
+pub(crate) fn listed_client(item: &Item) -> Result<ClientId, StoreError> {
+    let id = keys::sk(item).and_then(|sort| sort.strip_prefix(keys::CLIENTS_PREFIX)).unwrap_or_default();
+    id.parse().map_err(|error| StoreError::corrupt("client", error))
 }

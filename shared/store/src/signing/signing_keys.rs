@@ -9,11 +9,11 @@ use serde_json::Value;
 use tenday_model::signing::rotation;
 use tenday_model::signing::signature::EcSigningKey;
 
-use crate::aws::Aws;
+use crate::aws::services::Aws;
+use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, b, is_expired, json, n, s};
+use crate::dynamodb::keys;
 use crate::error::{StoreError, held};
-use crate::item::{EXPIRES_AT, Item, Reader, b, is_expired, json, n, s};
-use crate::keyring::{Keyring, Sealed};
-use crate::keys;
+use crate::signing::keyring::{Keyring, Sealed};
 
 /// What a key signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,19 +60,7 @@ impl SigningKeys {
     /// When DynamoDB fails or an item does not read.
     pub async fn public(&self, now: Timestamp) -> Result<Vec<PublicKey>, StoreError> {
         let items = self.query(now).await?;
-        items
-            .iter()
-            .map(|item| {
-                let read = Reader { kind: "signing key", item };
-                let (purpose, kid) = keys::sk(item).and_then(|sk| sk.split_once('#')).unwrap_or_default();
-                let purpose = KeyPurpose::ALL.into_iter().find(|known| known.name() == purpose);
-                Ok(PublicKey {
-                    purpose: purpose.ok_or_else(|| StoreError::corrupt("signing key", "unknown purpose"))?,
-                    kid: kid.to_owned(),
-                    jwk: read.json("jwk")?,
-                })
-            })
-            .collect()
+        items.iter().map(public_from).collect()
     }
 
     /// The key that signs now, if there is one.
@@ -137,10 +125,7 @@ impl SigningKeys {
         let (key, private) = EcSigningKey::generate(None).map_err(|error| StoreError::corrupt("signing key", error))?;
         let sort = format!("{}#{}", purpose.name(), key.kid());
         let sealed = keyring.seal(&sort, &private).await?;
-        let mut item = keys::key(keys::SIGNING_KEYS.to_owned(), sort);
-        item.insert("jwk".into(), json(key.jwk())?);
-        item.insert("private".into(), b(sealed.0));
-        item.insert("createdAt".into(), n(now.as_millisecond()));
+        let item = key_item(sort, &key, sealed, now)?;
         let put = self.dynamodb.put_item().table_name(&self.table).set_item(Some(item)).send().await;
         put.map(|_| ()).map_err(StoreError::aws("dynamodb:PutItem"))
     }
@@ -179,12 +164,12 @@ impl SigningKeys {
 }
 
 /// A key's row.
-struct StoredKey<'a> {
+pub(crate) struct StoredKey<'a> {
     /// Its purpose and its name.
-    sort: &'a str,
-    created_at: Timestamp,
+    pub(crate) sort: &'a str,
+    pub(crate) created_at: Timestamp,
     /// Whether its end is set.
-    ends: bool,
+    pub(crate) ends: bool,
     private: &'a [u8],
 }
 
@@ -195,19 +180,44 @@ impl StoredKey<'_> {
 }
 
 fn stored(items: &[Item]) -> Result<Vec<StoredKey<'_>>, StoreError> {
-    let key = |item| {
-        let read = Reader { kind: "signing key", item };
-        Ok(StoredKey {
-            sort: keys::sk(item).unwrap_or_default(),
-            created_at: read.moment("createdAt")?,
-            ends: item.contains_key(EXPIRES_AT),
-            private: read.bytes("private")?,
-        })
-    };
-    items.iter().map(key).collect()
+    items.iter().map(key_from).collect()
 }
 
-async fn signer_of(
+pub(crate) fn key_item(
+    sort: String,
+    key: &EcSigningKey,
+    private: Sealed,
+    created_at: Timestamp,
+) -> Result<Item, StoreError> {
+    let mut item = keys::key(keys::SIGNING_KEYS.to_owned(), sort);
+    item.insert("jwk".into(), json(key.jwk())?);
+    item.insert("private".into(), b(private.0));
+    item.insert("createdAt".into(), n(created_at.as_millisecond()));
+    Ok(item)
+}
+
+pub(crate) fn key_from(item: &Item) -> Result<StoredKey<'_>, StoreError> {
+    let read = Reader { kind: "signing key", item };
+    Ok(StoredKey {
+        sort: keys::sk(item).unwrap_or_default(),
+        created_at: read.moment("createdAt")?,
+        ends: item.contains_key(EXPIRES_AT),
+        private: read.bytes("private")?,
+    })
+}
+
+pub(crate) fn public_from(item: &Item) -> Result<PublicKey, StoreError> {
+    let read = Reader { kind: "signing key", item };
+    let (purpose, kid) = keys::sk(item).and_then(|sk| sk.split_once('#')).unwrap_or_default();
+    let purpose = KeyPurpose::ALL.into_iter().find(|known| known.name() == purpose);
+    Ok(PublicKey {
+        purpose: purpose.ok_or_else(|| StoreError::corrupt("signing key", "unknown purpose"))?,
+        kid: kid.to_owned(),
+        jwk: read.json("jwk")?,
+    })
+}
+
+pub(crate) async fn signer_of(
     stored: &[StoredKey<'_>],
     purpose: KeyPurpose,
     keyring: &Keyring,

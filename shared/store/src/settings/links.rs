@@ -8,11 +8,11 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use tenday_model::settings::link::{Environment, Link, LinkErrorCode, LinkId, LinkState};
 
-use crate::aws::Aws;
+use crate::aws::services::Aws;
+use crate::dynamodb::item::{Item, Reader, json, s};
+use crate::dynamodb::keys;
 use crate::error::StoreError;
-use crate::item::{Item, Reader, json, s};
-use crate::keys;
-use crate::settings::transact;
+use crate::settings::developer::transact;
 
 /// What came of registering a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +61,8 @@ impl Links {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn put(&self, link: &Link) -> Result<Registered, StoreError> {
-        let mut claim = keys::key(keys::links(&link.id), keys::LINK_CLAIM.to_owned());
-        claim.insert("developer".into(), s(link.developer.as_str()));
         let claim = self
-            .put_of(claim)
+            .put_of(claim_item(link))
             .condition_expression("attribute_not_exists(pk) OR developer = :developer")
             .expression_attribute_values(":developer", s(link.developer.as_str()));
         let row = self
@@ -89,7 +87,13 @@ impl Links {
     }
 }
 
-fn link_item(link: &Link) -> Result<Item, StoreError> {
+pub(crate) fn claim_item(link: &Link) -> Item {
+    let mut claim = keys::key(keys::links(&link.id), keys::LINK_CLAIM.to_owned());
+    claim.insert("developer".into(), s(link.developer.as_str()));
+    claim
+}
+
+pub(crate) fn link_item(link: &Link) -> Result<Item, StoreError> {
     let mut item = keys::link(&link.id, &link.developer);
     item.insert("environment".into(), s(link.environment.word()));
     item.insert("state".into(), s(link.state.word()));
@@ -101,7 +105,7 @@ fn link_item(link: &Link) -> Result<Item, StoreError> {
     Ok(item)
 }
 
-fn link_from(id: &LinkId, item: &Item) -> Result<Link, StoreError> {
+pub(crate) fn link_from(id: &LinkId, item: &Item) -> Result<Link, StoreError> {
     let read = Reader { kind: "link", item };
     let unknown = |what: &'static str| move || StoreError::corrupt("link", format!("unknown {what}"));
     let error = read.optional_text("error");

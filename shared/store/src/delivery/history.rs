@@ -8,11 +8,11 @@ use tenday_model::delivery::event::{Event, EventStatus};
 use tenday_model::ids::{DeveloperId, EventId, UpdateId, WebhookId};
 use tenday_model::settings::webhook::Health;
 
+use crate::delivery::event_items::{event_from, event_id};
+use crate::delivery::events::{BATCH_READ, Deliveries, Events};
+use crate::dynamodb::item::{Item, is_expired, s};
+use crate::dynamodb::keys::{self, DroppedIndex};
 use crate::error::StoreError;
-use crate::event_items::{event_from, event_id};
-use crate::events::{BATCH_READ, Deliveries, Events};
-use crate::item::{Item, is_expired, s};
-use crate::keys::{self, DroppedIndex};
 
 /// Most rows that one query looks at when it has to pass over some: a page's cost must not grow with how many those are.
 pub(crate) const LOOKED_AT: i32 = 1_000;

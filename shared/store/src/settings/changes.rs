@@ -15,14 +15,14 @@ use tenday_model::ids::{DeveloperId, RequestId, WebhookId};
 use tenday_model::settings::configuration::{Configuration, MAX_WEBHOOKS, RetrySchedule};
 use tenday_model::settings::webhook::Disabled;
 
+use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, b, is_expired, json, n, s};
+use crate::dynamodb::keys;
 use crate::error::{StoreError, held};
-use crate::item::{EXPIRES_AT, Item, Reader, b, is_expired, json, n, s};
-use crate::keyring::Sealed;
-use crate::keys;
-use crate::settings::{
+use crate::settings::developer::{
     OldSecret, Settings, StoredWebhook, configuration_from, configuration_item, old_secrets_value, transact,
     webhook_from, webhook_item,
 };
+use crate::signing::keyring::Sealed;
 
 /// What came of changing a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -368,11 +368,7 @@ impl Settings {
         was: Item,
         now: Timestamp,
     ) -> Result<Put, StoreError> {
-        let mut item = keys::key(keys::developer(developer), keys::deletion(request));
-        item.insert("kind".to_owned(), s(kind));
-        item.insert("was".to_owned(), AttributeValue::M(was));
-        let expires = now.checked_add(TEN_DAYS).unwrap_or(Timestamp::MAX);
-        item.insert(EXPIRES_AT.to_owned(), n(expires.as_second()));
+        let item = deletion_item(developer, request, kind, was, now);
         let put = Put::builder().table_name(self.table()).set_item(Some(item)).build();
         put.map_err(|error| StoreError::corrupt("deletion", error))
     }
@@ -394,9 +390,7 @@ impl Settings {
             .send()
             .await
             .map_err(StoreError::aws("dynamodb:GetItem"))?;
-        let item = found.item.filter(|item| !is_expired(item, now));
-        let item = item.filter(|item| Reader { kind: "deletion", item }.optional_text("kind") == Some(kind));
-        Ok(item.and_then(|mut item| item.remove("was")).and_then(|was| was.as_m().ok().cloned()))
+        Ok(found.item.filter(|item| !is_expired(item, now)).and_then(|item| deleted_from(item, kind)))
     }
 
     fn undo(&self, developer: &DeveloperId, request: RequestId, now: Timestamp) -> Result<Delete, StoreError> {
@@ -419,4 +413,30 @@ impl Settings {
 /// A number that no other life of the configuration has: webhooks of an earlier one never come back by themselves.
 pub(crate) fn generation(now: Timestamp) -> u64 {
     now.as_millisecond().unsigned_abs()
+}
+
+pub(crate) fn deletion_item(
+    developer: &DeveloperId,
+    request: RequestId,
+    kind: &str,
+    was: Item,
+    now: Timestamp,
+) -> Item {
+    let mut item = keys::key(keys::developer(developer), keys::deletion(request));
+    item.insert("kind".to_owned(), s(kind));
+    item.insert("was".to_owned(), AttributeValue::M(was));
+    let expires = now.checked_add(TEN_DAYS).unwrap_or(Timestamp::MAX);
+    item.insert(EXPIRES_AT.to_owned(), n(expires.as_second()));
+    item
+}
+
+/// What was deleted, if it was of this kind.
+pub(crate) fn deleted_from(mut deletion: Item, kind: &str) -> Option<Item> {
+    if (Reader { kind: "deletion", item: &deletion }).optional_text("kind") != Some(kind) {
+        return None;
+    }
+    match deletion.remove("was") {
+        Some(AttributeValue::M(was)) => Some(was),
+        _ => None,
+    }
 }

@@ -17,13 +17,13 @@ use tenday_model::settings::configuration::Configuration;
 use tenday_model::settings::integration::Integration;
 use tenday_model::settings::webhook::{Disabled, Webhook};
 
-use crate::aws::Aws;
-use crate::changes::generation;
+use crate::aws::services::Aws;
+use crate::aws::tries::Tries;
+use crate::dynamodb::item::{Item, Reader, b, is_expired, json, n, s};
+use crate::dynamodb::keys;
 use crate::error::{StoreError, held};
-use crate::item::{Item, Reader, b, is_expired, json, n, s};
-use crate::keyring::Sealed;
-use crate::keys;
-use crate::tries::Tries;
+use crate::settings::changes::generation;
+use crate::signing::keyring::Sealed;
 
 /// A configuration with its live webhooks, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]

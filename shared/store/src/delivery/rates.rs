@@ -13,10 +13,10 @@ use jiff::{SignedDuration, Timestamp};
 use tenday_model::delivery::rate::{Ask, RateLimit, ask, slots};
 use tenday_model::ids::{DeveloperId, WebhookId};
 
-use crate::aws::Aws;
+use crate::aws::services::Aws;
+use crate::dynamodb::item::{Reader, n};
+use crate::dynamodb::keys;
 use crate::error::StoreError;
-use crate::item::{Reader, n};
-use crate::keys;
 
 /// How often to ask again when others were quicker; whatever has no slot by then is put off.
 const TRIES: usize = 3;

@@ -10,11 +10,11 @@ use aws_sdk_kms::types::DataKeySpec;
 use tenday_telemetry::metrics;
 use tokio::sync::OnceCell;
 
-use crate::aws::Aws;
+use crate::aws::random::random;
+use crate::aws::services::Aws;
+use crate::dynamodb::item::{Item, Reader, b};
+use crate::dynamodb::keys;
 use crate::error::{StoreError, held};
-use crate::item::{Reader, b};
-use crate::keys;
-use crate::random::random;
 
 /// A secret as it is stored: a nonce, then what AES-256-GCM made of the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,14 @@ impl Keyring {
         Self { dynamodb: aws.dynamodb(), kms: aws.kms(), table, wrapping_key, key: OnceCell::new() }
     }
 
+    /// With a data key that is known, so that nothing is asked of anybody.
+    #[cfg(test)]
+    pub(crate) fn with_key(key: &[u8]) -> Self {
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).unwrap());
+        let nowhere = Aws::at("http://127.0.0.1:9");
+        Self { key: OnceCell::new_with(Some(key)), ..Self::new(&nowhere, String::new(), String::new()) }
+    }
+
     /// Makes the data key if there is none yet. Of two sandboxes that do so at once, one wins and both use its key.
     ///
     /// # Errors
@@ -61,8 +69,7 @@ impl Keyring {
             .dynamodb
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(keys::key(keys::KEYRING.to_owned(), "DATA-KEY".to_owned())))
-            .item("wrapped", b(wrapped))
+            .set_item(Some(keyring_item(wrapped)))
             .condition_expression("attribute_not_exists(pk)")
             .send()
             .await;
@@ -133,7 +140,16 @@ impl Keyring {
             .send()
             .await
             .map_err(StoreError::aws("dynamodb:GetItem"))?;
-        let Some(item) = found.item else { return Ok(None) };
-        Reader { kind: "keyring", item: &item }.bytes("wrapped").map(|bytes| Some(bytes.to_vec()))
+        found.item.map(|item| wrapped_from(&item)).transpose()
     }
+}
+
+pub(crate) fn keyring_item(wrapped: Vec<u8>) -> Item {
+    let mut item = keys::key(keys::KEYRING.to_owned(), "DATA-KEY".to_owned());
+    item.insert("wrapped".into(), b(wrapped));
+    item
+}
+
+pub(crate) fn wrapped_from(item: &Item) -> Result<Vec<u8>, StoreError> {
+    Reader { kind: "keyring", item }.bytes("wrapped").map(<[u8]>::to_vec)
 }

@@ -13,8 +13,8 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 
-use crate::environment::Environment;
-use crate::http::http_client;
+use crate::aws::environment::Environment;
+use crate::aws::http::http_client;
 
 /// What the clients are made from, and the clients: one of each service, for whoever asks. A client of one's own would
 /// have connections of its own, which what is read ahead at start does not open.

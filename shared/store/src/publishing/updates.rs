@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use tenday_model::ids::{DeveloperId, UpdateId, WebhookId};
 use uuid::Uuid;
 
-use crate::aws::Aws;
+use crate::aws::services::Aws;
+use crate::delivery::queue::MessageContent;
+use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, b, is_expired, long_json, n, s};
+use crate::dynamodb::keys;
 use crate::error::StoreError;
-use crate::item::{EXPIRES_AT, Item, Reader, b, is_expired, long_json, n, s};
-use crate::keys;
-use crate::queue::MessageContent;
 
 /// An update, with the webhooks that it was fanned out to.
 #[derive(Debug, Clone)]
@@ -41,18 +41,11 @@ impl Updates {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn put(&self, update: &StoredUpdate, now: Timestamp) -> Result<Option<StoredUpdate>, StoreError> {
-        let mut item = keys::update(update.id, &update.developer);
-        item.insert("id".into(), b(*update.id.uuid().as_bytes()));
-        item.insert("content".into(), long_json(&update.content)?);
-        // As bytes: an update of a kilobyte is then just within a write unit, and one to a hundred webhooks saves three.
-        item.insert("webhooks".into(), b(webhooks_bytes(&update.webhooks)));
-        item.insert("digest".into(), b(update.digest));
-        item.insert(EXPIRES_AT.into(), n(update.expires_at.as_second()));
         let put = self
             .dynamodb
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(item))
+            .set_item(Some(update_item(update)?))
             .condition_expression("attribute_not_exists(pk) OR expiresAt <= :now")
             .expression_attribute_values(":now", n(now.as_second()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -125,7 +118,18 @@ fn uuid(bytes: &[u8]) -> Result<Uuid, StoreError> {
     Uuid::from_slice(bytes).map_err(|error| StoreError::corrupt("update", error))
 }
 
-fn update_from(item: &Item) -> Result<StoredUpdate, StoreError> {
+pub(crate) fn update_item(update: &StoredUpdate) -> Result<Item, StoreError> {
+    let mut item = keys::update(update.id, &update.developer);
+    item.insert("id".into(), b(*update.id.uuid().as_bytes()));
+    item.insert("content".into(), long_json(&update.content)?);
+    // As bytes: an update of a kilobyte is then just within a write unit, and one to a hundred webhooks saves three.
+    item.insert("webhooks".into(), b(webhooks_bytes(&update.webhooks)));
+    item.insert("digest".into(), b(update.digest));
+    item.insert(EXPIRES_AT.into(), n(update.expires_at.as_second()));
+    Ok(item)
+}
+
+pub(crate) fn update_from(item: &Item) -> Result<StoredUpdate, StoreError> {
     let read = Reader { kind: "update", item };
     let developer = keys::sk(item).unwrap_or_default();
     let expires: i64 = read.number(EXPIRES_AT)?;

@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use tenday_model::delivery::job::{Filter, Job, Status};
 use tenday_model::ids::{DeveloperId, EventId, JobId};
 
-use crate::aws::Aws;
+use crate::aws::services::Aws;
+use crate::delivery::history::{EventPage, LOOKED_AT};
+use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, is_expired, json, n, s};
+use crate::dynamodb::keys::{self, DROPPED_SORT, DroppedIndex};
 use crate::error::{StoreError, held};
-use crate::history::{EventPage, LOOKED_AT};
-use crate::item::{EXPIRES_AT, Item, Reader, is_expired, json, n, s};
-use crate::keys::{self, DROPPED_SORT, DroppedIndex};
 
 /// The jobs in the events table.
 #[derive(Debug, Clone)]
@@ -160,7 +160,7 @@ impl Jobs {
     }
 }
 
-fn job_item(developer: &DeveloperId, job: &Job) -> Result<Item, StoreError> {
+pub(crate) fn job_item(developer: &DeveloperId, job: &Job) -> Result<Item, StoreError> {
     let mut item = keys::job(developer, job.id);
     item.insert("status".into(), s(job.status.name()));
     item.insert("filter".into(), json(&job.filter)?);
@@ -185,7 +185,7 @@ fn job_item(developer: &DeveloperId, job: &Job) -> Result<Item, StoreError> {
     Ok(item)
 }
 
-fn job_from(item: &Item) -> Result<Job, StoreError> {
+pub(crate) fn job_from(item: &Item) -> Result<Job, StoreError> {
     let read = Reader { kind: "job", item };
     let corrupt = |error: &dyn std::fmt::Display| StoreError::corrupt("job", error);
     let id = keys::sk(item).unwrap_or_default();

@@ -14,12 +14,12 @@ use tenday_model::publishing::update::Content;
 use tenday_model::settings::configuration::effective_delays;
 use tenday_model::settings::webhook::Webhook;
 
+use crate::aws::random::random;
+use crate::delivery::events::Events;
+use crate::delivery::queue::{DeliveryMessage, MessageContent, Outgoing, Queue};
 use crate::error::StoreError;
-use crate::events::Events;
-use crate::queue::{DeliveryMessage, MessageContent, Outgoing, Queue};
-use crate::random::random;
-use crate::settings::DeveloperSettings;
-use crate::updates::{StoredUpdate, Updates};
+use crate::publishing::updates::{StoredUpdate, Updates};
+use crate::settings::developer::DeveloperSettings;
 
 /// Publishes updates.
 #[derive(Debug, Clone)]
