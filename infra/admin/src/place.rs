@@ -2,13 +2,6 @@
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region};
-use aws_credential_types::provider::ProvideCredentials;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_http_client::{Builder, Connector};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use bytes::Bytes;
 use clap::Args;
 use http::{StatusCode, Uri};
@@ -16,7 +9,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
-use tenday_store::{Aws, Clients};
+use tenday_store::{Aws, Clients, OperatorError};
 
 use crate::error::AdminError;
 
@@ -56,35 +49,12 @@ impl Place {
             return Ok(Clients::new(&Aws::at(&endpoint), ask(url, "outputs", "SettingsTableName").await?));
         }
         let table = self.settings_table.filter(|table| !table.is_empty()).ok_or(AdminError::NoTable)?;
-        let mut config = aws_config::defaults(BehaviorVersion::latest()).http_client(sdks_own());
-        if let Some(profile) = self.profile {
-            config = config.profile_name(profile);
-        }
-        if let Some(region) = self.region {
-            config = config.region(Region::new(region));
-        }
-        let config = config.load().await;
-        if config.region().is_none() {
-            return Err(AdminError::NoRegion);
-        }
-        // Asked for ahead, to be told in fewer words than a call would fail with.
-        if let Some(provider) = config.credentials_provider() {
-            let found = provider.provide_credentials().await;
-            found.map_err(|error| AdminError::NoCredentials { cause: chain(&error) })?;
-        }
-        Ok(Clients::new(&Aws::from_config(config), table))
+        let aws = Aws::of_operator(self.profile, self.region).await.map_err(|error| match error {
+            OperatorError::NoRegion => AdminError::NoRegion,
+            OperatorError::NoCredentials(cause) => AdminError::NoCredentials { cause },
+        })?;
+        Ok(Clients::new(&aws, table))
     }
-}
-
-/// The SDK's own client, as the default feature of its crates would make it: an operator's machine may need a proxy
-/// (`HTTPS_PROXY`), or certificates that only its own store has. The feature would link this client into every function.
-fn sdks_own() -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(|settings, components| {
-        let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
-        connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        connector.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build()
-    })
 }
 
 /// Something that a local run tells of itself.

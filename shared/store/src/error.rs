@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::RequestId;
 
 /// Our own fault or AWS's, never a caller's or a receiver's.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// AWS asked us to slow down, and still did after the SDK's own retries.
     #[error("{operation} was throttled")]

@@ -26,6 +26,8 @@ mod signing;
 pub use aws::batch::{BatchItemFailure, BatchResponse, Record, SqsEvent};
 pub use aws::clock::Clock;
 pub use aws::environment::{Environment, EnvironmentError};
+#[cfg(feature = "operator")]
+pub use aws::operator::OperatorError;
 pub use aws::random::random;
 pub use aws::services::Aws;
 pub use delivery::events::{Claim, Deliveries, Events, Key};

@@ -13,6 +13,8 @@ pub struct SqsEvent {
 #[serde(rename_all = "camelCase")]
 pub struct Record {
     pub message_id: String,
+    /// By which this very receipt of the message is deleted.
+    pub receipt_handle: String,
     pub body: String,
     #[serde(default)]
     attributes: Attributes,

@@ -64,8 +64,7 @@ impl Aws {
         Self::from_config(config.build())
     }
 
-    /// From a configuration loaded elsewhere, as an operator's own machine has it.
-    pub fn from_config(config: SdkConfig) -> Self {
+    pub(super) fn from_config(config: SdkConfig) -> Self {
         Self { config, dynamodb: OnceLock::new(), kms: OnceLock::new() }
     }
 

@@ -1,7 +1,7 @@
 //! Queues: what a delivery message says, and sending it.
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use aws_sdk_sqs::types::{BatchResultErrorEntry, DeleteMessageBatchRequestEntry, SendMessageBatchRequestEntry};
 use futures::future::join_all;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use tenday_model::ids::{DeveloperId, EventId, JobId};
 use tenday_model::publishing::trace::TraceContext;
 
 use crate::aws::services::Aws;
+use crate::aws::tries::Tries;
 use crate::error::StoreError;
 
 /// Content larger than this is left out of messages and read from the updates table instead: SQS bills by 64 KB.
@@ -167,9 +168,16 @@ impl Queue {
     }
 
     /// Sends messages in as few calls as can be, ten in each. SQS may take a part of a batch and refuse the rest: the
-    /// rest is sent again. The answer tells, for each message, whether it was taken.
+    /// rest is sent again, after a pause. The answer tells, for each message, whether it was taken.
     pub async fn send(&self, messages: &[Outgoing]) -> Vec<Result<(), StoreError>> {
         let batches = messages.chunks(BATCH).map(|batch| self.send_batch(batch));
+        join_all(batches).await.into_iter().flatten().collect()
+    }
+
+    /// Deletes messages that were taken off the queue, by their receipts, in as few calls as can be. The answer tells, for
+    /// each, whether it is gone.
+    pub async fn delete(&self, receipt_handles: &[String]) -> Vec<Result<(), StoreError>> {
+        let batches = receipt_handles.chunks(BATCH).map(|batch| self.delete_batch(batch));
         join_all(batches).await.into_iter().flatten().collect()
     }
 
@@ -193,55 +201,87 @@ impl Queue {
     }
 
     async fn send_batch(&self, batch: &[Outgoing]) -> Vec<Result<(), StoreError>> {
-        let mut results: Vec<Result<(), StoreError>> = Vec::with_capacity(batch.len());
-        let mut left = Vec::with_capacity(batch.len());
-        for (index, outgoing) in batch.iter().enumerate() {
-            match entry(index, outgoing) {
-                Ok(entry) => {
-                    left.push(entry);
-                    results.push(Err(StoreError::Unavailable {
-                        operation: "sqs:SendMessage",
-                        cause: "the queue refused the message".to_owned(),
-                    }));
-                }
-                Err(error) => results.push(Err(error)),
+        let entries = batch.iter().enumerate().map(|(at, outgoing)| entry(at, outgoing));
+        done_in_part("sqs:SendMessage", entries.collect(), |entries| {
+            let send = self.sqs.send_message_batch().queue_url(&self.url).set_entries(Some(entries));
+            async move {
+                let sent = send.send().await.map_err(StoreError::aws("sqs:SendMessage"))?;
+                Ok((sent.successful.into_iter().map(|sent| sent.id).collect(), sent.failed))
             }
-        }
-        for _ in 0..3 {
-            if left.is_empty() {
-                break;
+        })
+        .await
+    }
+
+    async fn delete_batch(&self, batch: &[String]) -> Vec<Result<(), StoreError>> {
+        let entries = batch.iter().enumerate().map(|(at, receipt)| {
+            let entry = DeleteMessageBatchRequestEntry::builder().id(at.to_string()).receipt_handle(receipt).build();
+            entry.map_err(|error| StoreError::corrupt("receipt", error))
+        });
+        done_in_part("sqs:DeleteMessage", entries.collect(), |entries| {
+            let delete = self.sqs.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
+            async move {
+                let deleted = delete.send().await.map_err(StoreError::aws("sqs:DeleteMessage"))?;
+                Ok((deleted.successful.into_iter().map(|deleted| deleted.id).collect(), deleted.failed))
             }
-            let sent = self.sqs.send_message_batch().queue_url(&self.url).set_entries(Some(left.clone())).send().await;
-            match sent {
-                Ok(sent) => {
-                    for taken in sent.successful() {
-                        if let Some(result) = taken.id().parse::<usize>().ok().and_then(|at| results.get_mut(at)) {
-                            *result = Ok(());
-                        }
-                    }
-                    left.retain(|entry| {
-                        sent.failed().iter().any(|failed| failed.id() == entry.id() && !failed.sender_fault())
-                    });
-                }
-                Err(error) => {
-                    // The SDK has tried again already.
-                    let failed = StoreError::aws("sqs:SendMessage")(error).to_string();
-                    for result in results.iter_mut().filter(|result| result.is_err()) {
-                        *result = Err(StoreError::Unavailable { operation: "sqs:SendMessage", cause: failed.clone() });
-                    }
-                    break;
-                }
-            }
-        }
-        results
+        })
+        .await
     }
 }
 
-fn entry(index: usize, outgoing: &Outgoing) -> Result<SendMessageBatchRequestEntry, StoreError> {
+/// What SQS did of a batch, by the entries' ids, and what it did not.
+type Part = (Vec<String>, Vec<BatchResultErrorEntry>);
+
+/// Has SQS do a batch, of which it may do a part and refuse the rest: what was no fault of ours is asked for again, after a
+/// pause. An entry's id is its place in the batch. The answer tells, for each entry, whether it was done.
+async fn done_in_part<E: Clone, F: Future<Output = Result<Part, StoreError>>>(
+    operation: &'static str,
+    entries: Vec<Result<E, StoreError>>,
+    call: impl Fn(Vec<E>) -> F,
+) -> Vec<Result<(), StoreError>> {
+    let unavailable = |cause: &str| StoreError::Unavailable { operation, cause: cause.to_owned() };
+    let mut left = Vec::with_capacity(entries.len());
+    let mut results = Vec::with_capacity(entries.len());
+    for (at, entry) in entries.into_iter().enumerate() {
+        results.push(match entry {
+            Ok(entry) => {
+                left.push((at, entry));
+                Err(unavailable("the queue said nothing of the message"))
+            }
+            Err(error) => Err(error),
+        });
+    }
+    let mut tries = Tries::default();
+    while !left.is_empty() && tries.again().await {
+        let answer = call(left.iter().map(|(_, entry)| entry.clone()).collect()).await;
+        let (done, refused) = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                // The SDK has tried again already.
+                for (at, _) in left {
+                    results[at] = Err(error.clone());
+                }
+                break;
+            }
+        };
+        left.retain(|(at, _)| {
+            let id = at.to_string();
+            if done.contains(&id) {
+                results[*at] = Ok(());
+                return false;
+            }
+            let Some(refusal) = refused.iter().find(|refusal| refusal.id == id) else { return false };
+            results[*at] = Err(unavailable(refusal.message().unwrap_or(refusal.code())));
+            !refusal.sender_fault
+        });
+    }
+    results
+}
+
+fn entry(at: usize, outgoing: &Outgoing) -> Result<SendMessageBatchRequestEntry, StoreError> {
     let body = serde_json::to_string(&outgoing.message).map_err(|error| StoreError::corrupt("message", error))?;
     let delay = i32::try_from(outgoing.delay_seconds.min(LONGEST_DELAY.as_secs())).unwrap_or(0);
     SendMessageBatchRequestEntry::builder()
-        .id(index.to_string())
+        .id(at.to_string())
         .message_body(body)
         // A standard queue with groups is a fair one: a developer with a backlog does not hold up the others.
         .message_group_id(outgoing.message.developer.as_str())
@@ -252,6 +292,9 @@ fn entry(index: usize, outgoing: &Outgoing) -> Result<SendMessageBatchRequestEnt
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+    use std::sync::Mutex;
+
     use super::*;
 
     const EVENT: &str = "EVT-06dafskv3hu3t2idbdn7v04h080pl9vijse7ofka9ldmsvs0i410";
@@ -266,6 +309,45 @@ mod tests {
         let job = JobMessage::new("DEV-a".parse().unwrap(), id, 3);
         let text = serde_json::to_string(&job).unwrap();
         assert!(matches!(Message::parse(&text), Ok(Message::Job(read)) if read == job));
+    }
+
+    fn refused(id: &str, sender_fault: bool) -> BatchResultErrorEntry {
+        let refusal = BatchResultErrorEntry::builder().id(id).code("InternalError").message("try again");
+        refusal.sender_fault(sender_fault).build().unwrap()
+    }
+
+    fn ids(list: &[&str]) -> Vec<String> {
+        list.iter().map(|id| (*id).to_owned()).collect()
+    }
+
+    #[tokio::test]
+    async fn what_the_queue_does_not_take_at_once_is_sent_again_and_nothing_else_is() {
+        let asked = Mutex::new(Vec::new());
+        let entries = vec![Ok("a"), Ok("b"), Ok("c"), Ok("d")];
+        let results = done_in_part("sqs:SendMessage", entries, |entries| {
+            let mut asked = asked.lock().unwrap();
+            asked.push(entries);
+            ready(Ok(match asked.len() {
+                1 => (ids(&["0", "3"]), vec![refused("1", false), refused("2", true)]),
+                2 => (Vec::new(), vec![refused("1", false)]),
+                _ => (ids(&["1"]), Vec::new()),
+            }))
+        })
+        .await;
+        assert_eq!(*asked.lock().unwrap(), [vec!["a", "b", "c", "d"], vec!["b"], vec!["b"]]);
+        assert!(results[0].is_ok() && results[1].is_ok() && results[3].is_ok());
+        assert!(matches!(&results[2], Err(StoreError::Unavailable { cause, .. }) if cause == "try again"));
+    }
+
+    #[tokio::test]
+    async fn a_message_that_does_not_write_is_told_apart_from_a_queue_that_does_not_answer() {
+        let corrupt = StoreError::corrupt("message", "no JSON");
+        let results = done_in_part("sqs:SendMessage", vec![Err(corrupt), Ok("b")], |_: Vec<&str>| {
+            ready(Err(StoreError::Throttled { operation: "sqs:SendMessage" }))
+        })
+        .await;
+        assert!(matches!(results[0], Err(StoreError::Corrupt { .. })));
+        assert!(matches!(results[1], Err(StoreError::Throttled { .. })));
     }
 
     #[test]

@@ -1,0 +1,69 @@
+//! AWS as an operator's own machine has it: a profile's credentials, single sign-on, and whatever stands between the
+//! machine and AWS.
+
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::provider::ProvideCredentials;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+
+use crate::aws::services::Aws;
+
+/// Why an operator's machine does not lead to AWS.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    #[error("no region is set")]
+    NoRegion,
+    #[error("no AWS credentials: {0}")]
+    NoCredentials(String),
+}
+
+impl Aws {
+    /// By the machine's AWS configuration, where the arguments do not say otherwise.
+    ///
+    /// # Errors
+    /// When it has no region, or no credentials that hold.
+    pub async fn of_operator(profile: Option<String>, region: Option<String>) -> Result<Self, OperatorError> {
+        let mut config = aws_config::defaults(BehaviorVersion::latest()).http_client(sdks_own());
+        if let Some(profile) = profile {
+            config = config.profile_name(profile);
+        }
+        if let Some(region) = region {
+            config = config.region(Region::new(region));
+        }
+        let config = config.load().await;
+        if config.region().is_none() {
+            return Err(OperatorError::NoRegion);
+        }
+        // Asked for ahead, to be told in fewer words than a call would fail with.
+        if let Some(provider) = config.credentials_provider() {
+            let found = provider.provide_credentials().await;
+            found.map_err(|error| OperatorError::NoCredentials(chain(&error)))?;
+        }
+        Ok(Self::from_config(config))
+    }
+}
+
+/// The SDK's own client, as the default feature of its crates would make it: an operator's machine may need a proxy
+/// (`HTTPS_PROXY`), or certificates that only its own store has. The feature would link this client into every function.
+fn sdks_own() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build()
+    })
+}
+
+/// An error with its causes: the outermost alone only says that it failed.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
