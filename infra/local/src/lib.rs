@@ -12,29 +12,25 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! - `template`: reads `template.yaml`, which says what there is.
+//! - `gateway`: takes HTTP requests, as API Gateway would.
+//! - `lambda`: runs the functions, and brings them their events.
+//! - `aws`: answers what the functions ask of DynamoDB, SQS, KMS and EventBridge Scheduler.
+//! - `system` puts these together, `clock` is the time that they share, and `control` is `/_local/`, by which a person or
+//!   a test sees what goes on and interferes.
 
 mod aws;
-mod calls;
 mod clock;
-mod compile;
 mod control;
-mod dynamodb;
-mod error;
 mod gateway;
-mod journal;
-mod kms;
+mod lambda;
 mod logs;
-mod mapping;
-mod pool;
 #[cfg(test)]
 mod probe;
 mod receive;
-mod routing;
-mod sandbox;
-mod scheduler;
 pub mod seed;
 mod serve;
-mod sqs;
 mod system;
 mod template;
 #[cfg(test)]
@@ -51,14 +47,14 @@ use std::{
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
+pub use crate::{
+    aws::calls::{Calls, Count},
+    lambda::compile::{Profile, cargo_in},
+    logs::{LogLine, LogSink},
+};
 use crate::{
     aws::{Fault, FaultKind},
     system::System,
-};
-pub use crate::{
-    calls::{Calls, Count},
-    compile::{Profile, cargo_in},
-    logs::{LogLine, LogSink},
 };
 pub use receive::{ReceiverOptions, receive};
 

@@ -19,19 +19,23 @@ use uuid::Uuid;
 
 use crate::{
     Data, Depth, Options, StartError,
-    aws::Aws,
+    aws::{
+        Aws,
+        dynamodb::DynamoDb,
+        kms::Kms,
+        scheduler::Scheduler,
+        sqs::{self, Sqs},
+    },
     clock::Clock,
-    compile,
-    dynamodb::DynamoDb,
     gateway,
-    kms::Kms,
+    lambda::{
+        compile,
+        mapping::{self, CONCURRENCY_CAP, Poller},
+        pool::{Pool, Running, Sandboxes},
+        sandbox::Program,
+    },
     logs::Log,
-    mapping::{self, CONCURRENCY_CAP, Poller},
-    pool::{Pool, Running, Sandboxes},
-    sandbox::Program,
-    scheduler::Scheduler,
     seed, serve,
-    sqs::{self, Sqs},
     template::{self, Function, Template},
 };
 

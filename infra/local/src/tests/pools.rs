@@ -12,11 +12,12 @@ use tokio::net::TcpListener;
 
 use crate::{
     clock::Clock,
+    lambda::{
+        pool::{Pool, Sandboxes},
+        sandbox::{InvokeError, Program},
+    },
     logs::{Log, LogSink},
-    pool::{Pool, Sandboxes},
-    probe,
-    sandbox::{InvokeError, Program},
-    serve,
+    probe, serve,
 };
 
 struct Fixture {

@@ -25,8 +25,8 @@ use uuid::Uuid;
 
 use crate::{
     clock::Clock,
+    lambda::sandbox::{Invocation, InvokeError, PAYLOAD_LIMIT, Program, Sandbox},
     logs::Log,
-    sandbox::{InvokeError, PAYLOAD_LIMIT, Program, Sandbox},
     serve::{self, Answer, BodyError, Dropped},
 };
 
@@ -163,7 +163,7 @@ fn problem(status: StatusCode, kind: &str) -> Answer {
     serve::json(status, &json!({ "errorType": kind, "errorMessage": kind }))
 }
 
-fn event(sandbox: &Sandbox, invocation: crate::sandbox::Invocation) -> Answer {
+fn event(sandbox: &Sandbox, invocation: Invocation) -> Answer {
     let mut response = Response::new(Full::new(invocation.payload));
     let seconds = invocation.deadline_ms / 1000;
     let trace = format!("Root=1-{seconds:08x}-{};Sampled=0", &Uuid::new_v4().simple().to_string()[..24]);
