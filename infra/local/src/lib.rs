@@ -38,6 +38,7 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -372,6 +373,16 @@ pub(crate) fn default_template() -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     // Shorter in messages.
     workspace.canonicalize().unwrap_or(workspace).join("template.yaml")
+}
+
+/// A program's arguments, its own name first, without one `--` before them. Cargo's aliases for this workspace's programs
+/// end in a `--` already, and who is used to cargo writes another: `cargo local -- --help`.
+pub fn own_arguments(line: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut line: Vec<_> = line.into_iter().collect();
+    if line.get(1).is_some_and(|first| first == "--") {
+        line.remove(1);
+    }
+    line
 }
 
 /// Where state is kept unless told otherwise: `.tenday` beside the template.
