@@ -81,6 +81,13 @@ impl Sandboxes {
         processes
     }
 
+    /// Those of one function that have polled for an event.
+    pub(crate) fn started_processes(&self, function: &str) -> Vec<u32> {
+        let alive = self.alive();
+        let of_it = alive.values().filter(|sandbox| sandbox.program.function == function && sandbox.has_started());
+        of_it.filter_map(|sandbox| sandbox.process).collect()
+    }
+
     pub(crate) async fn kill_all(&self) {
         let all: Vec<_> = self.alive().values().cloned().collect();
         futures::future::join_all(all.iter().map(|sandbox| sandbox.kill())).await;
