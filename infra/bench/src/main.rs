@@ -26,7 +26,7 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
-use tenday_local::cargo_in;
+use tenday_local::{cargo_in, own_arguments};
 
 use crate::problem::{Problem, Result};
 use crate::report::{Circumstances, Report};
@@ -64,7 +64,7 @@ enum Part {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse()) {
+    match run(Arguments::parse_from(own_arguments(std::env::args_os()))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => failed(&problem.to_string()),
     }

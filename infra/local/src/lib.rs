@@ -12,29 +12,25 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! - `template`: reads `template.yaml`, which says what there is.
+//! - `gateway`: takes HTTP requests, as API Gateway would.
+//! - `lambda`: runs the functions, and brings them their events.
+//! - `aws`: answers what the functions ask of DynamoDB, SQS, KMS and EventBridge Scheduler.
+//! - `system` puts these together, `clock` is the time that they share, and `control` is `/_local/`, by which a person or
+//!   a test sees what goes on and interferes.
 
 mod aws;
-mod calls;
 mod clock;
-mod compile;
 mod control;
-mod dynamodb;
-mod error;
 mod gateway;
-mod journal;
-mod kms;
+mod lambda;
 mod logs;
-mod mapping;
-mod pool;
 #[cfg(test)]
 mod probe;
 mod receive;
-mod routing;
-mod sandbox;
-mod scheduler;
 pub mod seed;
 mod serve;
-mod sqs;
 mod system;
 mod template;
 #[cfg(test)]
@@ -42,6 +38,7 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -51,14 +48,14 @@ use std::{
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
+pub use crate::{
+    aws::calls::{Calls, Count},
+    lambda::compile::{Profile, cargo_in},
+    logs::{LogLine, LogSink},
+};
 use crate::{
     aws::{Fault, FaultKind},
     system::System,
-};
-pub use crate::{
-    calls::{Calls, Count},
-    compile::{Profile, cargo_in},
-    logs::{LogLine, LogSink},
 };
 pub use receive::{ReceiverOptions, receive};
 
@@ -376,6 +373,16 @@ pub(crate) fn default_template() -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     // Shorter in messages.
     workspace.canonicalize().unwrap_or(workspace).join("template.yaml")
+}
+
+/// A program's arguments, its own name first, without one `--` before them. Cargo's aliases for this workspace's programs
+/// end in a `--` already, and who is used to cargo writes another: `cargo local -- --help`.
+pub fn own_arguments(line: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut line: Vec<_> = line.into_iter().collect();
+    if line.get(1).is_some_and(|first| first == "--") {
+        line.remove(1);
+    }
+    line
 }
 
 /// Where state is kept unless told otherwise: `.tenday` beside the template.

@@ -64,7 +64,7 @@ fn parameter(text: &str) -> Result<(String, String), String> {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::parse_from(tenday_local::own_arguments(std::env::args_os()));
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.to_string()),
@@ -165,3 +165,69 @@ curl -s $TENDAY/_local/clock/advance -d '{"seconds":3600}'
 A second developer is CLI-local-other / local-other-secret. Ctrl-C stops everything.
 
 "#;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+mod tests {
+    use std::path::Path;
+
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    /// What `cargo local …` gives the program: the alias's own words, up to its `--`, are cargo's.
+    fn run(line: &str) -> Result<Arguments, clap::Error> {
+        let config = std::fs::read_to_string(workspace().join(".cargo/config.toml")).unwrap();
+        let alias = config.lines().find_map(|line| line.strip_prefix("local = \"")).unwrap().trim_end_matches('"');
+        let (cargos, ours) = alias.rsplit_once(" --").unwrap();
+        assert_eq!(cargos, "run --bin tenday-local");
+        let words = std::iter::once("tenday-local").chain(ours.split_whitespace()).chain(line.split_whitespace());
+        Arguments::try_parse_from(tenday_local::own_arguments(words.map(Into::into)))
+    }
+
+    fn workspace() -> &'static Path {
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+    }
+
+    /// The arguments of every `cargo local` in a text, as a shell would find them.
+    fn lines(text: &str) -> impl Iterator<Item = &str> {
+        text.split("cargo local").skip(1).map(|rest| rest.split(['`', '#', '\n', '"']).next().unwrap_or_default())
+    }
+
+    #[test]
+    fn every_command_line_of_the_documents_is_understood() {
+        let docs = std::fs::read_dir(workspace().join("docs")).unwrap().map(|file| file.unwrap().path());
+        let pages = docs.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+        let mut count = 0;
+        for page in pages.chain([workspace().join("README.md"), workspace().join(".cargo/config.toml")]) {
+            let text = std::fs::read_to_string(&page).unwrap();
+            for line in lines(&text) {
+                count += 1;
+                let kind = run(line).err().map(|error| error.kind());
+                assert!(
+                    matches!(kind, None | Some(ErrorKind::DisplayHelp)),
+                    "{}: cargo local{line}: {kind:?}",
+                    page.display()
+                );
+            }
+        }
+        assert!(count >= 10, "{count}");
+    }
+
+    #[test]
+    fn options_are_understood_with_and_without_a_separator_of_their_own() {
+        for line in ["--memory --port 0", "-- --memory --port 0"] {
+            let arguments = run(line).unwrap();
+            assert_eq!((arguments.memory, arguments.port), (true, 0), "{line}");
+        }
+        for line in ["--parameter X=Y", "-- --parameter X=Y"] {
+            assert_eq!(run(line).unwrap().parameters, [("X".to_owned(), "Y".to_owned())], "{line}");
+        }
+        for line in ["receive --port 9", "-- receive --port 9"] {
+            assert!(matches!(run(line).unwrap().command, Some(Command::Receive { port: 9, .. })), "{line}");
+        }
+        for line in ["--help", "-- --help"] {
+            assert_eq!(run(line).err().unwrap().kind(), ErrorKind::DisplayHelp, "{line}");
+        }
+    }
+}

@@ -14,8 +14,12 @@ use serde_json::{Value, json};
 
 /// A program in `directory` that is the function.
 pub(crate) fn binary(directory: &Path) -> PathBuf {
-    let this = std::env::current_exe().unwrap();
-    script(directory, "bootstrap", &format!("exec '{}' --exact probe::function --nocapture", this.display()))
+    script(directory, "bootstrap", &line("function"))
+}
+
+/// What starts one of the "tests" below as a function.
+pub(crate) fn line(name: &str) -> String {
+    format!("exec '{}' --exact probe::{name} --nocapture", std::env::current_exe().unwrap().display())
 }
 
 pub(crate) fn script(directory: &Path, name: &str, line: &str) -> PathBuf {
@@ -42,6 +46,24 @@ fn function() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     // An error is a Runtime API that is gone.
     let _ = runtime.block_on(lambda_runtime::run(service_fn(handle)));
+}
+
+/// A function that answers its process id to one event, and ends.
+#[test]
+fn function_that_leaves() {
+    let Some(api) = std::env::var_os("AWS_LAMBDA_RUNTIME_API") else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let base = format!("{}/2018-06-01/runtime/invocation", api.to_str().unwrap());
+        let next = http::Request::get(format!("{base}/next")).body(http_body_util::Full::default()).unwrap();
+        let event = client().request(next).await.unwrap();
+        let id = event.headers()["lambda-runtime-aws-request-id"].to_str().unwrap();
+        let answer = http::Request::post(format!("{base}/{id}/response"))
+            .body(http_body_util::Full::from(std::process::id().to_string()))
+            .unwrap();
+        client().request(answer).await.unwrap();
+    });
+    std::process::exit(0);
 }
 
 async fn handle(event: LambdaEvent<Value>) -> Result<Value, Error> {
@@ -89,6 +111,16 @@ async fn obey(asked: &str) -> Result<Option<Value>, Error> {
         "sleep" => tokio::time::sleep(Duration::from_millis(rest.parse()?)).await,
         "answer" => return Ok(Some(serde_json::from_str(rest)?)),
         "large" => return Ok(Some(Value::from("x".repeat(7 * 1024 * 1024)))),
+        // Computes for so many milliseconds, and answers how much processor time it got.
+        "burn" => {
+            let (began, before) = (std::time::Instant::now(), cpu_ms());
+            while began.elapsed() < Duration::from_millis(rest.parse()?) {
+                std::hint::black_box(began);
+            }
+            let (took, used) = (began.elapsed().as_millis() as u64, cpu_ms() - before);
+            let told = json!({ "pid": std::process::id(), "took": took, "used": used });
+            return Ok(Some(json!({ "statusCode": 200, "body": told.to_string() })));
+        }
         "call" => {
             let (count, endpoint) = (rest.parse::<u32>()?, std::env::var("AWS_ENDPOINT_URL")?);
             for _ in 0..count {
@@ -98,6 +130,13 @@ async fn obey(asked: &str) -> Result<Option<Value>, Error> {
         _ => {}
     }
     Ok(None)
+}
+
+fn cpu_ms() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    // After the name, which is in brackets: user and system time, in hundredths of a second.
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    10 * (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap())
 }
 
 /// A call as the SDK would make it, as far as the local run looks at it.

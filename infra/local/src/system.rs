@@ -19,19 +19,25 @@ use uuid::Uuid;
 
 use crate::{
     Data, Depth, Options, StartError,
-    aws::Aws,
+    aws::{
+        Aws,
+        dynamodb::DynamoDb,
+        kms::Kms,
+        scheduler::Scheduler,
+        sqs::{self, Sqs},
+    },
     clock::Clock,
-    compile,
-    dynamodb::DynamoDb,
     gateway,
-    kms::Kms,
+    lambda::{
+        compile,
+        faults::AttemptFaults,
+        mapping::{self, CONCURRENCY_CAP, Poller},
+        pool::{Pool, Running, Sandboxes},
+        sandbox::Program,
+        throttle::Throttles,
+    },
     logs::Log,
-    mapping::{self, CONCURRENCY_CAP, Poller},
-    pool::{Pool, Running, Sandboxes},
-    sandbox::Program,
-    scheduler::Scheduler,
     seed, serve,
-    sqs::{self, Sqs},
     template::{self, Function, Template},
 };
 
@@ -48,6 +54,8 @@ pub(crate) struct System {
     pub(crate) log: Log,
     pub(crate) aws: Arc<Aws>,
     pub(crate) sandboxes: Arc<Sandboxes>,
+    pub(crate) throttles: Throttles,
+    pub(crate) faults: AttemptFaults,
     /// By logical id.
     pub(crate) pools: BTreeMap<String, Arc<Pool>>,
     /// Batches that are gathered or worked on, and requests that are served.
@@ -73,7 +81,7 @@ impl System {
 
         let log = Log::new(options.log);
         let failed = |what: &'static str| move |source: io::Error| StartError::Service { what, source };
-        let clock = Clock::new(Some(place.directory.join("clock"))).map_err(failed("the clock"))?;
+        let clock = Clock::new(Some(place.clock())).map_err(failed("the clock"))?;
         let store = |name: &str| place.keeps().map(|directory| directory.join(name));
         let sqs = Sqs::new(clock.clone(), &template.queues, store("queues")).map_err(failed("SQS"))?;
         let scheduler =
@@ -83,6 +91,7 @@ impl System {
         let dynamodb = DynamoDb::start(&template.tables, place.keeps(), clock.clone())
             .await
             .map_err(|error| StartError::DynamoDb(error.to_string()))?;
+        let faults = AttemptFaults::create(place.faults()).map_err(failed("the faults at attempts"))?;
         let sandboxes = Sandboxes::new(address(&runtime_api)?, log.clone(), clock.clone());
         let mut pools = BTreeMap::new();
         for function in &template.functions {
@@ -99,7 +108,9 @@ impl System {
             clock,
             log,
             aws,
+            throttles: Throttles::new(Arc::clone(&sandboxes)),
             sandboxes,
+            faults,
             pools,
             busy: Arc::default(),
             tasks: Mutex::default(),
@@ -160,6 +171,7 @@ impl System {
         for task in tasks.iter().skip(2) {
             task.abort();
         }
+        self.throttles.release();
         let began = Instant::now();
         while self.sandboxes.running() > 0 && began.elapsed() < GRACE {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -294,7 +306,8 @@ fn program(
         ("LAMBDA_TASK_ROOT", task_root),
         ("AWS_ENDPOINT_URL", endpoint_url.into()),
         ("TENDAY_LOCAL", "1".into()),
-        ("TENDAY_CLOCK_FILE", place.directory.join("clock").to_string_lossy().into_owned()),
+        ("TENDAY_CLOCK_FILE", place.clock().to_string_lossy().into_owned()),
+        ("LOCAL_FAULTS", place.faults().to_string_lossy().into_owned()),
     ] {
         environment.insert(name.into(), value);
     }
@@ -351,6 +364,16 @@ impl Place {
                 }
             }
         }
+    }
+
+    /// How far the clock was moved; the functions read it.
+    fn clock(&self) -> PathBuf {
+        self.directory.join("clock")
+    }
+
+    /// What goes wrong at which attempts; the functions read it.
+    fn faults(&self) -> PathBuf {
+        self.directory.join("faults")
     }
 
     /// The directory, if it outlives the run.

@@ -12,11 +12,12 @@ use tokio::net::TcpListener;
 
 use crate::{
     clock::Clock,
+    lambda::{
+        pool::{Pool, Sandboxes},
+        sandbox::{InvokeError, Program},
+    },
     logs::{Log, LogSink},
-    pool::{Pool, Sandboxes},
-    probe,
-    sandbox::{InvokeError, Program},
-    serve,
+    probe, serve,
 };
 
 struct Fixture {
@@ -101,6 +102,23 @@ async fn a_process_that_ends_is_replaced() {
     assert_eq!(fixture.sandboxes.count()["Probe"], 1);
     assert!(messages(&fixture).contains("ERROR sandbox Probe.1 ended: Runtime exited with error: exit status 3"));
     drop(fixture.directory);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_ends_after_its_answer_has_done_its_work_and_another_takes_the_next_event() {
+    let fixture = fixture(1, TEN_SECONDS, Some(&probe::line("function_that_leaves"))).await;
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..5 {
+        let pid = fixture.pool.invoke(Bytes::from_static(b"{}")).await.unwrap();
+        assert!(seen.insert(pid), "each ends after one event");
+    }
+    // Of the last one, once it is gone.
+    while !fixture.sandboxes.count().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let messages = messages(&fixture);
+    assert!(messages.contains("INFO sandbox Probe.5 ended after its answer: Runtime exited without"), "{messages}");
+    assert!(!messages.contains("ERROR"), "{messages}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

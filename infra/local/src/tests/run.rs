@@ -271,6 +271,57 @@ async fn calls_are_counted_and_may_be_the_last() {
 }
 
 #[tokio::test]
+async fn attempts_that_are_to_go_wrong_are_told_to_every_function_by_a_file() {
+    const EVENT: &str = "EVT-06dafskv3hu3t2idbdn7v04h080pl9vijse7ofka9ldmsvs0i410";
+    let fixture = Fixture::start().await;
+    let (_, body) = fixture.ask("echo").await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let file = PathBuf::from(body["environment"]["LOCAL_FAULTS"].as_str().unwrap());
+    let read = || std::fs::read_to_string(&file).unwrap();
+    assert_eq!(read(), "");
+    let add = r#"{"event": "EVT-06dafskv3hu3t2idbdn7v04h080pl9vijse7ofka9ldmsvs0i410", "does": "spin"}"#;
+    let (status, told) = fixture.control("POST", "fault", add).await;
+    assert_eq!((status, &told), (StatusCode::OK, &json!({ "faults": [{ "event": EVENT, "does": "spin" }] })));
+    assert_eq!(read(), format!("{EVENT} spin\n"));
+    assert_eq!(fixture.control("GET", "fault", "").await.1, told);
+    for wrong in [
+        r#"{"does": "kill"}"#,
+        r#"{"event": "EVT-1", "does": "kill"}"#,
+        r#"{"webhook": "WBK-1", "does": "kill"}"#,
+        r#"{"event": "EVT-06dafskv3hu3t2idbdn7v04h080pl9vijse7ofka9ldmsvs0i410", "does": "nothing"}"#,
+        r#"{"event": "EVT-06dafskv3hu3t2idbdn7v04h080pl9vijse7ofka9ldmsvs0i410"}"#,
+    ] {
+        assert_eq!(fixture.control("POST", "fault", wrong).await.0, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    assert_eq!(fixture.control("DELETE", "fault", "").await.1, json!({ "faults": [] }));
+    assert_eq!(read(), "");
+}
+
+#[tokio::test]
+async fn a_function_can_be_held_to_a_share_of_a_core() {
+    let fixture = Fixture::start().await;
+    // A process has the whole core until it polls.
+    fixture.ask("echo").await;
+    let hold = r#"{"function": "Web", "on": 10, "off": 60}"#;
+    assert_eq!(fixture.control("POST", "throttle", hold).await.0, StatusCode::OK);
+    let (_, told) = fixture.ask("burn 700").await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let (took, used) = (told["took"].as_u64().unwrap(), told["used"].as_u64().unwrap());
+    assert!(used < took / 3, "a seventh of {took} ms, not {used}");
+    assert_eq!(fixture.control("POST", "throttle", r#"{"function": "Web", "off": 0}"#).await.0, StatusCode::OK);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", told["pid"])).unwrap();
+    assert!(!status.contains("State:\tT"), "it runs again: {status}");
+    for wrong in [
+        r#"{"function": "Nobody", "on": 10, "off": 60}"#,
+        r#"{"function": "Web", "off": 60}"#,
+        r#"{"function": "Web", "on": 10, "off": 60000}"#,
+        r#"{"function": "Web"}"#,
+    ] {
+        assert_eq!(fixture.control("POST", "throttle", wrong).await.0, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn the_clock_moves_for_everyone() {
     let fixture = Fixture::start().await;
     let before = fixture.run.now_ms();

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
-use crate::error::{AwsError, Fault};
+use crate::aws::error::{AwsError, Fault};
 
 const NAMESPACE: &str = "com.amazonaws.sqs";
 

@@ -1,8 +1,21 @@
-//! The one AWS endpoint: DynamoDB, SQS, KMS and EventBridge Scheduler behind one address, as the SDK finds them with
-//! `AWS_ENDPOINT_URL`. Each call is counted for whoever signed it.
+//! What a function asks AWS for, answered on this machine: DynamoDB, SQS, KMS and EventBridge Scheduler behind one
+//! address, as the SDK finds them with `AWS_ENDPOINT_URL`. Each call is counted for whoever signed it.
+//!
+//! - [`dynamodb`], [`sqs`], [`scheduler`], [`kms`]: one service each, and at its head what AWS does that it does not.
+//! - [`calls`]: who called what how often, and what AWS would bill it by.
+//! - [`error`]: how each of them says no.
+//! - [`journal`]: what the queues and the schedules remember over a restart.
 //!
 //! What AWS does that this does not: it verifies signatures and asks the caller's role, throttles, and keeps accounts
 //! and regions apart. Here everybody may do everything, at any speed, in one account and one region.
+
+pub(crate) mod calls;
+pub(crate) mod dynamodb;
+mod error;
+mod journal;
+pub(crate) mod kms;
+pub(crate) mod scheduler;
+pub(crate) mod sqs;
 
 use std::{
     collections::BTreeMap,
@@ -17,16 +30,18 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    calls::{self, Count, EXTERNAL, Ledger},
-    dynamodb::DynamoDb,
-    error::AwsError,
-    kms::Kms,
-    pool::Sandboxes,
-    sandbox::{ACCESS_KEY_PREFIX, Sandbox},
-    scheduler::Scheduler,
+    lambda::{
+        pool::Sandboxes,
+        sandbox::{ACCESS_KEY_PREFIX, Sandbox},
+    },
     serve::{self, Answer, BodyError, Dropped},
-    sqs::Sqs,
 };
+use calls::{Count, EXTERNAL, Ledger};
+use dynamodb::DynamoDb;
+use error::AwsError;
+use kms::Kms;
+use scheduler::Scheduler;
+use sqs::Sqs;
 
 /// DynamoDB's limit, the largest of the four.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;

@@ -31,9 +31,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
+use crate::aws::error::AwsError;
+use crate::aws::journal::{self, Journal};
 use crate::clock::Clock;
-use crate::error::AwsError;
-use crate::journal::{self, Journal};
 use message::{Draft, Message};
 use protocol::Handle;
 use queue::{Queue, millis};

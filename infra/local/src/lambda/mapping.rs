@@ -18,12 +18,12 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::{
-    calls::{Count, Ledger, MAPPINGS, sqs_requests},
+    aws::calls::{Count, Ledger, MAPPINGS, sqs_requests},
+    aws::sqs::{Received, Sqs},
     clock::Clock,
+    lambda::pool::{Pool, Running},
+    lambda::sandbox::{InvokeError, PAYLOAD_LIMIT},
     logs::Log,
-    pool::{Pool, Running},
-    sandbox::{InvokeError, PAYLOAD_LIMIT},
-    sqs::{Received, Sqs},
     template::Mapping,
 };
 

@@ -27,10 +27,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::aws::error::AwsError;
+use crate::aws::journal::{self, Journal};
+use crate::aws::sqs::Sqs;
 use crate::clock::Clock;
-use crate::error::AwsError;
-use crate::journal::{self, Journal};
-use crate::sqs::Sqs;
 use schedule::{Schedule, check_name, missing_group, missing_schedule, validation};
 
 /// The group that every account has.

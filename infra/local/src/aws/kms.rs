@@ -18,7 +18,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
-use crate::error::AwsError;
+use crate::aws::error::AwsError;
 use crate::template::KmsKey;
 
 /// The first byte of a ciphertext, should its form ever change.

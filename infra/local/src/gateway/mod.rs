@@ -4,6 +4,8 @@
 //! What AWS does that this does not: authorizers, CORS settings, stages other than `$default`, custom domains,
 //! throttling, TLS, and renaming of headers that it keeps for itself. Answers are not compressed.
 
+mod routing;
+
 use std::{
     net::SocketAddr,
     sync::Arc,
@@ -20,11 +22,11 @@ use uuid::Uuid;
 
 use crate::{
     control,
-    routing::{self, Found},
-    sandbox::PAYLOAD_LIMIT,
+    lambda::sandbox::PAYLOAD_LIMIT,
     serve::{self, Answer, BodyError, Dropped},
     system::System,
 };
+use routing::Found;
 
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
 const HEADER_LIMIT: usize = 10_240;

@@ -4,6 +4,9 @@
 //! disk, and throws it away after a while; here it runs on, unlimited. Extensions, SnapStart, response streaming and
 //! more than one invocation at a time in one sandbox do not exist. A failed start is reported at once, not tried
 //! again within the same invocation.
+//!
+//! A process that ends by itself after its answer has done its work, as it has in AWS's own emulator of the Runtime API:
+//! the answer stands, and the next event starts another process.
 
 use std::{
     collections::BTreeMap,
@@ -167,9 +170,15 @@ impl Sandbox {
             state.gone = Some(state.init_error.clone().unwrap_or_else(|| reason.clone()));
             (state.request_id.take(), state.reply.take())
         };
-        if !asked {
-            let message = format!("sandbox {} ended: {reason}", self.id);
-            log.own(clock.now_ms(), "ERROR", Some(&self.program.function), request_id.as_deref(), message);
+        // Its request is over, and it has not polled since.
+        let answered = request_id.is_some() && reply.is_none();
+        let told = match (asked, answered) {
+            (true, _) => None,
+            (false, true) => Some(("INFO", format!("sandbox {} ended after its answer: {reason}", self.id))),
+            (false, false) => Some(("ERROR", format!("sandbox {} ended: {reason}", self.id))),
+        };
+        if let Some((level, message)) = told {
+            log.own(clock.now_ms(), level, Some(&self.program.function), request_id.as_deref(), message);
         }
         on_exit();
         self.status.send_replace(Status::Gone);
@@ -210,6 +219,11 @@ impl Sandbox {
         // The sender lives in `self`.
         let _ = status.wait_for(|status| matches!(status, Status::Waiting | Status::Gone)).await;
         !self.is_gone()
+    }
+
+    /// Whether it has polled for its first event.
+    pub(crate) fn has_started(&self) -> bool {
+        *self.status.borrow() != Status::Starting
     }
 
     pub(crate) fn is_gone(&self) -> bool {
@@ -314,6 +328,7 @@ impl Sandbox {
 fn describe(status: std::io::Result<ExitStatus>) -> String {
     match status {
         Ok(status) => match (status.code(), status.signal()) {
+            (Some(0), _) => "Runtime exited without providing a reason".into(),
             (Some(code), _) => format!("Runtime exited with error: exit status {code}"),
             (None, Some(signal)) => format!("Runtime exited with error: signal {signal}"),
             (None, None) => "Runtime exited without providing a reason".into(),

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::error::AwsError;
+use crate::aws::error::AwsError;
 
 const QUEUE_PREFIX: &str = "arn:aws:sqs:";
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::protocol::{invalid, missing};
-use crate::error::AwsError;
+use crate::aws::error::AwsError;
 
 /// A message attribute as SQS's JSON protocol carries it; a binary value stays in base64.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

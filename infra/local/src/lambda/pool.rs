@@ -25,8 +25,8 @@ use uuid::Uuid;
 
 use crate::{
     clock::Clock,
+    lambda::sandbox::{Invocation, InvokeError, PAYLOAD_LIMIT, Program, Sandbox},
     logs::Log,
-    sandbox::{InvokeError, PAYLOAD_LIMIT, Program, Sandbox},
     serve::{self, Answer, BodyError, Dropped},
 };
 
@@ -79,6 +79,13 @@ impl Sandboxes {
             processes.entry(sandbox.program.function.clone()).or_default().extend(sandbox.process);
         }
         processes
+    }
+
+    /// Those of one function that have polled for an event.
+    pub(crate) fn started_processes(&self, function: &str) -> Vec<u32> {
+        let alive = self.alive();
+        let of_it = alive.values().filter(|sandbox| sandbox.program.function == function && sandbox.has_started());
+        of_it.filter_map(|sandbox| sandbox.process).collect()
     }
 
     pub(crate) async fn kill_all(&self) {
@@ -163,7 +170,7 @@ fn problem(status: StatusCode, kind: &str) -> Answer {
     serve::json(status, &json!({ "errorType": kind, "errorMessage": kind }))
 }
 
-fn event(sandbox: &Sandbox, invocation: crate::sandbox::Invocation) -> Answer {
+fn event(sandbox: &Sandbox, invocation: Invocation) -> Answer {
     let mut response = Response::new(Full::new(invocation.payload));
     let seconds = invocation.deadline_ms / 1000;
     let trace = format!("Root=1-{seconds:08x}-{};Sampled=0", &Uuid::new_v4().simple().to_string()[..24]);

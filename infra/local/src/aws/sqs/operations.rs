@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::message::{Draft, md5_of, md5_of_attributes, md5_of_trace};
 use super::protocol::{self, batch, entries, integer, integer_in, invalid, missing, required_text, text, texts};
 use super::{Inner, SENDER};
-use crate::error::AwsError;
+use crate::aws::error::AwsError;
 
 /// The most that the messages of one request may have together.
 const REQUEST_LIMIT: usize = 1_048_576;
