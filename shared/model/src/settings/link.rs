@@ -302,7 +302,7 @@ mod tests {
         for event in EVENTS {
             let (name, data) = link().test_update(event);
             let parsed = parse(name, &to_raw_value(&data).unwrap()).unwrap();
-            assert_eq!(parsed.name(), name);
+            assert_eq!(parsed.event_name().as_str(), name);
         }
         for name in TestEvent::NAMES {
             assert!(crate::publishing::render::is_moneykit(name));

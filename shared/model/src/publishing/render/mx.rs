@@ -9,23 +9,39 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 use serde_json::{Value, json};
 
-use super::node::{Node, Object};
 use super::schema::{boolean, constant, count, list, moment, object, one_of, optional, required, text};
 use super::{Cannot, Expressed, needed};
-use crate::publishing::update::UpdateData;
+use crate::publishing::node::{Node, Object};
 use crate::publishing::update::data::{ConnectionStatus, RecordAction, RecordKind};
 use crate::publishing::update::datum::{Datum, Members, Side};
+use crate::publishing::update::{EventName, UpdateData};
 
-pub(super) fn names(event: &str) -> &'static [&'static str] {
+pub(super) fn names(event: EventName) -> &'static [&'static str] {
     match event {
-        "transactions.initial" | "transactions.updated" => &["AGGREGATION"],
-        "transactions.historical" => &["HISTORY"],
-        "balances.updated" => &["BALANCE"],
-        "statements.created" => &["STATEMENT"],
-        "accounts.verified" => &["VERIFICATION"],
-        "connection.status_changed" => &["CONNECTION_STATUS"],
-        "record.changed" => &["USER", "MEMBER", "TRANSACTION", "GOAL", "CATEGORY", "TAG", "TAGGING"],
-        _ => &[],
+        EventName::TransactionsInitial | EventName::TransactionsUpdated => &["AGGREGATION"],
+        EventName::TransactionsHistorical => &["HISTORY"],
+        EventName::BalancesUpdated => &["BALANCE"],
+        EventName::StatementsCreated => &["STATEMENT"],
+        EventName::AccountsVerified => &["VERIFICATION"],
+        EventName::ConnectionStatusChanged => &["CONNECTION_STATUS"],
+        EventName::RecordChanged => &["USER", "MEMBER", "TRANSACTION", "GOAL", "CATEGORY", "TAG", "TAGGING"],
+        EventName::TransactionsRemoved
+        | EventName::RecurringTransactionsUpdated
+        | EventName::HistoryAvailable
+        | EventName::ItemError
+        | EventName::ItemLoginRepaired
+        | EventName::ItemNewAccounts
+        | EventName::ItemConsentExpiring
+        | EventName::ItemDisconnecting
+        | EventName::ItemWebhookChanged
+        | EventName::HoldingsUpdated
+        | EventName::InvestmentTransactionsUpdated
+        | EventName::LiabilitiesUpdated
+        | EventName::RefreshFinished
+        | EventName::AutoRefreshChanged
+        | EventName::LinkStateChanged
+        | EventName::LinkProductRefreshed
+        | EventName::DataUpdated => &[],
     }
 }
 
@@ -94,7 +110,23 @@ pub(super) fn express(update: &UpdateData) -> Result<Expressed<'_>, Cannot> {
                 Object::default().with("action", data.action.word()).with(data.kind.word(), Node::Raw(&data.record.0));
             (record_name(data.kind), body)
         }
-        _ => return Err(Cannot::Event),
+        UpdateData::TransactionsRemoved(_)
+        | UpdateData::RecurringTransactionsUpdated(_)
+        | UpdateData::HistoryAvailable(_)
+        | UpdateData::ItemError(_)
+        | UpdateData::ItemLoginRepaired(_)
+        | UpdateData::ItemNewAccounts(_)
+        | UpdateData::ItemConsentExpiring(_)
+        | UpdateData::ItemDisconnecting(_)
+        | UpdateData::ItemWebhookChanged(_)
+        | UpdateData::HoldingsUpdated(_)
+        | UpdateData::InvestmentTransactionsUpdated(_)
+        | UpdateData::LiabilitiesUpdated(_)
+        | UpdateData::RefreshFinished(_)
+        | UpdateData::AutoRefreshChanged(_)
+        | UpdateData::LinkStateChanged(_)
+        | UpdateData::LinkProductRefreshed(_)
+        | UpdateData::DataUpdated(_) => return Err(Cannot::Event),
     };
     Ok(Expressed { name, body })
 }

@@ -10,26 +10,44 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::node::{Node, Object};
 use super::schema::{boolean, constant, count, list, moment, number_id, object, optional, required, text};
 use super::{Cannot, Expressed, needed};
 use crate::dates;
-use crate::publishing::update::UpdateData;
+use crate::publishing::node::{Node, Object};
 use crate::publishing::update::data::{
     AccountBalanceStatus, AutoRefreshChanged, AutoRefreshStatus, BalanceStatus, BalancesUpdated, Dataset,
     RefreshFinished, RefreshStatus,
 };
 use crate::publishing::update::datum::{Datum, MAX_COUNT, Side};
+use crate::publishing::update::{EventName, UpdateData};
 
-pub(super) fn names(event: &str) -> &'static [&'static str] {
+pub(super) fn names(event: EventName) -> &'static [&'static str] {
     match event {
-        "transactions.initial" | "transactions.historical" | "transactions.updated" | "data.updated" => {
-            &["DATA_UPDATES"]
-        }
-        "refresh.finished" => &["REFRESH"],
-        "auto_refresh.changed" => &["AUTO_REFRESH_UPDATES"],
-        "balances.updated" => &["LATEST_BALANCE_UPDATES"],
-        _ => &[],
+        EventName::TransactionsInitial
+        | EventName::TransactionsHistorical
+        | EventName::TransactionsUpdated
+        | EventName::DataUpdated => &["DATA_UPDATES"],
+        EventName::RefreshFinished => &["REFRESH"],
+        EventName::AutoRefreshChanged => &["AUTO_REFRESH_UPDATES"],
+        EventName::BalancesUpdated => &["LATEST_BALANCE_UPDATES"],
+        EventName::TransactionsRemoved
+        | EventName::RecurringTransactionsUpdated
+        | EventName::HistoryAvailable
+        | EventName::ItemError
+        | EventName::ItemLoginRepaired
+        | EventName::ItemNewAccounts
+        | EventName::ItemConsentExpiring
+        | EventName::ItemDisconnecting
+        | EventName::ItemWebhookChanged
+        | EventName::ConnectionStatusChanged
+        | EventName::AccountsVerified
+        | EventName::HoldingsUpdated
+        | EventName::InvestmentTransactionsUpdated
+        | EventName::LiabilitiesUpdated
+        | EventName::StatementsCreated
+        | EventName::LinkStateChanged
+        | EventName::LinkProductRefreshed
+        | EventName::RecordChanged => &[],
     }
 }
 
@@ -50,7 +68,24 @@ pub(super) fn express(update: &UpdateData) -> Result<Expressed<'_>, Cannot> {
         UpdateData::RefreshFinished(data) => ("REFRESH", refresh(data)?),
         UpdateData::AutoRefreshChanged(data) => ("AUTO_REFRESH_UPDATES", auto_refresh(data)?),
         UpdateData::BalancesUpdated(data) => ("LATEST_BALANCE_UPDATES", balances(data)?),
-        _ => return Err(Cannot::Event),
+        UpdateData::TransactionsRemoved(_)
+        | UpdateData::RecurringTransactionsUpdated(_)
+        | UpdateData::HistoryAvailable(_)
+        | UpdateData::ItemError(_)
+        | UpdateData::ItemLoginRepaired(_)
+        | UpdateData::ItemNewAccounts(_)
+        | UpdateData::ItemConsentExpiring(_)
+        | UpdateData::ItemDisconnecting(_)
+        | UpdateData::ItemWebhookChanged(_)
+        | UpdateData::ConnectionStatusChanged(_)
+        | UpdateData::AccountsVerified(_)
+        | UpdateData::HoldingsUpdated(_)
+        | UpdateData::InvestmentTransactionsUpdated(_)
+        | UpdateData::LiabilitiesUpdated(_)
+        | UpdateData::StatementsCreated(_)
+        | UpdateData::LinkStateChanged(_)
+        | UpdateData::LinkProductRefreshed(_)
+        | UpdateData::RecordChanged(_) => return Err(Cannot::Event),
     };
     Ok(Expressed { name, body: Object::default().with("event", event) })
 }
