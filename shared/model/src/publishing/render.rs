@@ -1,5 +1,5 @@
-//! Updates as payloads: each type's own event names and shapes (domain.md 1.8, 2.3, 3.1, 4.1, 5.2), and Tenday's own
-//! for the generic type, for which no provider documents one.
+//! Updates as payloads: each type's own event names and shapes (docs/sources.md, L, M, P, X and Y), and Tenday's
+//! own for the generic type, for which no provider documents one.
 //!
 //! - Rendering is deterministic: the same content and context give the same bytes, member order included. A retry
 //!   renders again, so what must not change between attempts (an event's id, when it happened) is in the context, and

@@ -16,7 +16,7 @@ pub const DISABLED_AFTER: SignedDuration = SignedDuration::from_hours(5 * 24);
 /// The most errors that a webhook's health keeps.
 pub const ERRORS_KEPT: usize = 5;
 
-/// One subscription (seed S1).
+/// One subscription (docs/sources.md, S1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
     pub id: WebhookId,

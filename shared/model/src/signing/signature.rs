@@ -78,7 +78,7 @@ pub fn standard_webhooks(secrets: &[&Secret], id: &str, timestamp_seconds: i64, 
     signatures
 }
 
-/// The issuer that MoneyKit's tokens name (domain.md 2.4). Plaid's name none.
+/// The issuer that MoneyKit's tokens name (docs/sources.md, M.7). Plaid's name none.
 pub const MONEYKIT_ISSUER: &str = "https://api.moneykit.com";
 
 /// Why a key could not be made, read or used.
@@ -182,7 +182,7 @@ fn thumbprint(x: &str, y: &str) -> String {
 
 /// The value of `Plaid-Verification` (no issuer) or `MoneyKit-Signature` ([`MONEYKIT_ISSUER`]): a compact ES256 token
 /// with `iat` (unix seconds) and `request_body_sha256` (64 lower-case hex digits over the body). No `exp`: receivers
-/// refuse an `iat` older than five minutes (domain.md 2.4, 3.2), so each attempt has its own token.
+/// refuse an `iat` older than five minutes (docs/sources.md, M.7, P.6), so each attempt has its own token.
 pub fn jwt(key: &EcSigningKey, issuer: Option<&str>, issued_at: i64, body: &[u8]) -> Result<String, KeyError> {
     let hash = digest::digest(&digest::SHA256, body);
     let mut claims = String::with_capacity(192);

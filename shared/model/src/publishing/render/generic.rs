@@ -1,9 +1,9 @@
-//! The generic type's payloads, which are Tenday's own: no provider documents any (domain.md 1.8).
+//! The generic type's payloads, which are Tenday's own: no provider documents any (docs/sources.md, L.7).
 //!
 //! `{"eventName", "eventId", "updateId", "occurredAt", "data"}`, where `data` is what the platform published, in the
 //! order of its fields, with dates in the developer's format and absent fields left out. Names are the vocabulary's in
-//! capitals, except that changed data is the family `DATA_UPDATES`, the one name that the seeds show: a webhook that
-//! subscribed to it hears of transactions that came, went or changed.
+//! capitals, except that changed data is the family `DATA_UPDATES`, the one name that LinkMoney's pages show (S1.10): a
+//! webhook that subscribed to it hears of transactions that came, went or changed.
 
 use serde_json::Value;
 

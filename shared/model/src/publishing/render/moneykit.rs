@@ -1,5 +1,5 @@
-//! MoneyKit's three events (domain.md 2.3), in MoneyKit's shape for every type. Members are in the order in which
-//! MoneyKit's SDKs declare them.
+//! MoneyKit's three events (docs/sources.md, M.3 to M.6), in MoneyKit's shape for every type. Members are in the order
+//! in which MoneyKit's SDKs declare them.
 //!
 //! `webhook_idempotency_key` and `webhook_timestamp` are kept across retries. What is optional is left out rather than
 //! null.

@@ -1,9 +1,9 @@
-//! MX's payloads (domain.md 4.1), which LinkMoney's of type mx equal (1.8). Flat, in the order of the documented
-//! examples; `completed_at` is the update's own time, `completed_on` its day in UTC.
+//! MX's payloads (docs/sources.md, X.1 to X.4), which LinkMoney's of type mx equal (L.5). Flat, in the order of the
+//! documented examples; `completed_at` is the update's own time, `completed_on` its day in UTC.
 //!
 //! MX tells of every aggregation, the first one too, with AGGREGATION, and of the older transactions with HISTORY,
-//! which has AGGREGATION's counters (LinkMoney's page on it: fingoal.notion.site, History). A record's payload has no
-//! `type` but a member named after the record; its event name is that in capitals.
+//! which has AGGREGATION's counters (L.5). A record's payload has no `type` but a member named after the record; its
+//! event name is that in capitals.
 
 use jiff::Timestamp;
 use jiff::tz::Offset;
@@ -165,7 +165,7 @@ fn day(at: Timestamp) -> String {
     Offset::UTC.to_datetime(at).date().to_string()
 }
 
-/// MX's number for a state, as far as its pages give it (domain.md 4.1).
+/// MX's number for a state, as far as its pages give it (docs/sources.md, X.2).
 fn known_id(status: ConnectionStatus) -> Option<u64> {
     match status {
         ConnectionStatus::Prevented => Some(1),

@@ -1,5 +1,5 @@
-//! Plaid's payloads (domain.md 3.1), which LinkMoney's of type plaid equal (1.8). Members are in the order of the
-//! documented examples.
+//! Plaid's payloads (docs/sources.md, P.1 to P.5), which LinkMoney's of type plaid equal (L.4). Members are in the
+//! order of the documented examples.
 //!
 //! - An update that gives `environment` has Plaid's current shape; one that does not has LinkMoney's, which lacks the
 //!   member, and spells `canceled_investments_transactions` as Plaid once did.

@@ -1,10 +1,9 @@
-//! Yodlee's payloads (domain.md 5.2), which LinkMoney's of type yodlee equal (1.8): an `event` around `info` and
-//! `data`, in the order of the documented examples.
+//! Yodlee's payloads (docs/sources.md, Y.1 to Y.6), which LinkMoney's of type yodlee equal (L.6): an `event` around
+//! `info` and `data`, in the order of the documented examples.
 //!
 //! - Yodlee batches; an update is about one link, so its lists have one entry. Only `data.updated` names several users.
 //! - `notificationId` is the event's id, `notificationTime` the update's own time.
-//! - `LATEST_BALANCE_UPDATES` has that text as its `info`, as Yodlee's sample has and its table has not (domain.md
-//!   7.13).
+//! - `LATEST_BALANCE_UPDATES` has that text as its `info`, as Yodlee's sample has and its table has not (Y.5).
 //! - Ids of Yodlee's are numbers: an id that becomes one has to be digits.
 
 use jiff::Timestamp;
