@@ -1,4 +1,4 @@
-//! What the function answers with (seed S2).
+//! What the function answers with (docs/sources.md, S2.1).
 
 use serde::Serialize;
 use tenday_model::dates::DateFormat;

@@ -1,5 +1,5 @@
-//! The bodies that make and change a configuration. What a field means is seed S2's; `removeFromIpAllowlist` and
-//! `retrySchedule` are ours.
+//! The bodies that make and change a configuration. What a field means is in docs/sources.md, S2;
+//! `removeFromIpAllowlist` and `retrySchedule` are ours.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -113,7 +113,7 @@ impl Change {
         let mut errors = Vec::new();
         if let Some(integration) = self.integration {
             was.integration = integration;
-            // A type brings its own date format along, unless another is asked for (seed S2).
+            // A type brings its own date format along, unless another is asked for (docs/sources.md, S2.3).
             was.date_format = integration.date_format();
         }
         if let Some(format) = self.date_format {

@@ -1,4 +1,4 @@
-//! A developer's configuration (seed S2), and whatever no other route takes.
+//! A developer's configuration (docs/sources.md, S2), and whatever no other route takes.
 
 mod answers;
 mod bodies;

@@ -40,7 +40,7 @@ pub(crate) struct EventList {
 #[serde(rename_all = "camelCase")]
 #[schema(as = ReattemptResponse)]
 pub(crate) struct Response {
-    /// Which event, where the answer holds several. Ours; the rest is seed S3's.
+    /// Which event, where the answer holds several. Ours; the rest is LinkMoney's.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = EventId, required = false)]
     pub(crate) event_id: Option<EventId>,

@@ -1,4 +1,5 @@
-//! What the function's routes take and answer, for the OpenAPI document. The examples are seed S3's where it has any.
+//! What the function's routes take and answer, for the OpenAPI document. The examples are those of docs/sources.md,
+//! S3, where it has any.
 
 use http::StatusCode;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! A developer's events: history, one event, the dropped ones, and reattempts by hand (seed S3).
+//! A developer's events: history, one event, the dropped ones, and reattempts by hand (docs/sources.md, S3).
 
 mod answers;
 mod contract;

@@ -1,4 +1,5 @@
-//! Reattempting dropped events by hand: synchronous, and answered with what the receiver said (seed S3).
+//! Reattempting dropped events by hand: synchronous, and answered with what the receiver said (docs/sources.md,
+//! S3.4).
 
 use std::time::{Duration, Instant};
 
@@ -134,7 +135,7 @@ fn callback_url(settings: &DeveloperSettings, webhook: WebhookId) -> &str {
     stored.map_or("", |stored| &stored.webhook.callback_url)
 }
 
-/// Seed S3's answer. `responseCode` is text there.
+/// A reattempt's answer, in which `responseCode` is text (docs/sources.md, S3.4).
 fn response(event_id: Option<EventId>, callback_url: &str, made: &Made) -> Response {
     let attempt = &made.attempt;
     let message = match attempt.status {

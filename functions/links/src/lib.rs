@@ -1,4 +1,4 @@
-//! Links, which the platform registers, and the test events that developers fire for them (seed S0).
+//! Links, which the platform registers, and the test events that developers fire for them (docs/sources.md, S0).
 
 mod bodies;
 mod contract;
@@ -68,8 +68,8 @@ tenday_api::routes! { Shared:
     post "/webhooks/test/link/{id}" test, contract::test();
 }
 
-/// A developer's client that may fire test events. The seed documents a 401 for one that may not, where every other
-/// route answers 403.
+/// A developer's client that may fire test events. MoneyKit documents a 401 for one that may not (docs/sources.md,
+/// S0.6), where every other route answers 403.
 struct Tester(Developer<LinksTest>);
 
 impl FromRequestParts<Shared> for Tester {

@@ -1,5 +1,5 @@
-//! The bodies that make and change a webhook. `eventName` and `callbackURL` are seed S1's; `status`, `retrySchedule`,
-//! `rateLimit`, `headers` and the overlap of a rotation are ours.
+//! The bodies that make and change a webhook. `eventName` and `callbackURL` are those of docs/sources.md, S1; `status`,
+//! `retrySchedule`, `rateLimit`, `headers` and the overlap of a rotation are ours.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -57,7 +57,7 @@ pub(crate) struct Change {
         examples("https://example.com/new-callback-url")
     )]
     callback_url: Option<String>,
-    // Only there to be refused: a webhook's event is changed by making another webhook (seed S1).
+    // Only there to be refused: a webhook's event is changed by making another webhook (docs/sources.md, S1.7).
     #[serde(default, deserialize_with = "absent_or")]
     #[schema(ignore)]
     event_name: Option<Option<String>>,

@@ -1,4 +1,4 @@
-//! What the function's routes take and answer, for the OpenAPI document. The examples are seed S1's.
+//! What the function's routes take and answer, for the OpenAPI document. The examples are those of docs/sources.md, S1.
 
 use http::StatusCode;
 use serde_json::{Value, json};

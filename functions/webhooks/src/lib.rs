@@ -1,4 +1,4 @@
-//! A developer's webhooks (seed S1).
+//! A developer's webhooks (docs/sources.md, S1).
 
 mod bodies;
 mod contract;

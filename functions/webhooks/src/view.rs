@@ -1,4 +1,4 @@
-//! What a developer sees of a webhook (seed S1).
+//! What a developer sees of a webhook (docs/sources.md, S1.4).
 
 use std::collections::{BTreeMap, HashMap};
 

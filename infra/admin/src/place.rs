@@ -61,6 +61,7 @@ impl Place {
 async fn ask(url: &str, what: &str, field: &str) -> Result<String, AdminError> {
     let failed = |cause: String| AdminError::Local { url: url.to_owned(), cause };
     let uri: Uri = format!("{url}/_local/{what}").parse().map_err(|error| failed(format!("not a URL: {error}")))?;
+    #[expect(clippy::disallowed_methods, reason = "the way to the local run of this machine")]
     let client = HttpClient::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     let answer = async {
         let response = client.get(uri).await.map_err(|error| failed(chain(&error)))?;

@@ -157,6 +157,7 @@ pub(crate) type Client = hyper_util::client::legacy::Client<
     http_body_util::Full<bytes::Bytes>,
 >;
 
+#[expect(clippy::disallowed_methods, reason = "the local run calls itself, and is not deployed")]
 pub(crate) fn client() -> Client {
     hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http()
 }

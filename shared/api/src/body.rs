@@ -17,7 +17,8 @@ pub const MAX_BODY: usize = 256 * 1024;
 /// How deep JSON may nest.
 const MAX_DEPTH: usize = 32;
 
-/// A JSON body. Its content type does not matter: the seeds' own examples send JSON as curl does by default, as a form.
+/// A JSON body. Its content type does not matter: LinkMoney's own examples send JSON as curl does by default, as a
+/// form (docs/sources.md, S1.9).
 #[derive(Debug)]
 pub struct Body<T> {
     pub value: T,

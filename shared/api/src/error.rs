@@ -1,4 +1,5 @@
-//! The one error body: S0's three fields, a request id, and on a bad body what was wrong where.
+//! The one error body: MoneyKit's three fields (docs/sources.md, S0.11), a request id, and on a bad body what was wrong
+//! where.
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -173,7 +174,7 @@ impl ApiError {
         self
     }
 
-    /// Why a link is in an error state (seed S0).
+    /// Why a link is in an error state (docs/sources.md, S0.9).
     pub fn link_error_code(mut self, code: &'static str) -> Self {
         self.link_error_code = Some(code);
         self

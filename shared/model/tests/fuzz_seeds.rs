@@ -1,6 +1,7 @@
 //! A short run of what the fuzz targets check: every seed, and every small change to it.
 
 #![allow(clippy::expect_used, reason = "a test: it may panic")]
+#![allow(clippy::disallowed_methods, reason = "a test is at the edge: it reads the seeds")]
 
 #[path = "../fuzz/checks.rs"]
 mod checks;

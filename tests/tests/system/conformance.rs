@@ -1,7 +1,8 @@
-//! The examples of seeds S1, S2 and S3, one by one: the request as the seed has it, and the whole body of the answer.
+//! The examples of LinkMoney's pages (docs/sources.md, S1 to S3), one by one: the request as the page has it, and the
+//! whole body of the answer.
 //!
 //! Only what differs from run to run is replaced, and its form is looked at first. What the answers have beyond the
-//! seeds' is Tenday's, and stands here too: nobody adds a field without seeing this file. Seed S0 is in `links.rs`.
+//! pages' is Tenday's, and stands here too: nobody adds a field without seeing this file. S0 is in `links.rs`.
 
 use std::time::Duration;
 
@@ -83,7 +84,7 @@ async fn dropped(system: &System) -> String {
     update["events"][0]["eventId"].as_str().unwrap().to_owned()
 }
 
-// Seed S2: configurations.
+// S2: configurations.
 
 #[tokio::test]
 async fn s2_post_and_get_a_configuration() {
@@ -220,7 +221,7 @@ async fn s2_delete_a_configuration() {
     let message = "You have no such webhook.";
     refused(&system, developer.get(&path).await, 404, "webhook_error.not_found", message);
 
-    // What the seed promises of the requestId: the configuration, without allowlist and webhooks.
+    // What the page promises of the requestId: the configuration, without allowlist and webhooks.
     let path = format!("{CONFIGURATION}/restore/{}", deletion["requestId"].as_str().unwrap());
     let restored = developer.post_nothing(&path).await.expect(200);
     let mut expected = before;
@@ -229,7 +230,7 @@ async fn s2_delete_a_configuration() {
     assert_eq!(restored, expected);
 }
 
-// Seed S1: webhooks.
+// S1: webhooks.
 
 #[tokio::test]
 async fn s1_post_a_webhook_for_one_event() {
@@ -269,7 +270,7 @@ async fn s1_post_a_webhook_for_all_events() {
         }
     });
     assert_eq!(told(created, &[("/webhook/id", "WBK-"), ("/webhook/secret", "whsec_")]), expected);
-    // The seed's own example lacks a quotation mark, and is refused.
+    // The page's own example lacks a quotation mark, and is refused.
     let token = format!("Bearer {}", developer.token().await);
     let body = "{\n\t\t\"callbackURL: \"https://example.com/link-money/callback\"\n\t}";
     let answer = system.request(http::Method::POST, WEBHOOKS, &[("authorization", &token)], Some(body)).await;
@@ -512,7 +513,7 @@ async fn s1_get_all_webhooks_with_and_without_their_data() {
     refused(&system, unclear, 400, "api_error.request.malformed", message);
 }
 
-// Seed S3: events.
+// S3: events.
 
 #[tokio::test]
 async fn s3_reattempt_an_event() {

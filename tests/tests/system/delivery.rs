@@ -110,7 +110,7 @@ async fn a_hundred_webhooks_are_queued_in_ten_calls() {
     assert!(system.calls_of("Webhooks", "dynamodb", "Query") <= 3);
 }
 
-/// The budget of the whole path, in calls (design.md section 7).
+/// The budget of the whole path, in calls (docs/benchmarks.md).
 #[tokio::test]
 async fn one_update_to_one_webhook_costs_two_writes_two_reads_and_one_send() {
     let system = System::start().await;

@@ -1,4 +1,4 @@
-//! Links, and the test events that are fired for them: every status of seed S0, and what arrives.
+//! Links, and the test events that are fired for them: every status of docs/sources.md, S0, and what arrives.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ async fn fire(system: &System, caller: &Caller<'_>, id: &str, event: &str, key: 
     caller.post(&format!("/webhooks/test/link/{id}"), body).await
 }
 
-/// Checks that an error is S0's body, and nothing but what we add to all of them.
+/// Checks that an error is MoneyKit's body, and nothing but what we add to all of them.
 #[track_caller]
 fn check(system: &System, answer: Answer, status: u16, code: &str, message: &str) {
     let request = answer.body["request_id"].clone();

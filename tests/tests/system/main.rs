@@ -8,6 +8,7 @@ mod bad_input;
 mod clients;
 mod conformance;
 mod delivery;
+mod documents;
 mod headers;
 mod hostile;
 mod ingest;

@@ -131,7 +131,7 @@ async fn no_route_shows_or_changes_another_developers_things() {
         let own = route.parameters("path").is_empty();
         match scope {
             "updates:publish" | "links:manage" => assert_eq!(answer.status, 403, "{story}"),
-            // Seed S0 tells it apart from a link that is not there.
+            // MoneyKit tells it apart from a link that is not there (docs/sources.md, S0.6).
             "links:test" => assert_eq!((answer.status, code), (401, "link_error.unauthorized_access"), "{story}"),
             _ if own => assert!(answer.status < 300 || answer.status == 409, "{story}: {:#}", answer.body),
             _ => assert!(answer.status == 404 && code.ends_with("not_found"), "{story}: {:#}", answer.body),
@@ -176,7 +176,7 @@ async fn a_developers_token_opens_none_of_the_platforms_routes_and_the_platforms
         let caller = if of_the_platform { system.developer() } else { system.platform() };
         let (path, body) = (route.at(&ids), route.body());
         let answer = caller.send(route.method.clone(), &path, body.as_ref()).await;
-        // Seed S0's route has the 401 that it documents.
+        // MoneyKit's route has the 401 that its page documents (docs/sources.md, S0.6).
         let (status, code) = match scope {
             "links:test" => (401, "api_error.auth.unauthorized"),
             _ => (403, "api_error.auth.insufficient_scope"),

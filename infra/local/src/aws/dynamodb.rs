@@ -81,6 +81,7 @@ impl DynamoDb {
         tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database.clone(), std::future::pending()));
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
+        #[expect(clippy::disallowed_methods, reason = "the local run's way to its own database")]
         let client = Client::builder(TokioExecutor::new()).build(connector);
         Ok(Self { database, client, origin, tables: tables.to_vec(), clock })
     }

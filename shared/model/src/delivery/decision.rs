@@ -19,7 +19,7 @@ use crate::settings::webhook::Webhook;
 /// five days after its first failure.
 pub const MOST_PUT_OFF: SignedDuration = SignedDuration::from_hours(6 * 24);
 
-/// A receiver may ask us to wait this long at most (Plaid's cap: domain.md 3.3).
+/// A receiver may ask us to wait this long at most (Plaid's cap: docs/sources.md, P.8).
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(4 * 60 * 60);
 
 /// What to do with a queue message that asks for automatic attempt `number` of an event.

@@ -42,7 +42,7 @@ pub enum Blocked {
 }
 
 impl Outcome {
-    /// Any 2xx (seed S3).
+    /// Any 2xx (docs/sources.md, S3.5).
     pub fn is_success(&self) -> bool {
         matches!(self, Self::Answered { status, .. } if (200..300).contains(status))
     }

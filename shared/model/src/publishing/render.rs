@@ -1,5 +1,5 @@
-//! Updates as payloads: each type's own event names and shapes (domain.md 1.8, 2.3, 3.1, 4.1, 5.2), and Tenday's own
-//! for the generic type, for which no provider documents one.
+//! Updates as payloads: each type's own event names and shapes (docs/sources.md, L, M, P, X and Y), and Tenday's
+//! own for the generic type, for which no provider documents one.
 //!
 //! - Rendering is deterministic: the same content and context give the same bytes, member order included. A retry
 //!   renders again, so what must not change between attempts (an event's id, when it happened) is in the context, and
@@ -16,45 +16,28 @@
 mod generic;
 mod moneykit;
 mod mx;
-pub(crate) mod node;
 mod plaid;
 mod schema;
 mod yodlee;
 
-use jiff::Timestamp;
-
-use crate::dates::DateFormat;
 use crate::error::ValidationError;
-use crate::ids::EventId;
+use crate::publishing::node::{Node, Object};
 use crate::publishing::update::datum::Members;
-use crate::publishing::update::{Content, EVENT_NAMES, RawUpdate, UpdateData};
+use crate::publishing::update::{Content, EventName, RawUpdate, UpdateData};
 use crate::settings::integration::Integration;
-use node::{Node, Object};
 
+pub use crate::publishing::node::RenderContext;
 pub use schema::payload_schema;
-
-/// What a payload says beside the update's data. All of it is the same at every attempt.
-#[derive(Debug, Clone, Copy)]
-pub struct RenderContext<'a> {
-    /// Generic `eventId` and `updateId`, yodlee `notificationId`.
-    pub event_id: EventId,
-    /// When it happened: the platform's `occurredAt`, else the time of publishing. Generic `occurredAt`, mx
-    /// `completed_at`, yodlee `notificationTime`, MoneyKit `webhook_timestamp`.
-    pub occurred_at: Timestamp,
-    pub date_format: DateFormat,
-    /// MoneyKit `webhook_idempotency_key`; the event's id if the caller gave none.
-    pub idempotency_key: Option<&'a str>,
-}
 
 /// Why a type cannot express an update. The message says what it could.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Inexpressible {
     #[error("{} cannot express {event}; it can express {}", words(*integration), expressible(*integration).join(", "))]
-    Event { integration: Integration, event: &'static str },
+    Event { integration: Integration, event: EventName },
     #[error("{} needs {field} for {event}", words(*integration))]
-    Missing { integration: Integration, event: &'static str, field: &'static str },
+    Missing { integration: Integration, event: EventName, field: &'static str },
     #[error("{} writes {field} as a number: give digits", words(*integration))]
-    NotDigits { integration: Integration, event: &'static str, field: &'static str },
+    NotDigits { integration: Integration, event: EventName, field: &'static str },
     #[error("the payload is for {}, the developer's type is {}", words(*raw), words(*integration))]
     RawType { integration: Integration, raw: Integration },
 }
@@ -72,11 +55,12 @@ impl Inexpressible {
 }
 
 fn words(integration: Integration) -> &'static str {
-    integration.name().map_or("the generic type", |name| match name {
-        "plaid" => "type plaid",
-        "mx" => "type mx",
-        _ => "type yodlee",
-    })
+    match integration {
+        Integration::Generic => "the generic type",
+        Integration::Plaid => "type plaid",
+        Integration::Mx => "type mx",
+        Integration::Yodlee => "type yodlee",
+    }
 }
 
 /// What a renderer makes of an update.
@@ -106,7 +90,7 @@ fn express(integration: Integration, update: &UpdateData) -> Result<Expressed<'_
             Integration::Yodlee => yodlee::express(update),
         },
     };
-    let event = update.name();
+    let event = update.event_name();
     expressed.map_err(|cannot| match cannot {
         Cannot::Event => Inexpressible::Event { integration, event },
         Cannot::Missing(field) => Inexpressible::Missing { integration, event, field },
@@ -139,7 +123,7 @@ pub fn render_content(
 ) -> Result<Vec<u8>, Inexpressible> {
     match content {
         Content::Data(update) => render(integration, update, context),
-        Content::Raw(raw) => raw_event_name(integration, raw).map(|_| raw.payload.get().as_bytes().to_vec()),
+        Content::Raw(raw) => raw_names(integration, raw).map(|_| raw.payload.get().as_bytes().to_vec()),
     }
 }
 
@@ -158,26 +142,40 @@ pub fn named(integration: Integration, content: &Content) -> &'static str {
 }
 
 fn raw_event_name(integration: Integration, raw: &RawUpdate) -> Result<&'static str, Inexpressible> {
+    let (first, names) = raw_names(integration, raw)?;
+    if let [_] = names {
+        return Ok(first);
+    }
+    let own = own_name(integration, raw);
+    Ok(names.iter().copied().find(|name| own.as_deref() == Some(*name)).unwrap_or(first))
+}
+
+/// A type's names for what a raw payload tells, and the first of them.
+fn raw_names(
+    integration: Integration,
+    raw: &RawUpdate,
+) -> Result<(&'static str, &'static [&'static str]), Inexpressible> {
     if raw.integration != integration {
         return Err(Inexpressible::RawType { integration, raw: raw.integration });
     }
     let names = names(integration, raw.event_name);
-    let own = names.iter().find(|name| raw.own_name.as_deref() == Some(**name)).or(names.first());
-    own.copied().ok_or(Inexpressible::Event { integration, event: raw.event_name })
+    let first = names.first().ok_or(Inexpressible::Event { integration, event: raw.event_name })?;
+    Ok((first, names))
 }
 
 /// What a ready-made payload calls itself.
-pub(crate) fn own_name(integration: Integration, payload: &Members<'_>) -> Option<String> {
+fn own_name(integration: Integration, raw: &RawUpdate) -> Option<String> {
+    let payload: Members<'_> = serde_json::from_str(raw.payload.get()).ok()?;
     match integration {
-        Integration::Plaid => plaid::own_name(payload),
-        Integration::Mx => mx::own_name(payload),
+        Integration::Plaid => plaid::own_name(&payload),
+        Integration::Mx => mx::own_name(&payload),
         // Neither has two names for one event.
         Integration::Generic | Integration::Yodlee => None,
     }
 }
 
 /// A type's names for an event of the vocabulary, the usual one first; none if it cannot express it.
-pub fn names(integration: Integration, event: &str) -> &'static [&'static str] {
+pub fn names(integration: Integration, event: EventName) -> &'static [&'static str] {
     match moneykit::names(event) {
         [] => match integration {
             Integration::Generic => generic::names(event),
@@ -196,13 +194,14 @@ pub fn is_moneykit(event_name: &str) -> bool {
 
 /// The events of the vocabulary that a type can express.
 pub fn expressible(integration: Integration) -> Vec<&'static str> {
-    EVENT_NAMES.iter().copied().filter(|event| !names(integration, event).is_empty()).collect()
+    let able = EventName::ALL.iter().filter(|event| !names(integration, **event).is_empty());
+    able.map(|event| event.as_str()).collect()
 }
 
 /// The full event names that a webhook of a type may subscribe to, each once, in alphabetical order. The part before
 /// a full stop is a subscription too: see [`is_subscribable`].
 pub fn subscribable(integration: Integration) -> impl Iterator<Item = &'static str> {
-    let mut all: Vec<_> = EVENT_NAMES.iter().flat_map(|event| names(integration, event)).copied().collect();
+    let mut all: Vec<_> = EventName::ALL.iter().flat_map(|event| names(integration, *event)).copied().collect();
     all.sort_unstable();
     all.dedup();
     all.into_iter()
@@ -211,7 +210,10 @@ pub fn subscribable(integration: Integration) -> impl Iterator<Item = &'static s
 /// Whether a webhook of a type may subscribe to a name: one of the type's full names, or what stands before the full
 /// stop of one, which takes them all (`TRANSACTIONS`).
 pub fn is_subscribable(integration: Integration, name: &str) -> bool {
-    EVENT_NAMES.iter().flat_map(|event| names(integration, event)).any(|full| subscription_matches(Some(name), full))
+    EventName::ALL
+        .iter()
+        .flat_map(|event| names(integration, *event))
+        .any(|full| subscription_matches(Some(name), full))
 }
 
 /// Whether a webhook that subscribed to a name, or to all, gets the events of a full name.
@@ -253,7 +255,7 @@ mod tests {
         assert!(is_subscribable(Integration::Plaid, "TRANSACTIONS"));
         assert!(!is_subscribable(Integration::Plaid, "DATA_UPDATES"));
         assert!(!is_subscribable(Integration::Plaid, "TRANSACTIONS.DEFAULT"));
-        assert_eq!(names(Integration::Generic, "transactions.updated"), ["DATA_UPDATES"]);
+        assert_eq!(names(Integration::Generic, EventName::TransactionsUpdated), ["DATA_UPDATES"]);
         let all: Vec<_> = subscribable(Integration::Mx).filter(|name| *name == "AGGREGATION").collect();
         assert_eq!(all.len(), 1);
     }

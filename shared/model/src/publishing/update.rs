@@ -1,17 +1,20 @@
 //! What the platform publishes: the provider-neutral vocabulary of event names, and the data each of them needs.
 //!
-//! A name is dotted and lower-case and says what happened, never to which provider's payload it leads; that is
-//! [`crate::publishing::render`]'s business. In place of data the platform may publish a payload that is ready for one type
+//! A name is dotted and lower-case and says what happened, never to which provider's payload it leads: renderers alone
+//! know that. In place of data the platform may publish a payload that is ready for one type
 //! (`raw`), which is passed on byte for byte.
 
 pub mod data;
 pub(crate) mod datum;
 pub(crate) mod declare;
 
+use std::fmt;
+
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::ValidationError;
+use crate::publishing::node::Node;
 use crate::settings::integration::Integration;
 use data::*;
 use datum::{Datum, Members, Problems, Side};
@@ -27,7 +30,7 @@ pub struct Field {
 /// What an event name of the vocabulary means, and what data it takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Description {
-    pub name: &'static str,
+    pub name: EventName,
     pub summary: &'static str,
     pub fields: &'static [Field],
     schema: fn(Side) -> Value,
@@ -52,25 +55,48 @@ macro_rules! vocabulary {
             $(#[doc = concat!("`", $name, "`: ", $summary)] $variant($data),)+
         }
 
-        /// Every event name that can be published.
-        pub const EVENT_NAMES: &[&str] = &[$($name),+];
+        /// An event name that can be published.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum EventName {
+            $(#[doc = concat!("`", $name, "`: ", $summary)] $variant,)+
+        }
 
-        const DESCRIPTIONS: &[Description] = &[
-            $(Description {
-                name: $name,
-                summary: $summary,
-                fields: <$data as Datum>::FIELDS,
-                schema: <$data as Datum>::schema,
-            },)+
-        ];
+        impl EventName {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name, as the platform writes it.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// None if the vocabulary has no such name.
+            pub fn parse(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
+            /// What the name means.
+            pub fn description(self) -> Description {
+                match self {
+                    $(Self::$variant => Description {
+                        name: self,
+                        summary: $summary,
+                        fields: <$data as Datum>::FIELDS,
+                        schema: <$data as Datum>::schema,
+                    },)+
+                }
+            }
+        }
 
         impl UpdateData {
             /// The event name that the platform publishes it under.
-            pub fn name(&self) -> &'static str {
-                match self { $(Self::$variant(_) => $name,)+ }
+            pub fn event_name(&self) -> EventName {
+                match self { $(Self::$variant(_) => EventName::$variant,)+ }
             }
 
-            pub(crate) fn datum(&self) -> crate::publishing::render::node::Node<'_> {
+            pub(crate) fn datum(&self) -> Node<'_> {
                 match self { $(Self::$variant(data) => data.node(),)+ }
             }
         }
@@ -79,13 +105,11 @@ macro_rules! vocabulary {
         /// (`["data", "accounts", "3", "status"]`); a name that is not in the vocabulary is one at `["eventName"]`.
         pub fn parse(event_name: &str, data: &RawValue) -> Result<UpdateData, Vec<ValidationError>> {
             let mut problems = Problems::at("data");
-            match event_name {
-                $($name => {
-                    let read = <$data>::read(data, &mut problems).map(UpdateData::$variant);
-                    problems.finish(read)
-                })+
-                _ => Err(vec![unknown_name(event_name)]),
-            }
+            let read = match EventName::parse(event_name) {
+                $(Some(EventName::$variant) => <$data>::read(data, &mut problems).map(UpdateData::$variant),)+
+                None => return Err(vec![unknown_name(event_name)]),
+            };
+            problems.finish(read)
         }
     };
 }
@@ -143,19 +167,22 @@ vocabulary! {
         "A record was made, changed or deleted.";
 }
 
-/// What a name of the vocabulary means; none if there is no such name.
-pub fn describe(event_name: &str) -> Option<&'static Description> {
-    DESCRIPTIONS.iter().find(|description| description.name == event_name)
+impl fmt::Display for EventName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 fn unknown_name(event_name: &str) -> ValidationError {
     let shown: String = event_name.chars().take(100).collect();
-    let message = format!("there is no event {shown:?}; the events are {}", EVENT_NAMES.join(", "));
+    let known: Vec<&str> = EventName::ALL.iter().map(|name| name.as_str()).collect();
+    let message = format!("there is no event {shown:?}; the events are {}", known.join(", "));
     ValidationError::new(&["eventName"], "value", message)
 }
 
 /// What an update says: neutral data that any type may render, or a payload that is ready for one type.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "nearly all is data: a box would cost each delivery an allocation")]
 pub enum Content {
     Data(UpdateData),
     Raw(RawUpdate),
@@ -165,20 +192,18 @@ pub enum Content {
 #[derive(Debug, Clone)]
 pub struct RawUpdate {
     /// The vocabulary's name for what happened.
-    pub event_name: &'static str,
+    pub(crate) event_name: EventName,
     /// The only type it can be sent to.
-    pub integration: Integration,
+    pub(crate) integration: Integration,
     /// A JSON object, kept as it was written.
-    pub payload: Box<RawValue>,
-    /// What the payload calls itself, read once: `webhook_type.webhook_code`, `type` or `event.info`.
-    pub(crate) own_name: Option<String>,
+    pub(crate) payload: Box<RawValue>,
 }
 
 impl Content {
     /// The event name that the platform published it under.
-    pub fn name(&self) -> &'static str {
+    pub fn event_name(&self) -> EventName {
         match self {
-            Self::Data(data) => data.name(),
+            Self::Data(data) => data.event_name(),
             Self::Raw(raw) => raw.event_name,
         }
     }
@@ -200,13 +225,13 @@ pub fn parse_content(
 }
 
 fn parse_raw(event_name: &str, raw: &RawValue) -> Result<RawUpdate, Vec<ValidationError>> {
-    let description = describe(event_name).ok_or_else(|| vec![unknown_name(event_name)])?;
+    let event_name = EventName::parse(event_name).ok_or_else(|| vec![unknown_name(event_name)])?;
     let mut problems = Problems::at("raw");
-    let read = read_raw(description.name, raw, &mut problems);
+    let read = read_raw(event_name, raw, &mut problems);
     problems.finish(read)
 }
 
-fn read_raw(event_name: &'static str, raw: &RawValue, problems: &mut Problems) -> Option<RawUpdate> {
+fn read_raw(event_name: EventName, raw: &RawValue, problems: &mut Problems) -> Option<RawUpdate> {
     let members = Members::read(raw, problems)?;
     members.only(&["type", "payload"], problems);
     let integration = problems.within("type", |problems| {
@@ -223,11 +248,9 @@ fn read_raw(event_name: &'static str, raw: &RawValue, problems: &mut Problems) -
             problems.note("missing", "this field is required");
             return None;
         };
-        Members::read(payload, problems).map(|members| (payload, members))
+        Members::read(payload, problems).map(|_| payload.to_owned())
     });
-    let (integration, (payload, members)) = (integration?, payload?);
-    let own_name = crate::publishing::render::own_name(integration, &members);
-    Some(RawUpdate { event_name, integration, payload: payload.to_owned(), own_name })
+    Some(RawUpdate { event_name, integration: integration?, payload: payload? })
 }
 
 #[cfg(test)]
@@ -300,8 +323,8 @@ mod tests {
     fn an_unknown_name_lists_the_known_ones() {
         let found = problems("transactions.sold", &json!({}));
         assert_eq!((found[0].0.as_str(), found[0].1), ("eventName", "value"));
-        assert!(EVENT_NAMES.iter().all(|name| found[0].2.contains(name)));
-        assert!(EVENT_NAMES.iter().all(|name| describe(name).unwrap().name == *name));
+        assert!(EventName::ALL.iter().all(|name| found[0].2.contains(name.as_str())));
+        assert!(EventName::ALL.iter().all(|name| EventName::parse(name.as_str()) == Some(*name)));
     }
 
     #[test]
@@ -320,6 +343,6 @@ mod tests {
         let content = parse_content("item.error", None, Some(&raw(r#"{"type":null,"payload":{ "b":1, "a":2 }}"#)));
         let Ok(Content::Raw(update)) = content else { panic!() };
         assert_eq!(update.payload.get(), r#"{ "b":1, "a":2 }"#);
-        assert_eq!((update.integration, update.event_name), (Integration::Generic, "item.error"));
+        assert_eq!((update.integration, update.event_name), (Integration::Generic, EventName::ItemError));
     }
 }

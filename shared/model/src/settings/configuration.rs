@@ -17,7 +17,7 @@ pub const MAX_NAME: usize = 200;
 /// The most webhooks a configuration may have.
 pub const MAX_WEBHOOKS: usize = 100;
 
-/// A developer's settings (seed S2).
+/// A developer's settings (docs/sources.md, S2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Configuration {
     pub id: ConfigurationId,

@@ -10,7 +10,7 @@ use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 
 use crate::dates::DateFormat;
 
-/// A configuration's `type` (seed S2). Called `Integration` in code because `type` is a keyword.
+/// A configuration's `type` (docs/sources.md, S2.2). Called `Integration` in code because `type` is a keyword.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Integration {
     Generic,
@@ -36,7 +36,7 @@ impl Integration {
         Self::ALL.into_iter().find(|integration| integration.name() == name)
     }
 
-    /// The date format that the type brings along (seed S2; design.md section 3).
+    /// The date format that the type brings along (docs/sources.md, S2.3).
     pub fn date_format(self) -> DateFormat {
         match self {
             Self::Generic | Self::Plaid => DateFormat::Iso,
@@ -47,9 +47,9 @@ impl Integration {
 
     /// The delays before each automatic retry, counted from the failure before it.
     ///
-    /// Generic: LinkMoney's three at five minutes (its Retries page). Plaid: 30 s, then four times the last, while
-    /// inside 24 h (its webhooks page). MX says only that at most twelve thin out over about a day: ours double from
-    /// a minute to an hour, then go on up to five hours. Yodlee (its data-extracts page) gives the moments after the
+    /// Generic: LinkMoney's three at five minutes (docs/sources.md, L.3). Plaid: 30 s, then four times the last, while
+    /// inside 24 h (P.7). MX says only that at most twelve thin out over about a day (X.5): ours double from
+    /// a minute to an hour, then go on up to five hours. Yodlee (Y.7) gives the moments after the
     /// first failure, 10 to 1,280 minutes; the delays are their differences.
     pub fn retry_delays(self) -> &'static [Duration] {
         const fn minutes(n: u64) -> Duration {

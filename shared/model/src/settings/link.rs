@@ -1,4 +1,5 @@
-//! A link: an end user's connection to an institution, in MoneyKit's words, and which test events it takes (seed S0).
+//! A link: an end user's connection to an institution, in MoneyKit's words, and which test events it takes
+//! (docs/sources.md, S0, M.10).
 
 use std::fmt;
 use std::str::FromStr;
@@ -161,7 +162,7 @@ impl Link {
     }
 }
 
-/// What can be fired for a link by hand (seed S0).
+/// What can be fired for a link by hand (docs/sources.md, S0.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TestEvent {
     StateChanged,
@@ -170,10 +171,10 @@ pub enum TestEvent {
 }
 
 impl TestEvent {
-    /// The names that the seed allows.
+    /// The names that MoneyKit's page allows.
     pub const NAMES: [&'static str; 3] =
         ["link.state_changed", "link.product_refresh", "transactions.updates_available"];
-    /// And what MoneyKit's newer clients call `link.product_refresh` (domain.md 2.2).
+    /// And what MoneyKit's newer clients call `link.product_refresh` (docs/sources.md, M.2).
     const ACCEPTED: [&'static str; 4] = [Self::NAMES[0], Self::NAMES[1], Self::NAMES[2], "product.state_changed"];
 
     /// One of those four.
@@ -302,7 +303,7 @@ mod tests {
         for event in EVENTS {
             let (name, data) = link().test_update(event);
             let parsed = parse(name, &to_raw_value(&data).unwrap()).unwrap();
-            assert_eq!(parsed.name(), name);
+            assert_eq!(parsed.event_name().as_str(), name);
         }
         for name in TestEvent::NAMES {
             assert!(crate::publishing::render::is_moneykit(name));

@@ -8,7 +8,7 @@ use crate::delivery::rate::RateLimit;
 use crate::ids::WebhookId;
 use crate::settings::configuration::RetrySchedule;
 
-/// One subscription (seed S1).
+/// One subscription (docs/sources.md, S1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
     pub id: WebhookId,

@@ -2,18 +2,20 @@
 //! (`Plaid-Verification`) and MoneyKit (`MoneyKit-Signature`) put beside it.
 //!
 //! Both cover the exact bytes of the body, so they are made from the bytes that are sent and from nothing else. Time
-//! arrives as an argument. ECDSA draws its nonce from the crypto library's own generator: two tokens for the same
-//! body differ, and both verify.
+//! arrives as an argument, and so does randomness: a key is given the generator that it draws ECDSA's nonces from. Two
+//! tokens for the same body differ, and both verify.
 
 use std::fmt::{self, Write as _};
 
-use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Serialize;
 use zeroize::Zeroizing;
+
+/// The generator of the operating system, which an [`EcSigningKey`] is given. Only the system's edge makes one.
+pub use aws_lc_rs::rand::SystemRandom;
 
 /// The secret of one webhook, which Tenday and its receiver share. Its bytes are wiped when it is dropped, and it
 /// never shows itself in a log.
@@ -76,7 +78,7 @@ pub fn standard_webhooks(secrets: &[&Secret], id: &str, timestamp_seconds: i64, 
     signatures
 }
 
-/// The issuer that MoneyKit's tokens name (domain.md 2.4). Plaid's name none.
+/// The issuer that MoneyKit's tokens name (docs/sources.md, M.7). Plaid's name none.
 pub const MONEYKIT_ISSUER: &str = "https://api.moneykit.com";
 
 /// Why a key could not be made, read or used.
@@ -93,6 +95,8 @@ pub enum KeyError {
 /// A P-256 key that signs ES256 tokens. Reading one costs far more than signing with it: keep it.
 pub struct EcSigningKey {
     pair: EcdsaKeyPair,
+    /// Where the nonce of each signature comes from.
+    random: SystemRandom,
     jwk: Jwk,
     /// The token's first part, encoded once, and its full stop.
     header: String,
@@ -101,21 +105,21 @@ pub struct EcSigningKey {
 impl EcSigningKey {
     /// A new key, and its PKCS #8 form for [`EcSigningKey::from_pkcs8`]. Without a `kid` the key is named by its
     /// RFC 7638 thumbprint.
-    pub fn generate(kid: Option<&str>) -> Result<(Self, Zeroizing<Vec<u8>>), KeyError> {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| KeyError::Generate)?;
-        let der = pair.to_pkcs8v1().map_err(|_| KeyError::Generate)?;
+    pub fn generate(kid: Option<&str>, random: SystemRandom) -> Result<(Self, Zeroizing<Vec<u8>>), KeyError> {
+        let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random);
+        let der = der.map_err(|_| KeyError::Generate)?;
         let der = Zeroizing::new(der.as_ref().to_vec());
-        Ok((Self::new(kid, pair)?, der))
+        Ok((Self::from_pkcs8(kid, &der, random)?, der))
     }
 
     /// The key that [`EcSigningKey::generate`] wrote. Give the `kid` it was published under, or none for its
     /// thumbprint.
-    pub fn from_pkcs8(kid: Option<&str>, der: &[u8]) -> Result<Self, KeyError> {
+    pub fn from_pkcs8(kid: Option<&str>, der: &[u8], random: SystemRandom) -> Result<Self, KeyError> {
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der).map_err(|_| KeyError::Invalid)?;
-        Self::new(kid, pair)
+        Self::new(kid, pair, random)
     }
 
-    fn new(kid: Option<&str>, pair: EcdsaKeyPair) -> Result<Self, KeyError> {
+    fn new(kid: Option<&str>, pair: EcdsaKeyPair, random: SystemRandom) -> Result<Self, KeyError> {
         // An uncompressed point: 4, then both coordinates.
         let point = pair.public_key().as_ref();
         let (Some(4), Some(x), Some(y), 65) = (point.first(), point.get(1..33), point.get(33..65), point.len()) else {
@@ -126,7 +130,7 @@ impl EcSigningKey {
         let jwk = Jwk { kty: "EC", crv: "P-256", x, y, key_use: "sig", alg: "ES256", kid };
         let header = serde_json::json!({"alg": "ES256", "kid": jwk.kid, "typ": "JWT"}).to_string();
         let header = URL_SAFE_NO_PAD.encode(header) + ".";
-        Ok(Self { pair, jwk, header })
+        Ok(Self { pair, random, jwk, header })
     }
 
     /// The public half, as `/.well-known/jwks.json` shows it.
@@ -143,7 +147,7 @@ impl EcSigningKey {
         let mut token = String::with_capacity(self.header.len() + claims.len() * 4 / 3 + 96);
         token.push_str(&self.header);
         URL_SAFE_NO_PAD.encode_string(claims, &mut token);
-        let signature = self.pair.sign(&SystemRandom::new(), token.as_bytes()).map_err(|_| KeyError::Sign)?;
+        let signature = self.pair.sign(&self.random, token.as_bytes()).map_err(|_| KeyError::Sign)?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);
         Ok(token)
@@ -178,7 +182,7 @@ fn thumbprint(x: &str, y: &str) -> String {
 
 /// The value of `Plaid-Verification` (no issuer) or `MoneyKit-Signature` ([`MONEYKIT_ISSUER`]): a compact ES256 token
 /// with `iat` (unix seconds) and `request_body_sha256` (64 lower-case hex digits over the body). No `exp`: receivers
-/// refuse an `iat` older than five minutes (domain.md 2.4, 3.2), so each attempt has its own token.
+/// refuse an `iat` older than five minutes (docs/sources.md, M.7, P.6), so each attempt has its own token.
 pub fn jwt(key: &EcSigningKey, issuer: Option<&str>, issued_at: i64, body: &[u8]) -> Result<String, KeyError> {
     let hash = digest::digest(&digest::SHA256, body);
     let mut claims = String::with_capacity(192);
@@ -195,6 +199,7 @@ pub fn jwt(key: &EcSigningKey, issuer: Option<&str>, issued_at: i64, body: &[u8]
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test is at the edge: it has a clock and a generator")]
 mod tests {
     use super::*;
     use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
@@ -264,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_token_verifies_with_another_library_from_the_jwk() {
-        let (key, der) = EcSigningKey::generate(None).unwrap();
+        let (key, der) = EcSigningKey::generate(None, SystemRandom::new()).unwrap();
         let token = jwt(&key, None, 1_614_265_330, BODY).unwrap();
         let header = decode_header(&token).unwrap();
         assert_eq!((header.kid.as_deref(), header.typ.as_deref()), (Some(key.kid()), Some("JWT")));
@@ -273,7 +278,7 @@ mod tests {
         assert_eq!(found["iat"], 1_614_265_330);
         assert_eq!(found["request_body_sha256"].as_str().unwrap().len(), 64);
 
-        let again = EcSigningKey::from_pkcs8(Some("KEY-1"), &der).unwrap();
+        let again = EcSigningKey::from_pkcs8(Some("KEY-1"), &der, SystemRandom::new()).unwrap();
         let token = jwt(&again, Some(MONEYKIT_ISSUER), 5, b"").unwrap();
         assert_eq!(decode_header(&token).unwrap().kid.as_deref(), Some("KEY-1"));
         assert_eq!(
@@ -288,12 +293,12 @@ mod tests {
 
     #[test]
     fn a_jwk_is_published_with_its_thumbprint_and_without_its_private_half() {
-        let (key, _) = EcSigningKey::generate(None).unwrap();
+        let (key, _) = EcSigningKey::generate(None, SystemRandom::new()).unwrap();
         let jwk = serde_json::to_value(key.jwk()).unwrap();
         let members: Vec<_> = jwk.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(members, ["alg", "crv", "kid", "kty", "use", "x", "y"]);
         let parsed: jsonwebtoken::jwk::Jwk = serde_json::from_value(jwk).unwrap();
         assert_eq!(parsed.thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256).unwrap(), key.kid());
-        assert!(EcSigningKey::from_pkcs8(None, b"no key").is_err());
+        assert!(EcSigningKey::from_pkcs8(None, b"no key", SystemRandom::new()).is_err());
     }
 }

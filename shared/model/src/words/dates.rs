@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// How a developer's dates are written, everywhere the developer sees one (seed S2 names the three; design.md
-/// section 3 fixes their text).
+/// How a developer's dates are written, everywhere the developer sees one (docs/sources.md, S2.3, names the
+/// three).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(description = "How dates are written, wherever the developer sees one")]
 pub enum DateFormat {
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn the_names_are_the_seeds() {
+    fn the_names_are_linkmoneys() {
         for name in DateFormat::NAMES {
             let format = DateFormat::from_name(name).unwrap();
             assert_eq!(serde_json::to_value(format).unwrap(), name);

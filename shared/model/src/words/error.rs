@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// One thing that is wrong with a request body (seed S0's sibling, MoneyKit's `HTTPValidationError`: domain.md 2.2).
+/// One thing that is wrong with a request body (as MoneyKit tells it: docs/sources.md, M.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(description = "One thing that is wrong with a request body")]
 pub struct ValidationError {

@@ -1,5 +1,5 @@
-//! Every payload that domain.md documents (1.8, 2.3, 3.1, 4.1, 5.2), to the byte: the data a platform publishes, and
-//! the body a receiver gets. Where the documents elide (`..`) or only give a type, the value is ours.
+//! Every payload that a provider documents (docs/sources.md, L, M, P, X and Y), to the byte: the data a platform
+//! publishes, and the body a receiver gets. Where the documents elide (`..`) or only give a type, the value is ours.
 
 use crate::common::{context, event, raw, schema_errors};
 use tenday_model::dates::DateFormat;

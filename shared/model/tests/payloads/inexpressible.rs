@@ -2,7 +2,7 @@
 
 use crate::common::{context, raw};
 use tenday_model::publishing::render::{Inexpressible, content_event_name, event_name, render_content};
-use tenday_model::publishing::update::{Content, parse, parse_content};
+use tenday_model::publishing::update::{Content, EventName, parse, parse_content};
 use tenday_model::settings::integration::Integration::{self, Generic, Mx, Plaid, Yodlee};
 
 #[track_caller]
@@ -81,5 +81,5 @@ fn a_raw_payload_is_named_by_the_vocabulary_and_where_that_is_not_enough_by_itse
     assert_eq!(name(Mx, "record.changed", r#"{"type":"mx","payload":{}}"#), Ok("USER"));
     assert_eq!(name(Mx, "link.state_changed", r#"{"type":"mx","payload":{}}"#), Ok("link.state_changed"));
     let refused = name(Mx, "item.error", r#"{"type":"mx","payload":{}}"#);
-    assert_eq!(refused, Err(Inexpressible::Event { integration: Mx, event: "item.error" }));
+    assert_eq!(refused, Err(Inexpressible::Event { integration: Mx, event: EventName::ItemError }));
 }

@@ -13,7 +13,7 @@ use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value, json};
 use tenday_model::dates::DateFormat;
 use tenday_model::publishing::render::{event_name, is_moneykit, names, payload_schema, render, subscribable};
-use tenday_model::publishing::update::{EVENT_NAMES, describe, parse};
+use tenday_model::publishing::update::{EventName, parse};
 use tenday_model::settings::integration::Integration;
 
 fn folder(integration: Integration, name: &str) -> &'static str {
@@ -35,8 +35,8 @@ fn documents() -> BTreeMap<String, String> {
             add(folder(integration, name), name, &payload_schema(integration, name).unwrap());
         }
     }
-    for name in EVENT_NAMES {
-        add("data", name, &describe(name).unwrap().data_schema());
+    for name in EventName::ALL {
+        add("data", name.as_str(), &name.description().data_schema());
     }
     documents.insert("README.md".to_owned(), readme());
     documents
@@ -52,10 +52,10 @@ fn readme() -> String {
          the event, and publishing it is a 400.\n\n\
          | event | generic | plaid | mx | yodlee |\n|---|---|---|---|---|\n",
     );
-    for event in EVENT_NAMES {
+    for event in EventName::ALL {
         write!(text, "| [`{event}`](data/{event}.json) |").unwrap();
         for integration in Integration::ALL {
-            let links = names(integration, event)
+            let links = names(integration, *event)
                 .iter()
                 .map(|name| format!("[`{name}`]({}/{name}.json)", folder(integration, name)))
                 .collect::<Vec<_>>();
@@ -64,8 +64,8 @@ fn readme() -> String {
         text.push('\n');
     }
     text.push_str("\n## The data of each event\n\nTexts have 1 to 1,000 characters, lists at most 1,000 entries.\n");
-    for event in EVENT_NAMES {
-        let description = describe(event).unwrap();
+    for event in EventName::ALL {
+        let description = event.description();
         write!(text, "\n### `{event}`\n\n{}\n\n| field | | |\n|---|---|---|\n", description.summary).unwrap();
         for field in description.fields {
             let required = if field.required { "required" } else { "" };
@@ -181,8 +181,8 @@ fn any_members(schema: &Value) -> BoxedStrategy<Value> {
 #[test]
 fn whatever_can_be_published_renders_as_its_schema_says() {
     let formats = [DateFormat::Iso, DateFormat::Utc, DateFormat::Unix];
-    for event in EVENT_NAMES {
-        let schema = describe(event).unwrap().data_schema();
+    for event in EventName::ALL {
+        let schema = event.description().data_schema();
         let data_validator = validator(&schema);
         let rendered = RefCell::new(BTreeSet::new());
         let case = (any_of_schema(&schema), prop::sample::select(formats.to_vec()));
@@ -190,14 +190,14 @@ fn whatever_can_be_published_renders_as_its_schema_says() {
         runner
             .run(&case, |(data, date_format)| {
                 prop_assert!(data_validator.is_valid(&data));
-                let update = parse(event, &raw(&data.to_string()));
+                let update = parse(event.as_str(), &raw(&data.to_string()));
                 let update = update.map_err(|problems| TestCaseError::fail(format!("{problems:?}")))?;
-                prop_assert_eq!(update.name(), *event);
+                prop_assert_eq!(update.event_name(), *event);
                 for integration in Integration::ALL {
                     let context = with_format(integration, date_format);
                     match (event_name(integration, &update), render(integration, &update, &context)) {
                         (Ok(name), Ok(payload)) => {
-                            prop_assert!(names(integration, event).contains(&name));
+                            prop_assert!(names(integration, *event).contains(&name));
                             rendered.borrow_mut().insert(integration);
                             prop_assert_eq!(schema_errors(integration, name, &payload), Vec::<String>::new());
                             prop_assert_eq!(render(integration, &update, &context).unwrap(), payload);
@@ -209,16 +209,16 @@ fn whatever_can_be_published_renders_as_its_schema_says() {
                 Ok(())
             })
             .unwrap_or_else(|error| panic!("{event}: {error}"));
-        let able = Integration::ALL.into_iter().filter(|integration| !names(*integration, event).is_empty());
+        let able = Integration::ALL.into_iter().filter(|integration| !names(*integration, *event).is_empty());
         assert_eq!(rendered.into_inner(), able.collect(), "the types that rendered {event}");
     }
 }
 
 proptest! {
     #[test]
-    fn no_data_panics(event in prop::sample::select(EVENT_NAMES.to_vec()), text in "[\\[\\]{}\",:a-zA-Z0-9. ]{0,60}") {
+    fn no_data_panics(event in prop::sample::select(EventName::ALL.to_vec()), text in "[\\[\\]{}\",:a-zA-Z0-9. ]{0,60}") {
         if let Ok(value) = serde_json::value::RawValue::from_string(text) {
-            let _ = parse(event, &value);
+            let _ = parse(event.as_str(), &value);
         }
     }
 }

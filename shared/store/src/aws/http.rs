@@ -90,6 +90,7 @@ impl Http {
             Some(kept) => kept.connector.clone(),
             None => Connector::trusting((self.0.roots)()?)?,
         };
+        #[expect(clippy::disallowed_methods, reason = "the way to AWS, which a developer's URL does not reach")]
         let client = legacy::Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE)
             // Without it, idle connections end only when they are looked at.

@@ -3,7 +3,7 @@
 //! signing keys, the keyring, and the claim of a link's id, which only says whose the link is. Two kinds of rows are
 //! found by their id alone, and their keys carry the developer all the same: an update, because only the platform asks
 //! for one by id, and a link, because a developer who names somebody else's has to be told so, and not that there is
-//! none (seed S0).
+//! none (docs/sources.md, S0.6).
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;

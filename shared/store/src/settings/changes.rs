@@ -121,7 +121,7 @@ impl Settings {
         request: RequestId,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        // The allowlist is forgotten, not kept for a restore (seed S2).
+        // The allowlist is forgotten, not kept for a restore (docs/sources.md, S2.7).
         let kept = Configuration { allowlist: Allowlist::default(), ..configuration.clone() };
         let was = configuration_item(developer, &kept, 0, 0)?;
         let key = keys::key(keys::developer(developer), keys::CONFIGURATION.to_owned());
@@ -138,7 +138,8 @@ impl Settings {
         Ok(self.transact(actions).await?.is_empty())
     }
 
-    /// Brings a deleted configuration back, without webhooks and allowlist, as seed S2 has it.
+    /// Brings a deleted configuration back, without webhooks and allowlist, as LinkMoney's page has it
+    /// (docs/sources.md, S2.8).
     ///
     /// # Errors
     /// When DynamoDB fails.

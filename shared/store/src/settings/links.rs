@@ -1,8 +1,8 @@
 //! Links, as the platform registered them.
 //!
-//! A link is looked up by its id alone, since whoever names somebody else's is told so (seed S0); the row's sort key
-//! says whose it is. A second row per link claims its id for one developer, in the same transaction, so that two
-//! registrations at once cannot give it to two.
+//! A link is looked up by its id alone, since whoever names somebody else's is told so (docs/sources.md, S0.6); the
+//! row's sort key says whose it is. A second row per link claims its id for one developer, in the same transaction, so
+//! that two registrations at once cannot give it to two.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::Client;
 use jiff::Timestamp;
 use serde_json::Value;
 use tenday_model::signing::rotation;
-use tenday_model::signing::signature::EcSigningKey;
+use tenday_model::signing::signature::{EcSigningKey, SystemRandom};
 
 use crate::aws::services::Aws;
 use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, b, is_expired, json, n, s};
@@ -122,7 +122,8 @@ impl SigningKeys {
     }
 
     async fn create(&self, purpose: KeyPurpose, keyring: &Keyring, now: Timestamp) -> Result<(), StoreError> {
-        let (key, private) = EcSigningKey::generate(None).map_err(|error| StoreError::corrupt("signing key", error))?;
+        let made = EcSigningKey::generate(None, SystemRandom::new());
+        let (key, private) = made.map_err(|error| StoreError::corrupt("signing key", error))?;
         let sort = format!("{}#{}", purpose.name(), key.kid());
         let sealed = keyring.seal(&sort, &private).await?;
         let item = key_item(sort, &key, sealed, now)?;
@@ -227,6 +228,6 @@ pub(crate) async fn signer_of(
     let Some(key) = rotation::signer(&keys, |key| key.created_at, |key| key.sort, now) else { return Ok(None) };
     let private = keyring.open(key.sort, &Sealed(key.private.to_vec())).await?;
     let kid = key.sort.split_once('#').map(|(_, kid)| kid);
-    let key = EcSigningKey::from_pkcs8(kid, &private);
+    let key = EcSigningKey::from_pkcs8(kid, &private, SystemRandom::new());
     key.map(Some).map_err(|error| StoreError::corrupt("signing key", error))
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tenday_floor::{Cpu, Order, cpu};
-use tenday_model::signing::signature::{EcSigningKey, Secret, jwt, standard_webhooks};
+use tenday_model::signing::signature::{EcSigningKey, Secret, SystemRandom, jwt, standard_webhooks};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -34,7 +34,7 @@ async fn deliver(order: &Order) -> Result<Cpu> {
         .timeout(Duration::from_secs(10))
         .build()?;
     let secret = Secret::parse(&order.secret)?;
-    let (key, _) = EcSigningKey::generate(None)?;
+    let (key, _) = EcSigningKey::generate(None, SystemRandom::new())?;
     let mut headers = HeaderMap::new();
     for (name, value) in &order.headers {
         headers.insert(HeaderName::try_from(name)?, HeaderValue::try_from(value)?);

@@ -1,47 +1,48 @@
-//! The generic type's payloads, which are Tenday's own: no provider documents any (domain.md 1.8).
+//! The generic type's payloads, which are Tenday's own: no provider documents any (docs/sources.md, L.7).
 //!
 //! `{"eventName", "eventId", "updateId", "occurredAt", "data"}`, where `data` is what the platform published, in the
 //! order of its fields, with dates in the developer's format and absent fields left out. Names are the vocabulary's in
-//! capitals, except that changed data is the family `DATA_UPDATES`, the one name that the seeds show: a webhook that
-//! subscribed to it hears of transactions that came, went or changed.
+//! capitals, except that changed data is the family `DATA_UPDATES`, the one name that LinkMoney's pages show (S1.10): a
+//! webhook that subscribed to it hears of transactions that came, went or changed.
 
 use serde_json::Value;
 
-use super::node::{Node, Object};
 use super::schema::{constant, moment, object, required, text};
 use super::{Cannot, Expressed};
-use crate::publishing::update::{EVENT_NAMES, UpdateData, describe};
+use crate::publishing::node::{Node, Object};
+use crate::publishing::update::{EventName, UpdateData};
 
-pub(super) fn names(event: &str) -> &'static [&'static str] {
+pub(super) fn names(event: EventName) -> &'static [&'static str] {
     match event {
-        "transactions.initial" => &["DATA_UPDATES.INITIAL"],
-        "transactions.historical" => &["DATA_UPDATES.HISTORICAL"],
-        "transactions.updated" => &["DATA_UPDATES"],
-        "transactions.removed" => &["DATA_UPDATES.REMOVED"],
-        "transactions.recurring_updated" => &["DATA_UPDATES.RECURRING"],
-        "data.updated" => &["DATA_UPDATES.USER_DATA"],
-        "item.error" => &["ITEM.ERROR"],
-        "item.login_repaired" => &["ITEM.LOGIN_REPAIRED"],
-        "item.new_accounts" => &["ITEM.NEW_ACCOUNTS"],
-        "item.consent_expiring" => &["ITEM.CONSENT_EXPIRING"],
-        "item.disconnecting" => &["ITEM.DISCONNECTING"],
-        "item.webhook_changed" => &["ITEM.WEBHOOK_CHANGED"],
-        "connection.status_changed" => &["CONNECTION.STATUS_CHANGED"],
-        "accounts.verified" => &["ACCOUNTS.VERIFIED"],
-        "balances.updated" => &["BALANCES.UPDATED"],
-        "holdings.updated" => &["HOLDINGS.UPDATED"],
-        "investment_transactions.updated" => &["INVESTMENT_TRANSACTIONS.UPDATED"],
-        "liabilities.updated" => &["LIABILITIES.UPDATED"],
-        "statements.created" => &["STATEMENTS.CREATED"],
-        "refresh.finished" => &["REFRESH.FINISHED"],
-        "auto_refresh.changed" => &["AUTO_REFRESH.CHANGED"],
-        "record.changed" => &["RECORD.CHANGED"],
-        _ => &[],
+        EventName::TransactionsInitial => &["DATA_UPDATES.INITIAL"],
+        EventName::TransactionsHistorical => &["DATA_UPDATES.HISTORICAL"],
+        EventName::TransactionsUpdated => &["DATA_UPDATES"],
+        EventName::TransactionsRemoved => &["DATA_UPDATES.REMOVED"],
+        EventName::RecurringTransactionsUpdated => &["DATA_UPDATES.RECURRING"],
+        EventName::DataUpdated => &["DATA_UPDATES.USER_DATA"],
+        EventName::ItemError => &["ITEM.ERROR"],
+        EventName::ItemLoginRepaired => &["ITEM.LOGIN_REPAIRED"],
+        EventName::ItemNewAccounts => &["ITEM.NEW_ACCOUNTS"],
+        EventName::ItemConsentExpiring => &["ITEM.CONSENT_EXPIRING"],
+        EventName::ItemDisconnecting => &["ITEM.DISCONNECTING"],
+        EventName::ItemWebhookChanged => &["ITEM.WEBHOOK_CHANGED"],
+        EventName::ConnectionStatusChanged => &["CONNECTION.STATUS_CHANGED"],
+        EventName::AccountsVerified => &["ACCOUNTS.VERIFIED"],
+        EventName::BalancesUpdated => &["BALANCES.UPDATED"],
+        EventName::HoldingsUpdated => &["HOLDINGS.UPDATED"],
+        EventName::InvestmentTransactionsUpdated => &["INVESTMENT_TRANSACTIONS.UPDATED"],
+        EventName::LiabilitiesUpdated => &["LIABILITIES.UPDATED"],
+        EventName::StatementsCreated => &["STATEMENTS.CREATED"],
+        EventName::RefreshFinished => &["REFRESH.FINISHED"],
+        EventName::AutoRefreshChanged => &["AUTO_REFRESH.CHANGED"],
+        EventName::RecordChanged => &["RECORD.CHANGED"],
+        // MoneyKit's, whatever the type.
+        EventName::HistoryAvailable | EventName::LinkStateChanged | EventName::LinkProductRefreshed => &[],
     }
 }
 
 pub(super) fn express(update: &UpdateData) -> Result<Expressed<'_>, Cannot> {
-    let name = names(update.name()).first().copied().ok_or(Cannot::Event)?;
+    let name = names(update.event_name()).first().copied().ok_or(Cannot::Event)?;
     let body = Object::default()
         .with("eventName", name)
         .with("eventId", Node::EventId)
@@ -53,8 +54,8 @@ pub(super) fn express(update: &UpdateData) -> Result<Expressed<'_>, Cannot> {
 
 /// The schema of a payload, by its name.
 pub(super) fn schema(name: &str) -> Option<Value> {
-    let event = EVENT_NAMES.iter().find(|event| names(event).contains(&name))?;
-    let description = describe(event)?;
+    let event = EventName::ALL.iter().find(|event| names(**event).contains(&name))?;
+    let description = event.description();
     Some(object(
         description.summary,
         vec![

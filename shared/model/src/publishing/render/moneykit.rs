@@ -1,5 +1,5 @@
-//! MoneyKit's three events (domain.md 2.3), in MoneyKit's shape for every type. Members are in the order in which
-//! MoneyKit's SDKs declare them.
+//! MoneyKit's three events (docs/sources.md, M.3 to M.6), in MoneyKit's shape for every type. Members are in the order
+//! in which MoneyKit's SDKs declare them.
 //!
 //! `webhook_idempotency_key` and `webhook_timestamp` are kept across retries. What is optional is left out rather than
 //! null.
@@ -9,11 +9,11 @@ use jiff::tz::Offset;
 use serde_json::Value;
 
 use super::Expressed;
-use super::node::{Node, Object};
 use super::schema::{boolean, constant, date_time as date_time_schema, list, object, optional, required, text};
-use crate::publishing::update::UpdateData;
+use crate::publishing::node::{Node, Object};
 use crate::publishing::update::data::{LinkError, LinkState, Product, ProductState};
 use crate::publishing::update::datum::{Datum, Side};
+use crate::publishing::update::{EventName, UpdateData};
 
 const STATE_CHANGED: &str = "link.state_changed";
 const PRODUCT_REFRESH: &str = "link.product_refresh";
@@ -21,12 +21,33 @@ const UPDATES_AVAILABLE: &str = "transactions.updates_available";
 
 pub(super) const NAMES: [&str; 3] = [STATE_CHANGED, PRODUCT_REFRESH, UPDATES_AVAILABLE];
 
-pub(super) fn names(event: &str) -> &'static [&'static str] {
+pub(super) fn names(event: EventName) -> &'static [&'static str] {
     match event {
-        "link.state_changed" => &[STATE_CHANGED],
-        "link.product_refreshed" => &[PRODUCT_REFRESH],
-        "transactions.history_available" => &[UPDATES_AVAILABLE],
-        _ => &[],
+        EventName::LinkStateChanged => &[STATE_CHANGED],
+        EventName::LinkProductRefreshed => &[PRODUCT_REFRESH],
+        EventName::HistoryAvailable => &[UPDATES_AVAILABLE],
+        EventName::TransactionsInitial
+        | EventName::TransactionsHistorical
+        | EventName::TransactionsUpdated
+        | EventName::TransactionsRemoved
+        | EventName::RecurringTransactionsUpdated
+        | EventName::ItemError
+        | EventName::ItemLoginRepaired
+        | EventName::ItemNewAccounts
+        | EventName::ItemConsentExpiring
+        | EventName::ItemDisconnecting
+        | EventName::ItemWebhookChanged
+        | EventName::ConnectionStatusChanged
+        | EventName::AccountsVerified
+        | EventName::BalancesUpdated
+        | EventName::HoldingsUpdated
+        | EventName::InvestmentTransactionsUpdated
+        | EventName::LiabilitiesUpdated
+        | EventName::StatementsCreated
+        | EventName::RefreshFinished
+        | EventName::AutoRefreshChanged
+        | EventName::DataUpdated
+        | EventName::RecordChanged => &[],
     }
 }
 
@@ -55,7 +76,28 @@ pub(super) fn express(update: &UpdateData) -> Option<Expressed<'_>> {
             UPDATES_AVAILABLE,
             common(UPDATES_AVAILABLE, &data.link_id, data.link_tags.as_ref()).maybe("has_history", data.has_history),
         ),
-        _ => return None,
+        UpdateData::TransactionsInitial(_)
+        | UpdateData::TransactionsHistorical(_)
+        | UpdateData::TransactionsUpdated(_)
+        | UpdateData::TransactionsRemoved(_)
+        | UpdateData::RecurringTransactionsUpdated(_)
+        | UpdateData::ItemError(_)
+        | UpdateData::ItemLoginRepaired(_)
+        | UpdateData::ItemNewAccounts(_)
+        | UpdateData::ItemConsentExpiring(_)
+        | UpdateData::ItemDisconnecting(_)
+        | UpdateData::ItemWebhookChanged(_)
+        | UpdateData::ConnectionStatusChanged(_)
+        | UpdateData::AccountsVerified(_)
+        | UpdateData::BalancesUpdated(_)
+        | UpdateData::HoldingsUpdated(_)
+        | UpdateData::InvestmentTransactionsUpdated(_)
+        | UpdateData::LiabilitiesUpdated(_)
+        | UpdateData::StatementsCreated(_)
+        | UpdateData::RefreshFinished(_)
+        | UpdateData::AutoRefreshChanged(_)
+        | UpdateData::DataUpdated(_)
+        | UpdateData::RecordChanged(_) => return None,
     };
     Some(Expressed { name, body })
 }

@@ -1,31 +1,47 @@
-//! MX's payloads (domain.md 4.1), which LinkMoney's of type mx equal (1.8). Flat, in the order of the documented
-//! examples; `completed_at` is the update's own time, `completed_on` its day in UTC.
+//! MX's payloads (docs/sources.md, X.1 to X.4), which LinkMoney's of type mx equal (L.5). Flat, in the order of the
+//! documented examples; `completed_at` is the update's own time, `completed_on` its day in UTC.
 //!
 //! MX tells of every aggregation, the first one too, with AGGREGATION, and of the older transactions with HISTORY,
-//! which has AGGREGATION's counters (LinkMoney's page on it: fingoal.notion.site, History). A record's payload has no
-//! `type` but a member named after the record; its event name is that in capitals.
+//! which has AGGREGATION's counters (L.5). A record's payload has no `type` but a member named after the record; its
+//! event name is that in capitals.
 
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use serde_json::{Value, json};
 
-use super::node::{Node, Object};
 use super::schema::{boolean, constant, count, list, moment, object, one_of, optional, required, text};
 use super::{Cannot, Expressed, needed};
-use crate::publishing::update::UpdateData;
+use crate::publishing::node::{Node, Object};
 use crate::publishing::update::data::{ConnectionStatus, RecordAction, RecordKind};
 use crate::publishing::update::datum::{Datum, Members, Side};
+use crate::publishing::update::{EventName, UpdateData};
 
-pub(super) fn names(event: &str) -> &'static [&'static str] {
+pub(super) fn names(event: EventName) -> &'static [&'static str] {
     match event {
-        "transactions.initial" | "transactions.updated" => &["AGGREGATION"],
-        "transactions.historical" => &["HISTORY"],
-        "balances.updated" => &["BALANCE"],
-        "statements.created" => &["STATEMENT"],
-        "accounts.verified" => &["VERIFICATION"],
-        "connection.status_changed" => &["CONNECTION_STATUS"],
-        "record.changed" => &["USER", "MEMBER", "TRANSACTION", "GOAL", "CATEGORY", "TAG", "TAGGING"],
-        _ => &[],
+        EventName::TransactionsInitial | EventName::TransactionsUpdated => &["AGGREGATION"],
+        EventName::TransactionsHistorical => &["HISTORY"],
+        EventName::BalancesUpdated => &["BALANCE"],
+        EventName::StatementsCreated => &["STATEMENT"],
+        EventName::AccountsVerified => &["VERIFICATION"],
+        EventName::ConnectionStatusChanged => &["CONNECTION_STATUS"],
+        EventName::RecordChanged => &["USER", "MEMBER", "TRANSACTION", "GOAL", "CATEGORY", "TAG", "TAGGING"],
+        EventName::TransactionsRemoved
+        | EventName::RecurringTransactionsUpdated
+        | EventName::HistoryAvailable
+        | EventName::ItemError
+        | EventName::ItemLoginRepaired
+        | EventName::ItemNewAccounts
+        | EventName::ItemConsentExpiring
+        | EventName::ItemDisconnecting
+        | EventName::ItemWebhookChanged
+        | EventName::HoldingsUpdated
+        | EventName::InvestmentTransactionsUpdated
+        | EventName::LiabilitiesUpdated
+        | EventName::RefreshFinished
+        | EventName::AutoRefreshChanged
+        | EventName::LinkStateChanged
+        | EventName::LinkProductRefreshed
+        | EventName::DataUpdated => &[],
     }
 }
 
@@ -94,7 +110,23 @@ pub(super) fn express(update: &UpdateData) -> Result<Expressed<'_>, Cannot> {
                 Object::default().with("action", data.action.word()).with(data.kind.word(), Node::Raw(&data.record.0));
             (record_name(data.kind), body)
         }
-        _ => return Err(Cannot::Event),
+        UpdateData::TransactionsRemoved(_)
+        | UpdateData::RecurringTransactionsUpdated(_)
+        | UpdateData::HistoryAvailable(_)
+        | UpdateData::ItemError(_)
+        | UpdateData::ItemLoginRepaired(_)
+        | UpdateData::ItemNewAccounts(_)
+        | UpdateData::ItemConsentExpiring(_)
+        | UpdateData::ItemDisconnecting(_)
+        | UpdateData::ItemWebhookChanged(_)
+        | UpdateData::HoldingsUpdated(_)
+        | UpdateData::InvestmentTransactionsUpdated(_)
+        | UpdateData::LiabilitiesUpdated(_)
+        | UpdateData::RefreshFinished(_)
+        | UpdateData::AutoRefreshChanged(_)
+        | UpdateData::LinkStateChanged(_)
+        | UpdateData::LinkProductRefreshed(_)
+        | UpdateData::DataUpdated(_) => return Err(Cannot::Event),
     };
     Ok(Expressed { name, body })
 }
@@ -133,7 +165,7 @@ fn day(at: Timestamp) -> String {
     Offset::UTC.to_datetime(at).date().to_string()
 }
 
-/// MX's number for a state, as far as its pages give it (domain.md 4.1).
+/// MX's number for a state, as far as its pages give it (docs/sources.md, X.2).
 fn known_id(status: ConnectionStatus) -> Option<u64> {
     match status {
         ConnectionStatus::Prevented => Some(1),

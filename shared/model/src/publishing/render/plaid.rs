@@ -1,5 +1,5 @@
-//! Plaid's payloads (domain.md 3.1), which LinkMoney's of type plaid equal (1.8). Members are in the order of the
-//! documented examples.
+//! Plaid's payloads (docs/sources.md, P.1 to P.5), which LinkMoney's of type plaid equal (L.4). Members are in the
+//! order of the documented examples.
 //!
 //! - An update that gives `environment` has Plaid's current shape; one that does not has LinkMoney's, which lacks the
 //!   member, and spells `canceled_investments_transactions` as Plaid once did.
@@ -9,30 +9,40 @@
 
 use serde_json::{Value, json};
 
-use super::node::{Node, Object};
 use super::schema::{boolean, constant, count, list, moment, nullable, object, one_of, optional, required, text};
 use super::{Cannot, Expressed, needed};
-use crate::publishing::update::UpdateData;
+use crate::publishing::node::{Node, Object};
 use crate::publishing::update::data::{Environment, ItemErrorCause, TransactionsUpdated};
 use crate::publishing::update::datum::{Datum, Members};
+use crate::publishing::update::{EventName, UpdateData};
 
-pub(super) fn names(event: &str) -> &'static [&'static str] {
+pub(super) fn names(event: EventName) -> &'static [&'static str] {
     match event {
-        "transactions.initial" => &["TRANSACTIONS.INITIAL_UPDATE"],
-        "transactions.historical" => &["TRANSACTIONS.HISTORICAL_UPDATE"],
-        "transactions.updated" => &["TRANSACTIONS.DEFAULT_UPDATE", "TRANSACTIONS.SYNC_UPDATES_AVAILABLE"],
-        "transactions.removed" => &["TRANSACTIONS.TRANSACTIONS_REMOVED"],
-        "transactions.recurring_updated" => &["TRANSACTIONS.RECURRING_TRANSACTIONS_UPDATE"],
-        "item.error" => &["ITEM.ERROR"],
-        "item.login_repaired" => &["ITEM.LOGIN_REPAIRED"],
-        "item.new_accounts" => &["ITEM.NEW_ACCOUNTS_AVAILABLE"],
-        "item.consent_expiring" => &["ITEM.PENDING_EXPIRATION"],
-        "item.disconnecting" => &["ITEM.PENDING_DISCONNECT"],
-        "item.webhook_changed" => &["ITEM.WEBHOOK_UPDATE_ACKNOWLEDGED"],
-        "holdings.updated" => &["HOLDINGS.DEFAULT_UPDATE"],
-        "investment_transactions.updated" => &["INVESTMENTS_TRANSACTIONS.DEFAULT_UPDATE"],
-        "liabilities.updated" => &["LIABILITIES.DEFAULT_UPDATE"],
-        _ => &[],
+        EventName::TransactionsInitial => &["TRANSACTIONS.INITIAL_UPDATE"],
+        EventName::TransactionsHistorical => &["TRANSACTIONS.HISTORICAL_UPDATE"],
+        EventName::TransactionsUpdated => &["TRANSACTIONS.DEFAULT_UPDATE", "TRANSACTIONS.SYNC_UPDATES_AVAILABLE"],
+        EventName::TransactionsRemoved => &["TRANSACTIONS.TRANSACTIONS_REMOVED"],
+        EventName::RecurringTransactionsUpdated => &["TRANSACTIONS.RECURRING_TRANSACTIONS_UPDATE"],
+        EventName::ItemError => &["ITEM.ERROR"],
+        EventName::ItemLoginRepaired => &["ITEM.LOGIN_REPAIRED"],
+        EventName::ItemNewAccounts => &["ITEM.NEW_ACCOUNTS_AVAILABLE"],
+        EventName::ItemConsentExpiring => &["ITEM.PENDING_EXPIRATION"],
+        EventName::ItemDisconnecting => &["ITEM.PENDING_DISCONNECT"],
+        EventName::ItemWebhookChanged => &["ITEM.WEBHOOK_UPDATE_ACKNOWLEDGED"],
+        EventName::HoldingsUpdated => &["HOLDINGS.DEFAULT_UPDATE"],
+        EventName::InvestmentTransactionsUpdated => &["INVESTMENTS_TRANSACTIONS.DEFAULT_UPDATE"],
+        EventName::LiabilitiesUpdated => &["LIABILITIES.DEFAULT_UPDATE"],
+        EventName::HistoryAvailable
+        | EventName::ConnectionStatusChanged
+        | EventName::AccountsVerified
+        | EventName::BalancesUpdated
+        | EventName::StatementsCreated
+        | EventName::RefreshFinished
+        | EventName::AutoRefreshChanged
+        | EventName::LinkStateChanged
+        | EventName::LinkProductRefreshed
+        | EventName::DataUpdated
+        | EventName::RecordChanged => &[],
     }
 }
 
@@ -43,7 +53,7 @@ pub(super) fn own_name(payload: &Members<'_>) -> Option<String> {
 }
 
 pub(super) fn express(update: &UpdateData) -> Result<Expressed<'_>, Cannot> {
-    let name = match (update, names(update.name())) {
+    let name = match (update, names(update.event_name())) {
         (UpdateData::TransactionsUpdated(data), [_, sync]) if is_sync(data) => *sync,
         (_, [name, ..]) => *name,
         (_, []) => return Err(Cannot::Event),
@@ -123,7 +133,17 @@ fn members<'a>(head: Object<'a>, update: &'a UpdateData) -> Result<Object<'a>, C
             .with("account_ids_with_new_liabilities", &data.accounts_with_new)
             .with("account_ids_with_updated_liabilities", data.accounts_with_updated.node())
             .environment(data.environment),
-        _ => return Err(Cannot::Event),
+        UpdateData::HistoryAvailable(_)
+        | UpdateData::ConnectionStatusChanged(_)
+        | UpdateData::AccountsVerified(_)
+        | UpdateData::BalancesUpdated(_)
+        | UpdateData::StatementsCreated(_)
+        | UpdateData::RefreshFinished(_)
+        | UpdateData::AutoRefreshChanged(_)
+        | UpdateData::LinkStateChanged(_)
+        | UpdateData::LinkProductRefreshed(_)
+        | UpdateData::DataUpdated(_)
+        | UpdateData::RecordChanged(_) => return Err(Cannot::Event),
     };
     Ok(body)
 }

@@ -1,35 +1,52 @@
-//! Yodlee's payloads (domain.md 5.2), which LinkMoney's of type yodlee equal (1.8): an `event` around `info` and
-//! `data`, in the order of the documented examples.
+//! Yodlee's payloads (docs/sources.md, Y.1 to Y.6), which LinkMoney's of type yodlee equal (L.6): an `event` around
+//! `info` and `data`, in the order of the documented examples.
 //!
 //! - Yodlee batches; an update is about one link, so its lists have one entry. Only `data.updated` names several users.
 //! - `notificationId` is the event's id, `notificationTime` the update's own time.
-//! - `LATEST_BALANCE_UPDATES` has that text as its `info`, as Yodlee's sample has and its table has not (domain.md
-//!   7.13).
+//! - `LATEST_BALANCE_UPDATES` has that text as its `info`, as Yodlee's sample has and its table has not (Y.5).
 //! - Ids of Yodlee's are numbers: an id that becomes one has to be digits.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::node::{Node, Object};
 use super::schema::{boolean, constant, count, list, moment, number_id, object, optional, required, text};
 use super::{Cannot, Expressed, needed};
 use crate::dates;
-use crate::publishing::update::UpdateData;
+use crate::publishing::node::{Node, Object};
 use crate::publishing::update::data::{
     AccountBalanceStatus, AutoRefreshChanged, AutoRefreshStatus, BalanceStatus, BalancesUpdated, Dataset,
     RefreshFinished, RefreshStatus,
 };
 use crate::publishing::update::datum::{Datum, MAX_COUNT, Side};
+use crate::publishing::update::{EventName, UpdateData};
 
-pub(super) fn names(event: &str) -> &'static [&'static str] {
+pub(super) fn names(event: EventName) -> &'static [&'static str] {
     match event {
-        "transactions.initial" | "transactions.historical" | "transactions.updated" | "data.updated" => {
-            &["DATA_UPDATES"]
-        }
-        "refresh.finished" => &["REFRESH"],
-        "auto_refresh.changed" => &["AUTO_REFRESH_UPDATES"],
-        "balances.updated" => &["LATEST_BALANCE_UPDATES"],
-        _ => &[],
+        EventName::TransactionsInitial
+        | EventName::TransactionsHistorical
+        | EventName::TransactionsUpdated
+        | EventName::DataUpdated => &["DATA_UPDATES"],
+        EventName::RefreshFinished => &["REFRESH"],
+        EventName::AutoRefreshChanged => &["AUTO_REFRESH_UPDATES"],
+        EventName::BalancesUpdated => &["LATEST_BALANCE_UPDATES"],
+        EventName::TransactionsRemoved
+        | EventName::RecurringTransactionsUpdated
+        | EventName::HistoryAvailable
+        | EventName::ItemError
+        | EventName::ItemLoginRepaired
+        | EventName::ItemNewAccounts
+        | EventName::ItemConsentExpiring
+        | EventName::ItemDisconnecting
+        | EventName::ItemWebhookChanged
+        | EventName::ConnectionStatusChanged
+        | EventName::AccountsVerified
+        | EventName::HoldingsUpdated
+        | EventName::InvestmentTransactionsUpdated
+        | EventName::LiabilitiesUpdated
+        | EventName::StatementsCreated
+        | EventName::LinkStateChanged
+        | EventName::LinkProductRefreshed
+        | EventName::RecordChanged => &[],
     }
 }
 
@@ -50,7 +67,24 @@ pub(super) fn express(update: &UpdateData) -> Result<Expressed<'_>, Cannot> {
         UpdateData::RefreshFinished(data) => ("REFRESH", refresh(data)?),
         UpdateData::AutoRefreshChanged(data) => ("AUTO_REFRESH_UPDATES", auto_refresh(data)?),
         UpdateData::BalancesUpdated(data) => ("LATEST_BALANCE_UPDATES", balances(data)?),
-        _ => return Err(Cannot::Event),
+        UpdateData::TransactionsRemoved(_)
+        | UpdateData::RecurringTransactionsUpdated(_)
+        | UpdateData::HistoryAvailable(_)
+        | UpdateData::ItemError(_)
+        | UpdateData::ItemLoginRepaired(_)
+        | UpdateData::ItemNewAccounts(_)
+        | UpdateData::ItemConsentExpiring(_)
+        | UpdateData::ItemDisconnecting(_)
+        | UpdateData::ItemWebhookChanged(_)
+        | UpdateData::ConnectionStatusChanged(_)
+        | UpdateData::AccountsVerified(_)
+        | UpdateData::HoldingsUpdated(_)
+        | UpdateData::InvestmentTransactionsUpdated(_)
+        | UpdateData::LiabilitiesUpdated(_)
+        | UpdateData::StatementsCreated(_)
+        | UpdateData::LinkStateChanged(_)
+        | UpdateData::LinkProductRefreshed(_)
+        | UpdateData::RecordChanged(_) => return Err(Cannot::Event),
     };
     Ok(Expressed { name, body: Object::default().with("event", event) })
 }

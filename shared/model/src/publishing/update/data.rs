@@ -13,10 +13,11 @@ pub use super::datum::Record;
 use super::declare::{data, words};
 
 words! {
-    /// Where a link lives. Plaid's current payloads carry it, LinkMoney's of Plaid's shape do not (domain.md 1.8, 3.1).
+    /// Where a link lives. Plaid's current payloads carry it, LinkMoney's of Plaid's shape do not (docs/sources.md,
+    /// L.4, P.2).
     Environment { Sandbox = "sandbox", Production = "production" }
 
-    /// The states of a connection that its user can do something about: the only ones MX tells (domain.md 4.1).
+    /// The states of a connection that its user can do something about: the only ones MX tells (docs/sources.md, X.2).
     ConnectionStatus {
         Challenged = "CHALLENGED",
         Denied = "DENIED",
@@ -37,7 +38,7 @@ words! {
     /// Whether a link is refreshed without its user.
     AutoRefreshStatus { Enabled = "ENABLED", Disabled = "DISABLED" }
 
-    /// The state of a link (MoneyKit's words, domain.md 2.3).
+    /// The state of a link (MoneyKit's words: docs/sources.md, M.4).
     LinkState {
         Connecting = "connecting",
         AwaitingTokenExchange = "awaiting_token_exchange",
@@ -46,7 +47,7 @@ words! {
         Error = "error",
     }
 
-    /// Why a link is in the state `error` (MoneyKit's words, domain.md 2.3).
+    /// Why a link is in the state `error` (MoneyKit's words: docs/sources.md, M.4).
     LinkError {
         SystemError = "system_error",
         ProviderError = "provider_error",
@@ -61,7 +62,7 @@ words! {
         Incomplete = "incomplete",
     }
 
-    /// What a link gives access to (MoneyKit's words, domain.md 2.3).
+    /// What a link gives access to (MoneyKit's words: docs/sources.md, M.5).
     Product {
         Accounts = "accounts",
         AccountNumbers = "account_numbers",
@@ -71,7 +72,7 @@ words! {
         Enrichment = "enrichment",
     }
 
-    /// How far the refresh of a product has come (MoneyKit's words, domain.md 2.3).
+    /// How far the refresh of a product has come (MoneyKit's words: docs/sources.md, M.5).
     ProductState {
         Pending = "pending",
         InProgress = "in_progress",
@@ -82,7 +83,7 @@ words! {
     /// What was done to a record.
     RecordAction { Created = "created", Updated = "updated", Deleted = "deleted" }
 
-    /// What a record is of (domain.md 4.1).
+    /// What a record is of (docs/sources.md, X.3).
     RecordKind {
         User = "user",
         Member = "member",
@@ -152,7 +153,7 @@ data! {
         error "error" required ItemErrorCause = "Why.";
     }
 
-    /// Why a link stopped working, in Plaid's terms (domain.md 3.1).
+    /// Why a link stopped working, in Plaid's terms (docs/sources.md, P.3).
     ItemErrorCause {
         error_type "type" required String = "The kind of error, `ITEM_ERROR`.";
         code "code" required String = "The error, `ITEM_LOGIN_REQUIRED`.";
@@ -280,7 +281,7 @@ data! {
         datasets "datasets" optional Vec<Dataset> = "How it ended, part by part.";
     }
 
-    /// How the refresh of one part of a link's data ended (domain.md 5.2).
+    /// How the refresh of one part of a link's data ended (docs/sources.md, Y.2).
     Dataset {
         name "name" required String = "The part, `BASIC_AGG_DATA`.";
         status "status" required String = "How it ended, `AVAILABLE_DATA_RETRIEVED`.";

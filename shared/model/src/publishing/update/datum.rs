@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::error::ValidationError;
-use crate::publishing::render::node::{Node, Object};
+use crate::publishing::node::{Node, Object};
 use crate::publishing::update::Field;
 use crate::whole::Whole;
 

@@ -38,8 +38,8 @@ macro_rules! data {
                 Some(Self { $($field: $field?),+ })
             }
 
-            fn node(&self) -> crate::publishing::render::node::Node<'_> {
-                let mut object = crate::publishing::render::node::Object::default();
+            fn node(&self) -> crate::publishing::node::Node<'_> {
+                let mut object = crate::publishing::node::Object::default();
                 $(crate::publishing::update::declare::data!(@node $need object $json self.$field);)+
                 object.into()
             }
@@ -76,7 +76,7 @@ macro_rules! data {
     };
     (@node nullable $object:ident $json:literal $value:expr) => {
         if let Some(value) = &$value {
-            $object.push($json, value.as_ref().map_or(crate::publishing::render::node::Node::Null, |value| value.node()));
+            $object.push($json, value.as_ref().map_or(crate::publishing::node::Node::Null, |value| value.node()));
         }
     };
     (@schema required $schema:ident $side:ident) => { $schema };
@@ -148,8 +148,8 @@ macro_rules! words {
                 found
             }
 
-            fn node(&self) -> crate::publishing::render::node::Node<'_> {
-                crate::publishing::render::node::Node::Text(self.word())
+            fn node(&self) -> crate::publishing::node::Node<'_> {
+                crate::publishing::node::Node::Text(self.word())
             }
 
             fn schema(_: crate::publishing::update::datum::Side) -> serde_json::Value {

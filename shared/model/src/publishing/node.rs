@@ -7,7 +7,21 @@
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
-use super::RenderContext;
+use crate::dates::DateFormat;
+use crate::ids::EventId;
+
+/// What a payload says beside the update's data. All of it is the same at every attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct RenderContext<'a> {
+    /// Generic `eventId` and `updateId`, yodlee `notificationId`.
+    pub event_id: EventId,
+    /// When it happened: the platform's `occurredAt`, else the time of publishing. Generic `occurredAt`, mx
+    /// `completed_at`, yodlee `notificationTime`, MoneyKit `webhook_timestamp`.
+    pub occurred_at: Timestamp,
+    pub date_format: DateFormat,
+    /// MoneyKit `webhook_idempotency_key`; the event's id if the caller gave none.
+    pub idempotency_key: Option<&'a str>,
+}
 
 #[derive(Debug)]
 pub(crate) enum Node<'a> {
