@@ -4,18 +4,19 @@
 
 use std::collections::BTreeSet;
 
-use tenday_model::delivery::event::{DropReason, EventStatus};
-use tenday_model::delivery::job::Status;
-use tenday_model::delivery::recording;
+use tenday_model::delivery::dead_letter;
+use tenday_model::delivery::event::DropReason;
 use tenday_store::{
-    Aws, BatchResponse, Clock, DeliveryMessage, Environment, Events, JobMessage, Jobs, Message, Record, SqsEvent,
-    StoreError,
+    Aws, BatchResponse, Clock, DeliveryMessage, Environment, Events, JobMessage, Jobs, Message, Record, Settings,
+    SqsEvent, StoreError, Updates,
 };
 use tenday_telemetry::metrics;
 
 /// The function.
 pub struct DeadLetters {
     events: Events,
+    settings: Settings,
+    updates: Updates,
     jobs: Jobs,
     clock: Clock,
 }
@@ -26,7 +27,9 @@ impl DeadLetters {
         let settings_table = environment.text("SETTINGS_TABLE");
         let events_table = environment.text("EVENTS_TABLE");
         Self {
-            events: Events::new(&aws, settings_table, events_table.clone()),
+            events: Events::new(&aws, settings_table.clone(), events_table.clone()),
+            settings: Settings::new(&aws, settings_table),
+            updates: Updates::new(&aws, events_table.clone()),
             jobs: Jobs::new(&aws, events_table),
             clock: Clock::from_environment(),
         }
@@ -62,37 +65,38 @@ impl DeadLetters {
 
     async fn keep(&self, message: &DeliveryMessage) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let stored = self.events.get(&message.developer, message.event, now).await?;
-        let event = match stored {
-            // It was delivered or dropped after all, or its attempts went on without this message.
-            Some(event) if event.status != EventStatus::Pending || event.automatic > message.attempt => return Ok(()),
-            Some(event) => event,
-            None => {
-                let name = message.content.as_ref().map_or_else(String::new, |content| content.event_name.clone());
-                recording::unattempted(message.event, name, 1, now)
-            }
-        };
-        let event = recording::dropped(event, DropReason::Internal, now);
-        let kept = self.events.put_unattempted(&message.developer, &event).await?;
+        let DeliveryMessage { developer, event: id, attempt, .. } = message;
+        let stored = self.events.get(developer, *id, now).await?;
+        let name = if stored.is_some() { String::new() } else { self.name(message).await? };
+        let Some(event) = dead_letter::keep(*id, *attempt, stored, name, now) else { return Ok(()) };
+        let kept = self.events.put_unattempted(developer, &event).await?;
         if kept {
             metrics::dropped(DropReason::Internal);
         }
-        let (developer, event_id) = (&message.developer, event.id);
+        let event_id = event.id;
         tracing::error!(%developer, %event_id, kept, "an event that could not be handled is dropped for its owner to see");
         Ok(())
+    }
+
+    /// What the event is called in lists. Of an update that is not kept any more nobody knows.
+    async fn name(&self, message: &DeliveryMessage) -> Result<String, StoreError> {
+        let now = self.clock.now();
+        let content = match &message.content {
+            Some(content) => Some(content.clone()),
+            None => self.updates.get(&message.developer, message.event.update, now).await?.map(|update| update.content),
+        };
+        let Some(content) = content else { return Ok(String::new()) };
+        let settings = self.settings.read(&message.developer, now).await?;
+        let integration = settings.map(|settings| settings.configuration.integration);
+        Ok(content.event_name(integration))
     }
 
     /// Ends a job that could not go on. What it did not reach is still dropped, and another job may take it up.
     async fn stop(&self, message_id: &str, message: &JobMessage) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let Some(mut job) = self.jobs.get(&message.developer, message.job, now).await? else { return Ok(()) };
-        if !job.takes(message.step, message_id) {
-            // It went on without this message, or is over.
-            return Ok(());
-        }
+        let Some(job) = self.jobs.get(&message.developer, message.job, now).await? else { return Ok(()) };
         let was = job.step;
-        job.status = Status::Stopped;
-        job.finished_at = Some(now);
+        let Some(job) = dead_letter::stop(job, message.step, message_id, now) else { return Ok(()) };
         let stopped = self.jobs.advance(&message.developer, &job, was).await?;
         let (developer, job) = (&message.developer, job.id);
         tracing::error!(%developer, %job, stopped, "a job that could not go on is stopped for its owner to see");

@@ -1,40 +1,36 @@
-//! A batch of delivery messages, from the queue to the acknowledgement.
+//! Batches of messages, from the queue to the acknowledgement.
 //!
-//! The order that loses nothing: outcome row, then retry message, then acknowledgement. A message that is not in the
-//! answer's failures is deleted from its queue, so it is left out only once nothing more depends on it.
+//! What to do is decided by `tenday_model::delivery::batch`, step by step, which the simulation plays as it ships; here it is
+//! done. A message that is not in the answer's failures is deleted from its queue.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use futures::StreamExt;
 use futures::future::{join, join_all};
-use jiff::{SignedDuration, Timestamp};
-use tenday_model::delivery::decision::{Decision, decide, is_over, jittered, may_be_over};
-use tenday_model::delivery::event::{DropReason, Event};
-use tenday_model::delivery::rate::put_off;
-use tenday_model::delivery::recording;
-use tenday_model::ids::{DeveloperId, EventId, WebhookId};
-use tenday_model::settings::configuration::effective_delays;
-use tenday_model::settings::webhook::{Disabled, DisabledReason, Health, WebhookError};
+use futures::stream::FuturesUnordered;
+use jiff::Timestamp;
+use tenday_attempts::{AttemptFault, Attempts, Reattempts, SLOT_WAIT, Target, sleep_until};
+use tenday_model::delivery::batch::{Attempted, Batch, Failed, Known, Made, Note, Place, Record, Step};
+use tenday_model::ids::{DeveloperId, EventId};
 use tenday_store::{
     Aws, BatchResponse, Clock, Deliveries, DeliveryMessage, Environment, Events, MessageContent, Queue, Schedules,
     Settings, SqsEvent, StoreError, Updates,
 };
 use tenday_telemetry::metrics::{self, Breaker};
+use tenday_telemetry::{in_request, request_id};
+use tokio::task::JoinHandle;
 
-use crate::apart::each_apart;
-use crate::attempts::{AttemptFault, Attempts, Made, Target};
 use crate::job::Runner;
-use crate::later::{Later, send_later};
-use crate::reattempts::{Reattempts, sleep_until};
-use crate::work::{Push, Read, Work, attempted, explain, next_attempt, read, reason_of, unattempted};
+use crate::later::send_later;
+use crate::work::{Origin, Push, Read, Work, read};
 
 /// Time kept for recording outcomes and sending retries once the last attempt has ended.
 const WIND_UP: Duration = Duration::from_secs(6);
 
-/// The longest that an attempt waits for its webhook's rate limit inside an invocation; what would have to wait longer
-/// goes back to the queue.
-const RATE_WAIT: Duration = Duration::from_secs(2);
+/// The longest that an outcome waits for others, to be recorded with them.
+const RECORDED_WITHIN: Duration = Duration::from_secs(1);
 
 /// The longest that jobs keep an invocation from its end; their next push goes on in another.
 const JOB_RUN: Duration = Duration::from_secs(12);
@@ -46,21 +42,16 @@ pub struct Deliver {
     events: Events,
     settings: Settings,
     updates: Updates,
+    deliveries: Queue,
     retries: Queue,
+    /// The ARN of the retries queue.
+    retries_queue: String,
     schedules: Schedules,
     clock: Clock,
 }
 
-/// What a batch has met already.
-#[derive(Default)]
-struct Seen {
-    /// Events that one of its messages goes on with.
-    events: HashSet<(DeveloperId, EventId)>,
-    /// Webhooks whose probe one of its messages tried to take.
-    probes: HashSet<WebhookKey>,
-}
-
-type WebhookKey = (DeveloperId, WebhookId);
+/// Attempts under way, each in a task of its own, so that a panic ends one of them and not the batch.
+type Running = FuturesUnordered<JoinHandle<(Place, Attempted)>>;
 
 impl Deliver {
     pub fn from_environment(environment: &mut Environment) -> Self {
@@ -69,19 +60,22 @@ impl Deliver {
         let settings_table = environment.text("SETTINGS_TABLE");
         let events_table = environment.text("EVENTS_TABLE");
         let reattempts = Reattempts::from_environment(environment, &aws, clock.clone());
+        let retries_queue = environment.text("RETRIES_QUEUE_ARN");
         Self {
             attempts: Arc::clone(reattempts.attempts()),
             reattempts,
             events: Events::new(&aws, settings_table.clone(), events_table.clone()),
             settings: Settings::new(&aws, settings_table),
             updates: Updates::new(&aws, events_table),
+            deliveries: Queue::new(&aws, environment.text("DELIVERIES_QUEUE_URL")),
             retries: Queue::new(&aws, environment.text("RETRIES_QUEUE_URL")),
             schedules: Schedules::new(
                 &aws,
                 environment.text("SCHEDULE_GROUP"),
                 environment.text("SCHEDULER_ROLE_ARN"),
-                environment.text("RETRIES_QUEUE_ARN"),
+                retries_queue.clone(),
             ),
+            retries_queue,
             clock,
         }
     }
@@ -93,22 +87,77 @@ impl Deliver {
     /// Handles a batch, and answers which messages go back to the queue.
     pub async fn handle(self: &Arc<Self>, batch: SqsEvent, deadline: SystemTime) -> BatchResponse {
         let mut unfinished: BTreeSet<String> = batch.records.iter().map(|record| record.message_id.clone()).collect();
-        let Read { work, pushes } = read(batch.records);
-        let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
-        let Some(spare) = left.checked_sub(self.attempts.timeout() + WIND_UP) else {
+        let Read { work, pushes } = read(batch.records, &self.retries_queue);
+        let Some(spare) = self.spare(deadline) else {
             // Better untouched and soon taken again than sent and not recorded.
-            tracing::warn!(left_ms = left.as_millis() as u64, "too little time is left to make attempts");
+            tracing::warn!("too little time is left to make attempts");
             return BatchResponse::failures(unfinished);
         };
+        let wait = spare.min(SLOT_WAIT);
         let stop_at = Instant::now() + spare.min(JOB_RUN);
-        let (delivered, pushed) =
-            join(Box::pin(self.deliver(work, spare.min(RATE_WAIT))), Box::pin(self.push(pushes, stop_at))).await;
-        match delivered {
-            Ok(finished) => unfinished.retain(|id| !finished.contains(id)),
-            Err(error) => tracing::error!(error = %error, "the batch could not be handled"),
-        }
-        unfinished.retain(|id| !pushed.contains(id));
+        let (suspects, pushes): (Vec<_>, Vec<_>) = pushes.into_iter().partition(|push| push.receives > 1);
+        let finished = if suspects.is_empty() && !work.iter().any(Work::is_suspect) {
+            let (delivered, pushed) =
+                join(Box::pin(self.deliver(work, wait)), Box::pin(self.push(pushes, stop_at))).await;
+            delivered.into_iter().chain(pushed).collect()
+        } else {
+            self.one_after_another(work, pushes, suspects, deadline).await
+        };
+        unfinished.retain(|id| !finished.contains(id));
         BatchResponse::failures(unfinished)
+    }
+
+    /// How much more time there is than one attempt and what comes after it need.
+    fn spare(&self, deadline: SystemTime) -> Option<Duration> {
+        let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
+        left.checked_sub(self.attempts.timeout() + WIND_UP)
+    }
+
+    /// What was taken before may kill this invocation: it comes last, and what is done is deleted before it comes.
+    async fn one_after_another(
+        self: &Arc<Self>,
+        work: Vec<Work>,
+        pushes: Vec<Push>,
+        suspects: Vec<Push>,
+        deadline: SystemTime,
+    ) -> HashSet<String> {
+        let origins = work.iter().map(|work| (work.message_id.clone(), work.origin.clone()));
+        let pushed = pushes.iter().chain(&suspects).map(|push| (push.message_id.clone(), push.origin.clone()));
+        let origins: HashMap<String, Origin> = origins.chain(pushed).collect();
+        let mut finished = HashSet::new();
+        let stop_at = Instant::now() + self.spare(deadline).unwrap_or_default().min(JOB_RUN);
+        let done = self.push(pushes, stop_at).await;
+        self.delete(done.iter().filter_map(|id| origins.get(id))).await;
+        finished.extend(done);
+        if let Some(spare) = self.spare(deadline) {
+            let done = self.deliver(work, spare.min(SLOT_WAIT)).await;
+            if !suspects.is_empty() {
+                self.delete(done.iter().filter_map(|id| origins.get(id))).await;
+            }
+            finished.extend(done);
+        }
+        for push in suspects {
+            // What there is no time for comes again, untouched.
+            let Some(spare) = self.spare(deadline) else { break };
+            let done = self.push(vec![push], Instant::now() + spare.min(JOB_RUN)).await;
+            self.delete(done.iter().filter_map(|id| origins.get(id))).await;
+            finished.extend(done);
+        }
+        finished
+    }
+
+    /// Deletes messages ahead of the answer. One that could not be deleted comes again, and finds that it is done.
+    async fn delete(&self, origins: impl Iterator<Item = &Origin>) {
+        let (retries, deliveries): (Vec<_>, Vec<_>) = origins.partition(|origin| origin.retries);
+        for (queue, origins) in [(&self.retries, retries), (&self.deliveries, deliveries)] {
+            let receipts: Vec<String> = origins.into_iter().map(|origin| origin.receipt.clone()).collect();
+            if receipts.is_empty() {
+                continue;
+            }
+            for error in queue.delete(&receipts).await.into_iter().filter_map(Result::err) {
+                tracing::warn!(%error, "a message could not be deleted");
+            }
+        }
     }
 
     /// Runs jobs, and answers which of their pushes nothing depends on any more.
@@ -129,361 +178,205 @@ impl Deliver {
         join_all(runs).await.into_iter().flatten().collect()
     }
 
-    /// Answers the ids of the messages that nothing depends on any more.
-    async fn deliver(self: &Arc<Self>, mut work: Vec<Work>, wait: Duration) -> Result<HashSet<String>, StoreError> {
-        let now = self.clock.now();
-        let mut finished = HashSet::new();
+    /// Runs a batch of deliveries, and answers the ids of the messages that nothing depends on any more.
+    async fn deliver(self: &Arc<Self>, work: Vec<Work>, wait: Duration) -> HashSet<String> {
         if work.is_empty() {
-            return Ok(finished);
+            return HashSet::new();
         }
+        let now = self.clock.now();
         let keys: Vec<_> = work.iter().map(|work| (work.message.developer.clone(), work.message.event)).collect();
-        let loaded = Arc::new(self.events.load(&keys, now).await?);
-
-        let mut attempts = Vec::new();
-        let mut probes = Vec::new();
-        let mut later = Vec::new();
-        let mut seen = Seen::default();
-        work.sort_by_key(|work| std::cmp::Reverse(work.message.attempt));
-        for work in work {
-            match self.decide(&work, &loaded, &mut seen, now).await? {
-                Decision::Acknowledge => {
-                    tracing::info!(event_id = %work.message.event, attempt = work.message.attempt, "a copy of a message");
-                    metrics::duplicate();
-                    finished.insert(work.message_id);
-                }
-                Decision::Attempt => attempts.push(work),
-                Decision::Probe { .. } => probes.push((work, None)),
-                Decision::SendNext { since, due } => later.push(next_attempt(work, since, due)),
-                Decision::PutOff { until } => {
-                    if self.store_put_off(&work, &loaded, until, now).await? {
-                        let Work { message_id, message } = work;
-                        later.push(Later { message_id, message, since: now, due: until });
-                    }
-                }
-                Decision::Drop(reason) => {
-                    if self.store_dropped(&work, &loaded, reason, now).await? {
-                        finished.insert(work.message_id);
-                    }
-                }
+        let loaded = match self.events.load(&keys, now).await {
+            Ok(loaded) => Arc::new(loaded),
+            Err(error) => {
+                tracing::error!(error = %error, "the batch could not be read");
+                return HashSet::new();
             }
+        };
+        let mut batch = Batch::new(work.iter().map(Work::asked).collect(), Arc::clone(&loaded), now);
+        let mut running = Running::new();
+        while let Some(step) = batch.next(self.clock.now()) {
+            self.take(step, &mut batch, &work, &mut running, wait).await;
         }
-        let mut admitted = self.admit(attempts, &loaded, &mut later, wait, now).await;
-        admitted.extend(probes);
-        let made = self.attempt_all(admitted, &loaded).await;
-        let recorded = self.record(made, &loaded, &mut finished).await;
-        later.extend(recorded);
-        finished.extend(send_later(&self.retries, &self.schedules, later, self.clock.now()).await);
-        Ok(finished)
+        batch.notes().into_iter().for_each(|note| count(note, &work));
+        let unfinished: HashSet<&str> = batch.unfinished().collect();
+        let ids = work.iter().map(|work| &work.message_id);
+        ids.filter(|id| !unfinished.contains(id.as_str())).cloned().collect()
     }
 
-    async fn decide(
-        &self,
-        work: &Work,
-        loaded: &Deliveries,
-        seen: &mut Seen,
-        now: Timestamp,
-    ) -> Result<Decision, StoreError> {
-        let DeliveryMessage { developer, event, attempt, .. } = &work.message;
-        let key = (developer.clone(), event.webhook);
-        let stored = loaded.events.get(&(developer.clone(), *event));
-        let webhook = loaded.webhook(developer, event.webhook).map(|stored| &stored.webhook);
-        let decision = decide(*attempt, &work.message_id, stored, webhook, loaded.health.get(&key), now);
-        // Of several messages that would go on with one event only one does. Each is decided by itself before that: a
-        // copy may be the very message that recorded an attempt and died, and has to send the next one.
-        let ends = matches!(decision, Decision::Acknowledge | Decision::SendNext { .. });
-        if !ends && !seen.events.insert((developer.clone(), *event)) {
-            return Ok(Decision::Acknowledge);
-        }
-        let goes_on = matches!(decision, Decision::Attempt | Decision::Probe { .. } | Decision::PutOff { .. });
-        if goes_on && may_be_over(*event, now) {
-            let update = self.updates.get(developer, event.update, now).await?;
-            if update.is_none_or(|update| is_over(update.expires_at, now)) {
-                return Ok(Decision::Drop(DropReason::Expired));
-            }
-        }
-        // One attempt goes through an open breaker at a time, over all sandboxes.
-        if let Decision::Probe { due, next } = decision
-            && !(seen.probes.insert(key) && self.events.claim_probe(developer, event.webhook, due, next).await?)
-        {
-            return Ok(Decision::PutOff { until: next });
-        }
-        Ok(decision)
-    }
-
-    /// Takes slots for the attempts of webhooks that have a rate limit. Answers what is to be attempted, and from when
-    /// on; what got no slot goes to `later`, for the same attempt again.
-    async fn admit(
-        &self,
-        attempts: Vec<Work>,
-        loaded: &Deliveries,
-        later: &mut Vec<Later>,
-        wait: Duration,
-        now: Timestamp,
-    ) -> Vec<(Work, Option<Timestamp>)> {
-        let mut admitted = Vec::with_capacity(attempts.len());
-        let mut limited: HashMap<WebhookKey, Vec<Work>> = HashMap::new();
-        for work in attempts {
-            let key = (work.message.developer.clone(), work.message.event.webhook);
-            match loaded.webhook(&key.0, key.1).and_then(|stored| stored.webhook.rate_limit) {
-                Some(_) => limited.entry(key).or_default().push(work),
-                None => admitted.push((work, None)),
-            }
-        }
-        for ((developer, webhook), mut works) in limited {
-            let limit = loaded.webhook(&developer, webhook).and_then(|stored| stored.webhook.rate_limit);
-            let Some(limit) = limit else { continue };
-            // Whoever waited most goes first.
-            works.sort_by_key(|work| std::cmp::Reverse(work.message.waits));
-            let taken = self.reattempts.rates().take(&developer, webhook, limit, works.len(), now, wait).await;
-            let slots = match taken {
-                Ok(slots) => slots,
-                Err(error) => {
-                    tracing::error!(error = %error, webhook_id = %webhook, "no slots could be taken");
-                    continue;
-                }
-            };
-            let without = works.split_off(slots.len().min(works.len()));
-            admitted.extend(works.into_iter().zip(slots).map(|(work, slot)| (work, Some(slot))));
-            for (place, Work { message_id, message }) in without.into_iter().enumerate() {
-                let delay = put_off(limit, place, message.waits);
-                let delay = SignedDuration::try_from(jittered(message.event, message.waits.into(), delay));
-                let due = delay.ok().and_then(|delay| now.checked_add(delay).ok()).unwrap_or(now);
-                let message = DeliveryMessage { waits: message.waits.saturating_add(1), ..message };
-                later.push(Later { message_id, message, since: now, due });
-            }
-        }
-        admitted
-    }
-
-    /// Makes all attempts at once, each in a task of its own, so that a panic ends one of them and not the batch.
-    async fn attempt_all(
+    /// Does what the batch says, and tells it how that went.
+    async fn take(
         self: &Arc<Self>,
-        work: Vec<(Work, Option<Timestamp>)>,
-        loaded: &Arc<Deliveries>,
-    ) -> Vec<(Work, Result<Made, AttemptFault>)> {
-        let made = each_apart(work, |(work, slot)| {
-            let (deliver, loaded) = (Arc::clone(self), Arc::clone(loaded));
-            async move {
-                if let Some(slot) = slot {
-                    sleep_until(slot, deliver.clock.now()).await;
-                }
-                deliver.attempt(&work, &loaded).await
+        step: Step,
+        batch: &mut Batch<Arc<Deliveries>>,
+        work: &[Work],
+        running: &mut Running,
+        wait: Duration,
+    ) {
+        let now = self.clock.now();
+        match step {
+            Step::Look { place, update } => {
+                let found = self.updates.get(&work[place.index()].message.developer, update, now).await;
+                let kept = known(found, "an update could not be looked at").map(|found| found.map(|it| it.expires_at));
+                batch.looked(place, kept, now);
             }
-        });
-        made.await.into_iter().map(|((work, _), made)| (work, made)).collect()
+            Step::Claim { place, due, next } => {
+                let DeliveryMessage { developer, event, .. } = &work[place.index()].message;
+                let taken = self.events.claim_probe(developer, event.webhook, due, next).await;
+                batch.claimed(place, known(taken, "a probe could not be taken"));
+            }
+            Step::Admit { webhook: (developer, webhook), limit, places } => {
+                let rates = self.reattempts.rates();
+                let slots = rates.take(&developer, webhook, limit, places.len(), now, wait).await;
+                batch.admitted(&places, known(slots, "no slots could be taken"), self.clock.now());
+            }
+            Step::Name { place } => {
+                let name = self.name(&work[place.index()].message, batch.known()).await;
+                batch.named(place, known(name, "an event could not be named"));
+            }
+            Step::Store { place, event } => {
+                let stored = self.events.put_unattempted(&work[place.index()].message.developer, &event).await;
+                batch.stored(place, known(stored, "an event could not be stored"), now);
+            }
+            Step::Send(later) => {
+                let sent = send_later(&self.retries, &self.schedules, &later, work).await;
+                batch.sent(&sent);
+            }
+            Step::Delete(places) => self.delete(places.iter().map(|place| &work[place.index()].origin)).await,
+            Step::Attempt(places) => {
+                for (place, slot) in places {
+                    let attempt =
+                        Arc::clone(self).attempt(work[place.index()].clone(), slot, Arc::clone(batch.known()));
+                    let attempt = in_request(request_id(), attempt);
+                    running.push(tokio::spawn(async move { (place, attempt.await) }));
+                }
+            }
+            Step::Await => some(running).await.into_iter().for_each(|(place, made)| batch.made(place, made)),
+            Step::Record(record) => {
+                let lost = known(self.record(&record, now).await, "outcomes could not be recorded");
+                batch.recorded(record, lost, now);
+            }
+        }
     }
 
-    async fn attempt(&self, work: &Work, loaded: &Deliveries) -> Result<Made, AttemptFault> {
-        let DeliveryMessage { developer, event, .. } = &work.message;
+    async fn attempt(self: Arc<Self>, work: Work, slot: Option<Timestamp>, loaded: Arc<Deliveries>) -> Attempted {
+        if let Some(slot) = slot {
+            sleep_until(slot, self.clock.now()).await;
+        }
+        match self.make(&work.message, &loaded).await {
+            Ok(made) => Attempted::Made(made),
+            Err(fault) => {
+                tracing::error!(event_id = %work.message.event, error = %fault, "no attempt could be made");
+                fault.attempted()
+            }
+        }
+    }
+
+    async fn make(&self, message: &DeliveryMessage, loaded: &Arc<Deliveries>) -> Result<Made, AttemptFault> {
+        let DeliveryMessage { developer, event, waits, .. } = message;
         let gone = || AttemptFault::Content("its webhook went away".to_owned());
-        let webhook = loaded.webhook(developer, event.webhook).ok_or_else(gone)?;
-        let (configuration, _) = loaded.configurations.get(developer).ok_or_else(gone)?;
-        let stored = loaded.events.get(&(developer.clone(), *event));
-        let content = self.content(&work.message).await?;
+        let webhook = loaded.stored_webhook(developer, event.webhook).ok_or_else(gone)?;
+        let configuration = loaded.configuration(developer).ok_or_else(gone)?;
+        let stored = loaded.event(developer, *event);
+        let content = self.content(message).await?.ok_or(AttemptFault::Expired)?;
         // Not of those that their own receiver made wait: they would hide how fast we are.
-        if stored.is_none() && work.message.waits == 0 {
+        if stored.is_none() && *waits == 0 {
             let lag = self.clock.now().duration_since(event.update.published_at());
             metrics::first_attempt_lag(Duration::try_from(lag).unwrap_or_default());
         }
-        self.attempts
-            .make(&Target {
-                developer,
-                configuration,
-                webhook,
-                event: *event,
-                content: &content,
-                before: stored.map_or(0, |event| event.attempts.len()),
-                manual: false,
-            })
-            .await
+        let before = stored.map_or(0, |event| event.attempts.len());
+        let target =
+            Target { developer, configuration, webhook, event: *event, content: &content, before, manual: false };
+        self.attempts.make(&target).await
     }
 
-    async fn content(&self, message: &DeliveryMessage) -> Result<MessageContent, AttemptFault> {
+    async fn content(&self, message: &DeliveryMessage) -> Result<Option<MessageContent>, StoreError> {
         if let Some(content) = &message.content {
-            return Ok(content.clone());
+            return Ok(Some(content.clone()));
         }
         let update = self.updates.get(&message.developer, message.event.update, self.clock.now()).await?;
-        update.map(|update| update.content).ok_or(AttemptFault::Expired)
+        Ok(update.map(|update| update.content))
     }
 
-    /// Records what came of the attempts: failures first, each webhook's in one transaction, then successes, which
-    /// close breakers, in one batch. Answers the messages for the next attempts, and adds those that need none to
-    /// `finished`.
-    async fn record(
-        &self,
-        made: Vec<(Work, Result<Made, AttemptFault>)>,
-        loaded: &Deliveries,
-        finished: &mut HashSet<String>,
-    ) -> Vec<Later> {
-        let now = self.clock.now();
-        let mut failed: HashMap<WebhookKey, Vec<(Work, Made)>> = HashMap::new();
-        let mut delivered = Vec::new();
-        for (work, result) in made {
-            let key = (work.message.developer.clone(), work.message.event.webhook);
-            match result {
-                Ok(made) if made.outcome.is_success() => delivered.push((work, made)),
-                Ok(made) => failed.entry(key).or_default().push((work, made)),
-                Err(fault) if fault.is_final() => {
-                    tracing::warn!(event_id = %work.message.event, why = %fault, "dropped");
-                    match self.store_dropped(&work, loaded, reason_of(&fault), now).await {
-                        Ok(true) => {
-                            finished.insert(work.message_id);
-                        }
-                        Ok(false) => {}
-                        Err(error) => tracing::error!(error = %error, "a dropped event could not be recorded"),
+    /// What the event is called in lists. Of an update that is not kept any more nobody knows.
+    async fn name(&self, message: &DeliveryMessage, loaded: &Deliveries) -> Result<String, StoreError> {
+        let integration = loaded.configuration(&message.developer).map(|configuration| configuration.integration);
+        let content = self.content(message).await?;
+        Ok(content.map_or_else(String::new, |content| content.event_name(integration)))
+    }
+
+    async fn record(&self, record: &Record, now: Timestamp) -> Result<Vec<EventId>, StoreError> {
+        match record {
+            Record::Failed { webhook: (developer, webhook), events, health, disable } => {
+                if let Some(disabled) = disable {
+                    let changed = self.settings.disable(developer, *webhook, *disabled).await?;
+                    if changed {
+                        metrics::disabled();
                     }
+                    tracing::warn!(developer = %developer, webhook_id = %webhook, changed, "webhook disabled");
                 }
-                Err(error) => {
-                    tracing::error!(error = %error, event_id = %work.message.event, "no attempt could be made");
-                }
+                let events: Vec<_> = events.iter().map(|(_, event)| event.clone()).collect();
+                self.events.record_failed(developer, *webhook, &events, health, now).await
+            }
+            Record::Delivered { events, health } => {
+                let own = |(_, developer, event): &(Place, DeveloperId, _)| (developer.clone(), Clone::clone(event));
+                let events: Vec<_> = events.iter().map(own).collect();
+                let health: Vec<_> = health
+                    .iter()
+                    .map(|((developer, webhook), health)| (developer.clone(), *webhook, health.clone()))
+                    .collect();
+                self.events.record_delivered(&events, &health, now).await.map(|()| Vec::new())
             }
         }
-        let mut later = Vec::new();
-        for ((developer, webhook), failed) in failed {
-            match self.record_failed(&developer, webhook, failed, loaded, now, finished).await {
-                Ok(next) => later.extend(next),
-                Err(error) => tracing::error!(error = %error, "failed attempts could not be recorded"),
-            }
-        }
-        if let Err(error) = self.record_delivered(delivered, loaded, now, finished).await {
-            tracing::error!(error = %error, "deliveries could not be recorded");
-        }
-        later
     }
+}
 
-    async fn record_failed(
-        &self,
-        developer: &DeveloperId,
-        webhook: WebhookId,
-        failed: Vec<(Work, Made)>,
-        loaded: &Deliveries,
-        now: Timestamp,
-        finished: &mut HashSet<String>,
-    ) -> Result<Vec<Later>, StoreError> {
-        let key = (developer.clone(), webhook);
-        let errors = failed.iter().map(|(work, made)| WebhookError {
-            event: work.message.event,
-            at: made.attempt.at,
-            class: made.attempt.class,
-            status: made.attempt.status,
-            message: explain(made),
-        });
-        let health = loaded.health.get(&key).cloned().unwrap_or_default().failed(errors.collect());
-        let gone = failed.iter().any(|(_, made)| made.outcome.is_gone());
-        let disabled = match (gone, health.is_hopeless(now)) {
-            (true, _) => Some((DisabledReason::Gone, DropReason::Gone)),
-            (false, true) => Some((DisabledReason::FailedForFiveDays, DropReason::WebhookDisabled)),
-            (false, false) => None,
-        };
-        if let Some((reason, _)) = disabled {
-            let changed = self.settings.disable(developer, webhook, Disabled { reason, since: now }).await?;
-            if changed {
-                metrics::disabled();
-            }
-            tracing::warn!(developer = %developer, webhook_id = %webhook, changed, "webhook disabled");
+/// Waits until all attempts have ended, or some have and a moment has passed. What panicked is a fault of ours.
+async fn some(running: &mut Running) -> Vec<(Place, Attempted)> {
+    let mut came = Vec::new();
+    let mut ended = |ended: Result<_, tokio::task::JoinError>| match ended {
+        Ok(ended) => came.push(ended),
+        Err(error) => tracing::error!(%error, "an attempt panicked"),
+    };
+    let Some(first) = running.next().await else { return came };
+    ended(first);
+    let moment = tokio::time::sleep(RECORDED_WITHIN);
+    tokio::pin!(moment);
+    loop {
+        tokio::select! {
+            next = running.next() => match next {
+                Some(next) => ended(next),
+                None => break,
+            },
+            () = &mut moment => break,
         }
-        let delays = loaded.configurations.get(developer).map(|(configuration, _)| {
-            let own = loaded.webhook(developer, webhook).and_then(|stored| stored.webhook.retry_schedule.as_ref());
-            effective_delays(own, configuration.retry_schedule.as_ref(), configuration.integration)
-        });
-        let delays = delays.unwrap_or_default();
-        let events: Vec<Event> = failed
-            .iter()
-            .map(|(work, made)| {
-                let reason = disabled.map(|(_, reason)| reason);
-                recording::failed(attempted(work, made, loaded), &made.outcome, &delays, reason, now)
-            })
-            .collect();
-        let lost = self.events.record_failed(developer, webhook, &events, &health, now).await?;
-        if lost.len() < events.len() && health.is_open() && !loaded.health.get(&key).is_some_and(Health::is_open) {
-            metrics::breaker(Breaker::Open);
-        }
-        let mut later = Vec::new();
-        for ((work, made), event) in failed.into_iter().zip(events) {
-            if lost.contains(&event.id) {
-                // Someone else recorded this attempt. Taken again, the message will read what they wrote.
-                continue;
-            }
-            match event.next_attempt_at {
-                Some(due) => later.push(next_attempt(work, made.attempt.at, due)),
-                None => {
-                    if let Some((reason, _)) = event.dropped {
-                        metrics::dropped(reason);
-                    }
-                    finished.insert(work.message_id);
-                }
-            }
-        }
-        Ok(later)
     }
+    came
+}
 
-    async fn record_delivered(
-        &self,
-        delivered: Vec<(Work, Made)>,
-        loaded: &Deliveries,
-        now: Timestamp,
-        finished: &mut HashSet<String>,
-    ) -> Result<(), StoreError> {
-        let mut health: HashMap<WebhookKey, (EventId, Timestamp)> = HashMap::new();
-        let mut events = Vec::with_capacity(delivered.len());
-        for (work, made) in &delivered {
-            let event = recording::delivered(attempted(work, made, loaded), now);
-            let newest =
-                health.entry((work.message.developer.clone(), event.id.webhook)).or_insert((event.id, made.attempt.at));
-            *newest = (*newest).max((event.id, made.attempt.at));
-            events.push((work.message.developer.clone(), event));
-        }
-        let health: Vec<_> = health
-            .into_iter()
-            .map(|((developer, webhook), (event, at))| {
-                // A retry that came through is not the newest event if newer ones went before it.
-                let known = loaded.health.get(&(developer.clone(), webhook));
-                let known = known.and_then(|health| Some((health.last_event?, health.last_event_at?)));
-                let (event, at) = known.map_or((event, at), |known| known.max((event, at)));
-                (developer, webhook, Health::succeeded(event, at))
-            })
-            .collect();
-        self.events.record_delivered(&events, &health, now).await?;
-        for (developer, webhook, _) in &health {
-            if loaded.health.get(&(developer.clone(), *webhook)).is_some_and(Health::is_open) {
-                metrics::breaker(Breaker::Closed);
-            }
-        }
-        finished.extend(delivered.into_iter().map(|(work, _)| work.message_id));
-        Ok(())
-    }
+/// What the store knows, or that it failed.
+fn known<T>(result: Result<T, StoreError>, what: &str) -> Result<T, Failed> {
+    result.map_err(|error| {
+        tracing::error!(%error, "{what}");
+        Failed
+    })
+}
 
-    /// Stores an event that waits for its breaker before its first attempt, so that its owner can see it. One that
-    /// was attempted or put off before is stored already.
-    async fn store_put_off(
-        &self,
-        work: &Work,
-        loaded: &Deliveries,
-        due: Timestamp,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let DeliveryMessage { developer, event, .. } = &work.message;
-        if loaded.events.contains_key(&(developer.clone(), *event)) {
-            return Ok(true);
+fn count(note: Note, work: &[Work]) {
+    match note {
+        Note::Copy(place) => {
+            let message = &work[place.index()].message;
+            tracing::info!(event_id = %message.event, attempt = message.attempt, "a copy of a message");
+            metrics::duplicate();
         }
-        let mut stored = unattempted(work, loaded, now);
-        stored.next_attempt_at = Some(due);
-        self.events.put_unattempted(developer, &stored).await
-    }
-
-    async fn store_dropped(
-        &self,
-        work: &Work,
-        loaded: &Deliveries,
-        reason: DropReason,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let event = recording::dropped(unattempted(work, loaded, now), reason, now);
-        tracing::info!(event_id = %event.id, reason = reason.name(), "dropped");
-        let stored = self.events.put_unattempted(&work.message.developer, &event).await?;
-        if stored {
+        Note::Dropped(place, reason) => {
+            tracing::info!(event_id = %work[place.index()].message.event, reason = reason.name(), "dropped");
             metrics::dropped(reason);
         }
-        Ok(stored)
+        Note::BreakerOpened => metrics::breaker(Breaker::Open),
+        Note::BreakerClosed => metrics::breaker(Breaker::Closed),
+        Note::Apart(place) => {
+            let work = &work[place.index()];
+            tracing::warn!(event_id = %work.message.event, receives = work.receives, "taken before: attempted by itself");
+        }
     }
 }

@@ -2,19 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use tenday_model::delivery::job::{Job, Status};
-use tenday_store::{Clock, JobMessage, Queue, Settings, StoreError};
+use tenday_attempts::{AttemptFault, Reattempts};
+use tenday_model::delivery::job::Pace;
+use tenday_model::delivery::page::OnFault;
+use tenday_store::{Clock, JobMessage, Queue, Settings};
 
-use crate::attempts::AttemptFault;
-use crate::reattempts::{OnFault, Reattempts};
 use crate::work::Push;
 
 /// Between two looks at a page of which nothing could be done: others have its events, or its rate limits are used up.
 const PAUSE: Duration = Duration::from_millis(500);
-
-/// How often a push is taken until it goes on without the events at which it met a fault of ours. A fault that passes
-/// has passed by then; one that does not, as when a webhook's secret cannot be read, must not keep all the others waiting.
-const PATIENCE: u32 = 3;
 
 /// What a job needs.
 pub(crate) struct Runner<'a> {
@@ -30,9 +26,8 @@ impl Runner<'_> {
     /// # Errors
     /// For faults of ours. The push comes again then, and what was done since the job began is not done again.
     pub(crate) async fn push(&self, push: &Push, stop_at: Instant) -> Result<(), AttemptFault> {
-        let Push { message_id, message, receives } = push;
+        let Push { message_id, message, receives, .. } = push;
         let JobMessage { developer, job: id, step, .. } = message;
-        let on_fault = if *receives >= PATIENCE { OnFault::Count } else { OnFault::Stop };
         let jobs = self.reattempts.jobs();
         let Some(mut job) = jobs.get(developer, *id, self.clock.now()).await? else {
             tracing::warn!(job = %id, "a push for a job that is not stored");
@@ -42,66 +37,47 @@ impl Runner<'_> {
             tracing::info!(job = %id, step, "a copy of a push");
             return Ok(());
         }
+        if let Some(event) = job.trying {
+            tracing::error!(job = %id, event_id = %event, "a job goes on without the event that it died of");
+        }
+        let pace = job.resume(*receives);
         let settings = self.settings.read(developer, self.clock.now()).await?;
         loop {
             let was = job.step;
-            let in_hand = job.page.len();
-            match &settings {
-                Some(settings) => {
-                    let done = self.reattempts.page(developer, settings, &mut job, stop_at, on_fault).await;
-                    if let Some(fault) = done.fault {
-                        return Err(fault);
+            // Carefully: which event is tried is stored before it is.
+            if !(settings.is_some() && pace == Pace::OneByOne && job.trying.is_none() && job.try_one()) {
+                let in_hand = job.page.len();
+                match &settings {
+                    Some(settings) => {
+                        let on_fault = OnFault::of_push(*receives);
+                        let done = self.reattempts.page(developer, settings, &mut job, stop_at, on_fault, true).await;
+                        if let Some(fault) = done.fault {
+                            return Err(fault);
+                        }
+                        if job.page.is_empty() && !job.last_page {
+                            self.reattempts.turn(developer, settings, &mut job).await?;
+                        } else if job.page.len() == in_hand {
+                            tokio::time::sleep(PAUSE).await;
+                        }
                     }
-                    job.page = done.left;
-                    job.page.extend(done.busy);
-                    if job.page.is_empty() && !job.last_page {
-                        self.reattempts.turn(developer, settings, &mut job).await?;
-                    } else if job.page.len() == in_hand {
-                        tokio::time::sleep(PAUSE).await;
-                    }
+                    // Its webhooks are gone, and so is all that they could be sent.
+                    None => (job.page, job.last_page) = (Vec::new(), true),
                 }
-                // Its webhooks are gone, and so is all that they could be sent.
-                None => (job.page, job.last_page) = (Vec::new(), true),
             }
-            if self.advance(message_id, message, &mut job, was).await? == Advanced::Over {
+            let finished = job.advance(message_id, self.clock.now());
+            if !jobs.advance(developer, &job, was).await? {
+                tracing::info!(job = %id, step = was, "another push has moved the job on");
                 return Ok(());
             }
-            if Instant::now() >= stop_at {
+            if finished {
+                tracing::info!(job = %id, succeeded = job.succeeded, failed = job.failed, "job done");
+                return Ok(());
+            }
+            if job.trying.is_none() && Instant::now() >= stop_at {
                 break;
             }
         }
         self.retries.push(&JobMessage::new(developer.clone(), *id, job.step), 0).await?;
         Ok(())
     }
-
-    async fn advance(
-        &self,
-        message_id: &str,
-        message: &JobMessage,
-        job: &mut Job,
-        was: u32,
-    ) -> Result<Advanced, StoreError> {
-        job.step = was + 1;
-        job.advanced_by = Some(message_id.to_owned());
-        let finished = job.page.is_empty() && job.last_page;
-        if finished {
-            job.status = Status::Done;
-            job.finished_at = Some(self.clock.now());
-            job.queued = 0;
-        }
-        let moved = self.reattempts.jobs().advance(&message.developer, job, was).await?;
-        if !moved {
-            tracing::info!(job = %job.id, step = was, "another push has moved the job on");
-        } else if finished {
-            tracing::info!(job = %job.id, succeeded = job.succeeded, failed = job.failed, "job done");
-        }
-        Ok(if moved && !finished { Advanced::On } else { Advanced::Over })
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Advanced {
-    On,
-    /// The job is done, or another push goes on with it.
-    Over,
 }

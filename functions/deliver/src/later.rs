@@ -1,44 +1,44 @@
 //! Messages for later: within fifteen minutes by the queue's own delay, beyond by a schedule.
 
 use futures::future::{join, join_all};
-use jiff::Timestamp;
-use tenday_model::delivery::decision::{Wait, wait};
-use tenday_store::{DeliveryMessage, Outgoing, Queue, Schedules};
+use tenday_model::delivery::batch::{Failed, Later, Place};
+use tenday_model::delivery::decision::Wait;
+use tenday_store::{DeliveryMessage, Outgoing, Queue, Schedules, StoreError};
 
-/// A message for later, and the message that it comes of.
-pub(crate) struct Later {
-    pub(crate) message_id: String,
-    pub(crate) message: DeliveryMessage,
-    /// When the wait began.
-    pub(crate) since: Timestamp,
-    pub(crate) due: Timestamp,
-}
+use crate::work::Work;
 
-/// Sends them all. Answers which of the messages that they come of are finished with.
+/// Sends them all, each made of the message that it comes of. Answers which of them were sent.
 pub(crate) async fn send_later(
     retries: &Queue,
     schedules: &Schedules,
-    later: Vec<Later>,
-    now: Timestamp,
-) -> Vec<String> {
+    later: &[Later],
+    work: &[Work],
+) -> Vec<(Place, Result<(), Failed>)> {
+    let message = |later: &Later| DeliveryMessage {
+        attempt: later.attempt,
+        waits: later.waits,
+        taken: u8::try_from(later.taken).unwrap_or(u8::MAX),
+        ..work[later.place.index()].message.clone()
+    };
     let (mut soon, mut outgoing, mut far) = (Vec::new(), Vec::new(), Vec::new());
     for later in later {
-        match wait(later.since, later.due, now) {
+        match later.wait {
             Wait::Delay { seconds: delay_seconds } => {
-                outgoing.push(Outgoing { message: later.message.clone(), delay_seconds });
-                soon.push(later);
+                outgoing.push(Outgoing { message: message(later), delay_seconds });
+                soon.push(later.place);
             }
-            Wait::Schedule => far.push(later),
+            Wait::Schedule => far.push((later.place, message(later), later.due)),
         }
     }
-    let scheduling = join_all(far.iter().map(|later| schedules.create(&later.message, later.due)));
+    let scheduling = join_all(far.iter().map(|(_, message, due)| schedules.create(message, *due)));
     let (sent, created) = join(retries.send(&outgoing), scheduling).await;
-    let mut finished = Vec::new();
-    for (later, done) in soon.into_iter().zip(sent).chain(far.into_iter().zip(created)) {
-        match done {
-            Ok(()) => finished.push(later.message_id),
-            Err(error) => tracing::error!(error = %error, event_id = %later.message.event, "no retry was sent"),
-        }
-    }
-    finished
+    let places = soon.into_iter().chain(far.iter().map(|(place, ..)| *place));
+    let told = |(place, done): (Place, Result<(), StoreError>)| {
+        let sent = done.map_err(|error| {
+            tracing::error!(%error, event_id = %work[place.index()].message.event, "no message was sent for later");
+            Failed
+        });
+        (place, sent)
+    };
+    places.zip(sent.into_iter().chain(created)).map(told).collect()
 }

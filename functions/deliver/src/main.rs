@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use deliver::Deliver;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::layers::TracingLayer;
+use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
+use tenday_attempts::end_if_stuck;
 use tenday_store::{BatchResponse, Environment, SqsEvent};
 use tenday_telemetry::{in_request, metrics};
+use tower::util::MapResponseLayer;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -24,5 +27,7 @@ async fn main() -> Result<(), Error> {
             Ok::<BatchResponse, Error>(answer)
         }
     };
-    lambda_runtime::run(service_fn(handle)).await
+    let runtime = Runtime::new(service_fn(handle)).layer(TracingLayer::new());
+    // After the answer: a process with a stuck thread is replaced.
+    runtime.layer(MapResponseLayer::new(end_if_stuck)).run().await
 }

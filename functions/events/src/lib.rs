@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{FromRef, State};
-use deliver::Reattempts;
 use serde::Deserialize;
 use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
 use tenday_api::{Api, ApiError, Cursor, Date, Developer, ErrorCode, Limit, Path, Query, attempt_view, event_view};
+use tenday_attempts::{Reattempts, end_if_stuck};
 use tenday_model::delivery::event::{Event, EventStatus};
 use tenday_model::delivery::job::{Filter, moment};
 use tenday_model::ids::{DeveloperId, EventId, JobId, WebhookId};
@@ -58,7 +58,7 @@ pub async fn run() -> Result<(), lambda_http::Error> {
     environment.finish()?;
     functions.api.warm().await;
     functions.reattempts.warm().await;
-    tenday_api::serve(router().with_state(Shared(Arc::new(functions)))).await
+    tenday_api::serve_and_then(router().with_state(Shared(Arc::new(functions))), end_if_stuck).await
 }
 
 tenday_api::routes! { Shared:
@@ -130,17 +130,8 @@ async fn view(
         None => {
             let update =
                 update.as_ref().filter(|update| update.webhooks.contains(&id.webhook)).ok_or_else(not_found)?;
-            Event {
-                id,
-                event_name: update.content.event_name.clone(),
-                status: EventStatus::Pending,
-                attempts: Vec::new(),
-                automatic: 0,
-                next_attempt_at: None,
-                dropped: None,
-                recorded_by: None,
-                expires_at: update.expires_at,
-            }
+            let name = update.content.event_name(Some(settings.configuration.integration));
+            Event::new(id, name, 0, update.expires_at)
         }
     };
     let format = settings.configuration.date_format;

@@ -1,14 +1,17 @@
 //! Reattempting dropped events by hand: synchronous, and answered with what the receiver said (docs/sources.md,
 //! S3.4).
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use deliver::{AttemptFault, Made, OnFault, Reattempted};
 use http::StatusCode;
 use serde_json::value::RawValue;
 use tenday_api::{ApiError, ErrorCode};
+use tenday_attempts::{AttemptFault, OneByHand};
+use tenday_model::delivery::batch::Made;
 use tenday_model::delivery::job::{Filter, Job};
 use tenday_model::delivery::outcome::OutcomeClass;
+use tenday_model::delivery::page::OnFault;
 use tenday_model::ids::{DeveloperId, EventId, JobId, WebhookId};
 use tenday_model::publishing::render::{RenderContext, render_content};
 use tenday_model::publishing::update::parse_content;
@@ -17,8 +20,8 @@ use tenday_store::{DeveloperSettings, JobMessage, MessageContent, random};
 use crate::answers::{AllReattempted, Response};
 use crate::{Functions, not_found, own_webhook};
 
-/// How long a single reattempt waits for its webhook's rate limit.
-const RATE_WAIT: Duration = Duration::from_secs(5);
+/// How long a single reattempt waits for its webhook's rate limit: whoever asked waits for the answer.
+const ASKED_WAIT: Duration = Duration::from_secs(5);
 /// Within this everything that can be answered directly is.
 const DIRECTLY: Duration = Duration::from_secs(20);
 /// What of it is kept for what comes after the last attempt: counting the rest, and starting its job.
@@ -36,22 +39,23 @@ impl Functions {
             let why = disabled.reason.message();
             return Err(ApiError::new(ErrorCode::WebhookDisabled, format!("The webhook is disabled: {why}.")));
         }
-        if !self.reattempts.admit(developer, webhook, RATE_WAIT).await? {
+        if !self.reattempts.admit(developer, webhook, ASKED_WAIT).await? {
             let message = "The webhook's own rate limit is used up. Try again in a moment.";
             return Err(ApiError::new(ErrorCode::RateLimitExceeded, message).retry_after(1));
         }
-        match self.reattempts.one(developer, &settings, webhook, id, None).await.map_err(refusal)? {
-            Reattempted::Made(made) => Ok(response(None, &webhook.webhook.callback_url, &made)),
-            Reattempted::Impossible(fault) => Err(refusal(fault)),
-            Reattempted::Busy => {
+        let configuration = Arc::new(settings.configuration.clone());
+        match self.reattempts.one(developer, &configuration, webhook, id, None).await.map_err(refusal)? {
+            OneByHand::Made(made) => Ok(response(None, &webhook.webhook.callback_url, &made)),
+            OneByHand::Impossible(fault) => Err(refusal(fault)),
+            OneByHand::Busy => {
                 let message = "Another reattempt of this event is under way.";
                 Err(ApiError::new(ErrorCode::ReattemptInProgress, message))
             }
-            Reattempted::NotDropped(Some(event)) => Err(ApiError::new(
+            OneByHand::NotDropped(Some(event)) => Err(ApiError::new(
                 ErrorCode::EventNotDropped,
-                format!("Only a dropped event can be reattempted; this one is {}.", event.status.name()),
+                format!("Only a dropped event can be reattempted; this one is {}.", event.status().name()),
             )),
-            Reattempted::NotDropped(None) | Reattempted::Before(_) => Err(not_found()),
+            OneByHand::NotDropped(None) | OneByHand::Before(_) => Err(not_found()),
         }
     }
 
@@ -75,9 +79,8 @@ impl Functions {
                 self.reattempts.turn(developer, &settings, &mut job).await?;
             }
             let before = job.page.len();
-            let done = self.reattempts.page(developer, &settings, &mut job, stop_at, OnFault::Stop).await;
             // What another reattempt has is answered there.
-            job.page = done.left;
+            let done = self.reattempts.page(developer, &settings, &mut job, stop_at, OnFault::Stop, false).await;
             responses.extend(done.made.into_iter().filter_map(|(id, result)| one_of_all(&settings, id, result)));
             match done.fault {
                 Some(fault) if responses.is_empty() => return Err(refusal(fault)),
@@ -113,11 +116,11 @@ impl Functions {
 }
 
 /// One of the responses of all; none for what was not dropped any more.
-fn one_of_all(settings: &DeveloperSettings, id: EventId, result: Reattempted) -> Option<Response> {
+fn one_of_all(settings: &DeveloperSettings, id: EventId, result: OneByHand) -> Option<Response> {
     let url = callback_url(settings, id.webhook);
     match result {
-        Reattempted::Made(made) => Some(response(Some(id), url, &made)),
-        Reattempted::Impossible(fault) => Some(Response {
+        OneByHand::Made(made) => Some(response(Some(id), url, &made)),
+        OneByHand::Impossible(fault) => Some(Response {
             event_id: Some(id),
             response_code: None,
             response_message: format!("not sent: {fault}"),
@@ -126,7 +129,7 @@ fn one_of_all(settings: &DeveloperSettings, id: EventId, result: Reattempted) ->
             timeout: false,
             success: false,
         }),
-        Reattempted::Busy | Reattempted::NotDropped(_) | Reattempted::Before(_) => None,
+        OneByHand::Busy | OneByHand::NotDropped(_) | OneByHand::Before(_) => None,
     }
 }
 

@@ -16,7 +16,7 @@ use http::{HeaderMap, StatusCode};
 use tenday_api::scopes::UpdatesPublish;
 use tenday_api::{Api, ApiError, Body, Date, ErrorCode, Path, Platform, Trace, attempt_view};
 use tenday_model::dates::DateFormat;
-use tenday_model::delivery::event::EventStatus;
+use tenday_model::delivery::event::{Event, EventStatus};
 use tenday_model::ids::{EventId, UpdateId};
 use tenday_store::{Aws, Environment, Events, Updates};
 use tenday_telemetry::metrics;
@@ -107,13 +107,13 @@ async fn view(
         EventState {
             event_id,
             webhook_id: webhook,
-            status: stored.map_or(EventStatus::Pending, |stored| stored.status),
+            status: stored.map_or(EventStatus::Pending, Event::status),
             attempt_count: stored.map_or(0, |stored| stored.attempts.len()),
             last_attempt: stored
                 .and_then(|stored| stored.attempts.last())
                 .map(|attempt| attempt_view(attempt, DateFormat::Iso)),
-            next_attempt_time: stored.and_then(|stored| stored.next_attempt_at).map(date),
-            drop_reason: stored.and_then(|stored| stored.dropped).map(|(reason, _)| reason),
+            next_attempt_time: stored.and_then(Event::due).map(date),
+            drop_reason: stored.and_then(Event::dropped).map(|(reason, _)| reason),
         }
     };
     Ok(Json(UpdateState {

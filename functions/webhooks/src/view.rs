@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 use tenday_api::{Date, EventView, event_view};
 use tenday_model::dates::DateFormat;
+use tenday_model::delivery::health::{Health, WebhookError};
 use tenday_model::delivery::outcome::OutcomeClass;
 use tenday_model::delivery::rate::RateLimit;
 use tenday_model::ids::{EventId, RequestId, WebhookId};
 use tenday_model::settings::configuration::RetrySchedule;
-use tenday_model::settings::webhook::{Health, Status, Webhook, WebhookError};
+use tenday_model::settings::webhook::{Status, Webhook};
 use tenday_store::{DeveloperSettings, EventPage};
 use utoipa::ToSchema;
 

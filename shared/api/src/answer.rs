@@ -5,18 +5,26 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 
 use axum::body::Body as AxumBody;
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use lambda_http::{Body, IntoResponse};
 
-pub(crate) struct Answer(pub(crate) Response<AxumBody>);
+/// In a lock that nobody ever waits for: Lambda's runtime asks for what may be shared, and shares nothing.
+pub(crate) struct Answer(Mutex<Response<AxumBody>>);
+
+impl From<Response<AxumBody>> for Answer {
+    fn from(response: Response<AxumBody>) -> Self {
+        Self(Mutex::new(response))
+    }
+}
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
         Box::pin(async move {
-            let (parts, body) = self.0.into_parts();
+            let (parts, body) = self.0.into_inner().unwrap_or_else(PoisonError::into_inner).into_parts();
             match body.collect().await {
                 Ok(collected) => Response::from_parts(parts, of_bytes(collected.to_bytes().into())),
                 // None of ours can fail: each is in memory as a whole.

@@ -61,13 +61,13 @@ pub fn event_view(event: &Event, format: DateFormat) -> EventView {
         webhook_id: event.id.webhook,
         update_id: event.id.update,
         event_name: event.event_name.clone(),
-        status: event.status,
+        status: event.status(),
         published_time: Date::new(format, event.id.update.published_at()),
         attempt_count: event.attempts.len(),
         last_attempt: event.attempts.last().map(|attempt| attempt_view(attempt, format)),
-        next_attempt_time: event.next_attempt_at.map(|at| Date::new(format, at)),
-        drop_reason: event.dropped.map(|(reason, _)| reason),
-        dropped_time: event.dropped.map(|(_, at)| Date::new(format, at)),
+        next_attempt_time: event.due().map(|at| Date::new(format, at)),
+        drop_reason: event.dropped().map(|(reason, _)| reason),
+        dropped_time: event.dropped().map(|(_, at)| Date::new(format, at)),
         expires_time: Date::new(format, event.expires_at),
     }
 }

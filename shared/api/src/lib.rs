@@ -24,5 +24,5 @@ pub use extract::{Path, Query, Trace};
 pub use host::ApiHost;
 pub use page::{Cursor, Limit};
 pub use rate_limit::{RateLimit, RateLimiter};
-pub use serve::{RequestId, Unrouted, serve, serve_with_unrouted, start};
+pub use serve::{RequestId, Unrouted, serve, serve_and_then, serve_with_unrouted, start};
 pub use token::{Claims, LIFETIME, TokenProblem, Verifier, issue};

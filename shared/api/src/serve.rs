@@ -11,9 +11,11 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use http::header::HOST;
 use lambda_http::RequestExt;
+use lambda_http::lambda_runtime::layers::TracingLayer;
 use lambda_http::request::RequestContext;
 use tenday_telemetry::{in_request, metrics};
 use tower::ServiceExt;
+use tower::util::MapResponseLayer;
 
 use crate::answer::Answer;
 use crate::error::{ApiError, ErrorCode};
@@ -86,7 +88,15 @@ pub type Unrouted = fn(&str, &str) -> ApiError;
 /// # Errors
 /// When Lambda's runtime API fails.
 pub async fn serve(router: Router) -> Result<(), lambda_http::Error> {
-    serve_with_unrouted(router, |_, _| no_such_route()).await
+    answer(router, |_, _| no_such_route(), |()| ()).await
+}
+
+/// [`serve`], with something to do after each answer was given to Lambda.
+///
+/// # Errors
+/// When Lambda's runtime API fails.
+pub async fn serve_and_then(router: Router, after: fn(())) -> Result<(), lambda_http::Error> {
+    answer(router, |_, _| no_such_route(), after).await
 }
 
 /// [`serve`] for the function that gets whatever no other function's route takes: `unrouted` answers that.
@@ -94,6 +104,10 @@ pub async fn serve(router: Router) -> Result<(), lambda_http::Error> {
 /// # Errors
 /// When Lambda's runtime API fails.
 pub async fn serve_with_unrouted(router: Router, unrouted: Unrouted) -> Result<(), lambda_http::Error> {
+    answer(router, unrouted, |()| ()).await
+}
+
+async fn answer(router: Router, unrouted: Unrouted, after: fn(())) -> Result<(), lambda_http::Error> {
     let router = router
         // API Gateway lets no other path or method through to a route of its own.
         .fallback(|| async { no_such_route() })
@@ -107,7 +121,8 @@ pub async fn serve_with_unrouted(router: Router, unrouted: Unrouted) -> Result<(
             }
         }))
         .layer(from_fn(surround));
-    lambda_http::run(router.into_service::<lambda_http::Body>().map_response(Answer)).await
+    let runtime = lambda_http::runtime(router.into_service::<lambda_http::Body>().map_response(Answer::from));
+    runtime.layer(TracingLayer::new()).layer(MapResponseLayer::new(after)).run().await
 }
 
 fn no_such_route() -> ApiError {

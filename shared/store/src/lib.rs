@@ -30,7 +30,7 @@ pub use aws::environment::{Environment, EnvironmentError};
 pub use aws::operator::OperatorError;
 pub use aws::random::random;
 pub use aws::services::Aws;
-pub use delivery::events::{Claim, Deliveries, Events, Key};
+pub use delivery::events::{Deliveries, Events, Key};
 pub use delivery::history::EventPage;
 pub use delivery::jobs::Jobs;
 pub use delivery::queue::{DeliveryMessage, JobMessage, Message, MessageContent, Outgoing, Queue};

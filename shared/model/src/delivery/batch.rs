@@ -11,6 +11,7 @@
 //! is attempted, by itself, after everything else was put out of its reach: sent anew, and deleted.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -68,6 +69,25 @@ pub trait Known {
 
     /// The delays before each retry of a webhook's events.
     fn delays(&self, developer: &DeveloperId, webhook: WebhookId) -> Vec<Duration>;
+}
+
+/// What was read is shared with the attempts.
+impl<K: Known> Known for Arc<K> {
+    fn event(&self, developer: &DeveloperId, event: EventId) -> Option<&Event> {
+        K::event(self, developer, event)
+    }
+
+    fn webhook(&self, developer: &DeveloperId, webhook: WebhookId) -> Option<&Webhook> {
+        K::webhook(self, developer, webhook)
+    }
+
+    fn health(&self, developer: &DeveloperId, webhook: WebhookId) -> Option<&Health> {
+        K::health(self, developer, webhook)
+    }
+
+    fn delays(&self, developer: &DeveloperId, webhook: WebhookId) -> Vec<Duration> {
+        K::delays(self, developer, webhook)
+    }
 }
 
 /// A message of the batch, by its place in it.

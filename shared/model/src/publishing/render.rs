@@ -138,7 +138,7 @@ pub fn content_event_name(integration: Integration, content: &Content) -> Result
 
 /// [`content_event_name`], or the vocabulary's own name where the type has none: what an event is called in lists.
 pub fn named(integration: Integration, content: &Content) -> &'static str {
-    content_event_name(integration, content).unwrap_or(content.name())
+    content_event_name(integration, content).unwrap_or_else(|_| content.event_name().as_str())
 }
 
 fn raw_event_name(integration: Integration, raw: &RawUpdate) -> Result<&'static str, Inexpressible> {

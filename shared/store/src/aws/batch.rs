@@ -16,6 +16,9 @@ pub struct Record {
     /// By which this very receipt of the message is deleted.
     pub receipt_handle: String,
     pub body: String,
+    /// The queue's ARN.
+    #[serde(default, rename = "eventSourceARN")]
+    pub event_source_arn: String,
     #[serde(default)]
     attributes: Attributes,
 }

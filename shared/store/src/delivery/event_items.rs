@@ -1,9 +1,9 @@
 //! The rows of events and of webhooks' health, written and read.
 
 use jiff::Timestamp;
-use tenday_model::delivery::event::{Attempt, Event, EventStatus, TEN_DAYS};
+use tenday_model::delivery::event::{Attempt, DropReason, Event, EventStatus, State, TEN_DAYS};
+use tenday_model::delivery::health::Health;
 use tenday_model::ids::{DeveloperId, EventId, WebhookId};
-use tenday_model::settings::webhook::Health;
 
 use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, json, n, s};
 use crate::dynamodb::keys::{self, DROPPED_SORT, DroppedIndex};
@@ -11,18 +11,18 @@ use crate::error::StoreError;
 
 pub(crate) fn event_item(developer: &DeveloperId, event: &Event) -> Result<Item, StoreError> {
     let mut item = keys::event(developer, event.id);
-    item.insert("status".into(), s(event.status.name()));
+    item.insert("status".into(), s(event.status().name()));
     item.insert("eventName".into(), s(&event.event_name));
     item.insert("attempts".into(), json(&event.attempts)?);
     item.insert("automatic".into(), n(event.automatic));
-    if let Some(next) = event.next_attempt_at {
+    if let Some(next) = event.due() {
         item.insert("nextAttemptAt".into(), n(next.as_millisecond()));
     }
     if let Some(message) = &event.recorded_by {
         item.insert("recordedBy".into(), s(message));
     }
-    if let (EventStatus::Dropped, Some(dropped)) = (event.status, &event.dropped) {
-        item.insert("dropped".into(), json(dropped)?);
+    if let Some(dropped) = event.dropped() {
+        item.insert("dropped".into(), json(&dropped)?);
         for webhook in [None, Some(event.id.webhook)] {
             let index = DroppedIndex::of(developer, webhook);
             item.insert(index.attribute.to_owned(), s(index.partition));
@@ -45,16 +45,22 @@ pub(crate) fn event_from(item: &Item) -> Result<Event, StoreError> {
     let read = Reader { kind: "event", item };
     let corrupt = |error: &dyn std::fmt::Display| StoreError::corrupt("event", error);
     let status = EventStatus::from_name(read.text("status")?).ok_or_else(|| corrupt(&"unknown status"))?;
+    let state = match status {
+        EventStatus::Pending => State::Pending { due: read.optional_moment("nextAttemptAt")? },
+        EventStatus::Delivered => State::Delivered,
+        EventStatus::Dropped => {
+            let (reason, at): (DropReason, Timestamp) = read.json("dropped")?;
+            State::Dropped { reason, at }
+        }
+    };
     let attempts: Vec<Attempt> = read.json("attempts")?;
     let expires: i64 = read.number(EXPIRES_AT)?;
     Ok(Event {
         id: event_id(item)?,
         event_name: read.text("eventName")?.to_owned(),
-        status,
+        state,
         attempts,
         automatic: read.number("automatic")?,
-        next_attempt_at: read.optional_moment("nextAttemptAt")?,
-        dropped: read.optional_json("dropped")?,
         recorded_by: read.optional_text("recordedBy").map(str::to_owned),
         expires_at: Timestamp::from_second(expires).map_err(|error| corrupt(&error))?,
     })

@@ -4,14 +4,19 @@
 //! event has the keys of the two indexes of dropped events, so a delivered one costs nothing there.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, Put, PutRequest, ReturnValue, TransactWriteItem, WriteRequest};
 use jiff::Timestamp;
+use tenday_model::delivery::batch::Known;
+use tenday_model::delivery::by_hand::Claim;
 use tenday_model::delivery::event::{Event, EventStatus};
+use tenday_model::delivery::health::Health;
 use tenday_model::ids::{DeveloperId, EventId, WebhookId};
-use tenday_model::settings::configuration::Configuration;
-use tenday_model::settings::webhook::Health;
+use tenday_model::settings::configuration::{Configuration, effective_delays};
+use tenday_model::settings::webhook::Webhook;
 
 use crate::aws::random::random;
 use crate::aws::services::Aws;
@@ -36,28 +41,43 @@ pub type Key = (DeveloperId, EventId);
 /// All that a batch of deliveries goes by, read in one call.
 #[derive(Debug, Default)]
 pub struct Deliveries {
-    pub events: HashMap<Key, Event>,
-    pub configurations: HashMap<DeveloperId, (Configuration, u64)>,
+    pub(crate) events: HashMap<Key, Event>,
+    /// Each with the life of it, to which its webhooks belong. Shared, so that attempts on other threads may hold one.
+    configurations: HashMap<DeveloperId, (Arc<Configuration>, u64)>,
     webhooks: HashMap<(DeveloperId, WebhookId), StoredWebhook>,
-    pub health: HashMap<(DeveloperId, WebhookId), Health>,
+    pub(crate) health: HashMap<(DeveloperId, WebhookId), Health>,
 }
 
 impl Deliveries {
+    pub fn configuration(&self, developer: &DeveloperId) -> Option<&Arc<Configuration>> {
+        self.configurations.get(developer).map(|(configuration, _)| configuration)
+    }
+
     /// A webhook that is live: neither deleted, nor of a configuration that was.
-    pub fn webhook(&self, developer: &DeveloperId, webhook: WebhookId) -> Option<&StoredWebhook> {
+    pub fn stored_webhook(&self, developer: &DeveloperId, webhook: WebhookId) -> Option<&StoredWebhook> {
         let (_, generation) = self.configurations.get(developer)?;
         self.webhooks.get(&(developer.clone(), webhook)).filter(|webhook| webhook.generation == *generation)
     }
 }
 
-/// What came of claiming an event for a reattempt by hand.
-#[derive(Debug)]
-pub enum Claim {
-    Claimed(Event),
-    /// Another reattempt of it is under way.
-    Busy,
-    /// It is not dropped: delivered already, still on its schedule, or unknown.
-    NotDropped(Option<Event>),
+impl Known for Deliveries {
+    fn event(&self, developer: &DeveloperId, event: EventId) -> Option<&Event> {
+        self.events.get(&(developer.clone(), event))
+    }
+
+    fn webhook(&self, developer: &DeveloperId, webhook: WebhookId) -> Option<&Webhook> {
+        self.stored_webhook(developer, webhook).map(|stored| &stored.webhook)
+    }
+
+    fn health(&self, developer: &DeveloperId, webhook: WebhookId) -> Option<&Health> {
+        self.health.get(&(developer.clone(), webhook))
+    }
+
+    fn delays(&self, developer: &DeveloperId, webhook: WebhookId) -> Vec<Duration> {
+        let Some((configuration, _)) = self.configurations.get(developer) else { return Vec::new() };
+        let own = self.stored_webhook(developer, webhook).and_then(|stored| stored.webhook.retry_schedule.as_ref());
+        effective_delays(own, configuration.retry_schedule.as_ref(), configuration.integration)
+    }
 }
 
 /// What DynamoDB reads in one batch.
@@ -102,7 +122,7 @@ impl Events {
         // A webhook that does not seem to be there may only be so new that the cheap read has not seen it.
         let mut missing = Vec::new();
         for (developer, event) in wanted {
-            if loaded.webhook(developer, event.webhook).is_some() {
+            if loaded.stored_webhook(developer, event.webhook).is_some() {
                 continue;
             }
             for (webhook, sort) in
@@ -367,7 +387,7 @@ impl Events {
             Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
                 let stored = self.get(developer, event, now).await?;
                 Ok(match stored {
-                    Some(event) if event.status == EventStatus::Dropped => Claim::Busy,
+                    Some(event) if event.status() == EventStatus::Dropped => Claim::Busy,
                     other => Claim::NotDropped(other),
                 })
             }
@@ -416,7 +436,8 @@ impl Deliveries {
         let developer = keys::pk(item).unwrap_or_default().parse::<DeveloperId>();
         let developer = developer.map_err(|error| StoreError::corrupt("setting", error))?;
         if keys::sk(item) == Some(keys::CONFIGURATION) {
-            self.configurations.insert(developer, configuration_from(item)?);
+            let (configuration, generation) = configuration_from(item)?;
+            self.configurations.insert(developer, (Arc::new(configuration), generation));
         } else {
             let webhook = webhook_from(item)?;
             self.webhooks.insert((developer, webhook.webhook.id), webhook);

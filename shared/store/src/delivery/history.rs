@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::operation::query::QueryOutput;
 use jiff::Timestamp;
 use tenday_model::delivery::event::{Event, EventStatus};
+use tenday_model::delivery::health::Health;
 use tenday_model::ids::{DeveloperId, EventId, UpdateId, WebhookId};
-use tenday_model::settings::webhook::Health;
 
 use crate::delivery::event_items::{event_from, event_id};
 use crate::delivery::events::{BATCH_READ, Deliveries, Events};

@@ -181,6 +181,9 @@ pub(crate) fn job_item(developer: &DeveloperId, job: &Job) -> Result<Item, Store
     }
     item.insert("lastPage".into(), json(&job.last_page)?);
     item.insert("unanswered".into(), json(&job.unanswered.iter().collect::<Vec<_>>())?);
+    if let Some(trying) = job.trying {
+        item.insert("trying".into(), s(trying.to_string()));
+    }
     item.insert(EXPIRES_AT.into(), n(job.expires_at.as_second()));
     Ok(item)
 }
@@ -207,6 +210,7 @@ pub(crate) fn job_from(item: &Item) -> Result<Job, StoreError> {
         cursor: read.optional_parsed("cursor")?,
         last_page: read.json("lastPage")?,
         unanswered: unanswered.into_iter().collect(),
+        trying: read.optional_parsed("trying")?,
         expires_at: Timestamp::from_second(expires).map_err(|error| corrupt(&error))?,
     })
 }

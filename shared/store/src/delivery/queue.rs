@@ -7,8 +7,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tenday_model::delivery::decision::LONGEST_DELAY;
+use tenday_model::error::ValidationError;
 use tenday_model::ids::{DeveloperId, EventId, JobId};
+use tenday_model::publishing::render::named;
 use tenday_model::publishing::trace::TraceContext;
+use tenday_model::publishing::update::{Content, parse_content};
+use tenday_model::settings::integration::Integration;
 
 use crate::aws::services::Aws;
 use crate::aws::tries::Tries;
@@ -36,6 +40,21 @@ pub struct MessageContent {
 }
 
 impl MessageContent {
+    /// # Errors
+    /// What is wrong with content that a newer vocabulary does not take any more.
+    pub fn parse(&self) -> Result<Content, Vec<ValidationError>> {
+        parse_content(&self.event_name, self.data.as_deref(), self.raw.as_deref())
+    }
+
+    /// What an event of it is called in lists: the name that the developer's type gives it, or the vocabulary's where the
+    /// type has none, or there is no type any more.
+    pub fn event_name(&self, integration: Option<Integration>) -> String {
+        match (integration, self.parse()) {
+            (Some(integration), Ok(content)) => named(integration, &content).to_owned(),
+            _ => self.event_name.clone(),
+        }
+    }
+
     fn size(&self) -> usize {
         let size = |value: &Option<Box<RawValue>>| value.as_ref().map_or(0, |value| value.get().len());
         size(&self.data) + size(&self.raw)
@@ -55,6 +74,9 @@ pub struct DeliveryMessage {
     /// How often the webhook's rate limit has put this very attempt off.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub waits: u8,
+    /// How often the messages that it was sent in place of were taken without this attempt having been recorded.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub taken: u8,
     /// Whether it waited in a schedule. Set on what a schedule sends, and on nothing else.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub scheduled: bool,
@@ -73,7 +95,7 @@ impl DeliveryMessage {
 
     pub fn new(developer: DeveloperId, event: EventId, attempt: u16, content: &MessageContent) -> Self {
         let content = (content.size() <= CONTENT_IN_MESSAGE).then(|| content.clone());
-        Self { v: Self::VERSION, developer, event, attempt, waits: 0, scheduled: false, content }
+        Self { v: Self::VERSION, developer, event, attempt, waits: 0, taken: 0, scheduled: false, content }
     }
 }
 

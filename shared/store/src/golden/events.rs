@@ -43,11 +43,11 @@ fn event_meaning(event: &Event) -> Value {
     json!({
         "id": event.id,
         "eventName": event.event_name,
-        "status": event.status,
+        "status": event.status(),
         "attempts": event.attempts,
         "automatic": event.automatic,
-        "nextAttemptAt": event.next_attempt_at,
-        "dropped": event.dropped,
+        "nextAttemptAt": event.due(),
+        "dropped": event.dropped(),
         "recordedBy": event.recorded_by,
         "expiresAt": event.expires_at,
     })

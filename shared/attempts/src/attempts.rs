@@ -1,22 +1,23 @@
 //! One attempt, from the stored webhook to the receiver's answer: the same for an automatic attempt and for one by
-//! hand.
+//! hand. What needs AWS is read first, on the thread that may; the rest happens on the receiver's lane.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
-use tenday_model::delivery::event::Attempt;
+use tenday_model::delivery::batch::{Attempted, Made};
+use tenday_model::delivery::event::{Attempt, DropReason};
 use tenday_model::delivery::outcome::Outcome;
 use tenday_model::destination::address::AddressPolicy;
 use tenday_model::destination::callback_url::{CallbackUrl, UrlRules};
 use tenday_model::ids::{DeveloperId, EventId};
-use tenday_model::publishing::render::Inexpressible;
+use tenday_model::publishing::render::{Inexpressible, content_event_name};
 use tenday_model::publishing::trace::TraceContext;
-use tenday_model::publishing::update::{Content, parse_content};
+use tenday_model::publishing::update::Content;
 use tenday_model::settings::configuration::Configuration;
 use tenday_model::settings::custom_headers::CustomHeaders;
-use tenday_model::signing::request::{CannotCompose, Composed, Composition, compose};
+use tenday_model::signing::request::{CannotCompose, Composition, compose};
 use tenday_model::signing::signature::{EcSigningKey, Secret};
 use tenday_sender::{OutboundRequest, Sender, SenderFault, SenderSettings};
 use tenday_store::{
@@ -27,6 +28,9 @@ use tenday_telemetry::{metrics, request_id};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
+use crate::lanes::{LaneFault, Lanes, Receiver};
+use crate::local_faults::LocalFaults;
+
 /// How long a sandbox goes on with a signing key before it looks for a newer one.
 const KEY_KEPT: SignedDuration = SignedDuration::from_mins(5);
 
@@ -35,17 +39,17 @@ pub struct Attempts {
     keyring: Keyring,
     signing_keys: SigningKeys,
     key: Mutex<Option<(Timestamp, Arc<EcSigningKey>)>>,
-    sender: Sender,
+    lanes: Lanes,
     clock: Clock,
     local: bool,
     own_hosts: Vec<String>,
-    timeout: Duration,
+    faults: LocalFaults,
 }
 
 /// What an attempt is made at.
 pub struct Target<'a> {
     pub developer: &'a DeveloperId,
-    pub configuration: &'a Configuration,
+    pub configuration: &'a Arc<Configuration>,
     pub webhook: &'a StoredWebhook,
     pub event: EventId,
     pub content: &'a MessageContent,
@@ -53,15 +57,6 @@ pub struct Target<'a> {
     pub before: usize,
     /// By hand.
     pub manual: bool,
-}
-
-/// An attempt that was made.
-#[derive(Debug, Clone)]
-pub struct Made {
-    pub attempt: Attempt,
-    pub outcome: Outcome,
-    /// The name that the developer's type gives the event.
-    pub event_name: &'static str,
 }
 
 /// Why no attempt was made. None of these is the receiver's fault.
@@ -83,16 +78,62 @@ pub enum AttemptFault {
     Store(#[from] StoreError),
     #[error(transparent)]
     Sender(#[from] SenderFault),
+    #[error("the attempt panicked")]
+    Panicked,
+    #[error("no thread could be started for the attempt")]
+    NoThread,
 }
 
 impl AttemptFault {
-    /// Whether another try would end the same way.
-    pub fn is_final(&self) -> bool {
+    /// Why the event is dropped at once, if another try would end the same way.
+    pub fn drop_reason(&self) -> Option<DropReason> {
         match self {
-            Self::Inexpressible(_) | Self::Content(_) | Self::Expired => true,
-            Self::NoKey | Self::Compose(_) | Self::Store(_) | Self::Sender(_) => false,
+            Self::Inexpressible(_) => Some(DropReason::Inexpressible),
+            Self::Content(_) => Some(DropReason::Internal),
+            Self::Expired => Some(DropReason::Expired),
+            Self::NoKey | Self::Compose(_) | Self::Store(_) | Self::Sender(_) | Self::Panicked | Self::NoThread => None,
         }
     }
+
+    /// What the rules of delivery make of it.
+    pub fn attempted(&self) -> Attempted {
+        self.drop_reason().map_or(Attempted::Fault, Attempted::Never)
+    }
+}
+
+impl From<CannotCompose> for AttemptFault {
+    fn from(error: CannotCompose) -> Self {
+        match error {
+            CannotCompose::Inexpressible(error) => Self::Inexpressible(error),
+            CannotCompose::Key(error) => Self::Compose(error.to_string()),
+        }
+    }
+}
+
+/// All that an attempt needs once it is on its lane.
+struct Outbound {
+    configuration: Arc<Configuration>,
+    content: Content,
+    event: EventId,
+    idempotency_key: Option<String>,
+    occurred_at: Timestamp,
+    now: Timestamp,
+    number: usize,
+    secrets: Vec<Secret>,
+    key: Arc<EcSigningKey>,
+    url: CallbackUrl,
+    /// The developer's own, and the trace's.
+    headers: HeaderMap,
+    faults: LocalFaults,
+}
+
+/// What came of a request.
+struct Sent {
+    outcome: Outcome,
+    milliseconds: u32,
+    answer: String,
+    /// The name that the developer's type gives the event.
+    event_name: &'static str,
 }
 
 impl Attempts {
@@ -101,25 +142,24 @@ impl Attempts {
         let local = environment.is_local();
         let own_hosts = ["PUBLIC_HOST", "API_HOST"].into_iter().filter_map(|name| environment.optional(name));
         let own_hosts: Vec<String> = own_hosts.collect();
-        let timeout = environment.seconds("ATTEMPT_TIMEOUT_SECONDS");
         let policy = if local { AddressPolicy::Local } else { AddressPolicy::Deployed };
         let mut settings = SenderSettings::new(policy, own_hosts.clone());
-        settings.timeout = timeout;
+        settings.timeout = environment.seconds("ATTEMPT_TIMEOUT_SECONDS");
         Self {
             keyring: Keyring::new(aws, settings_table.clone(), environment.text("KEYRING_KEY")),
             signing_keys: SigningKeys::new(aws, settings_table),
             key: Mutex::default(),
-            sender: Sender::new(settings),
+            lanes: Lanes::new(settings),
             clock,
             local,
             own_hosts,
-            timeout,
+            faults: LocalFaults(if local { environment.optional("LOCAL_FAULTS").map(Into::into) } else { None }),
         }
     }
 
     /// The longest that one attempt may take.
     pub fn timeout(&self) -> Duration {
-        self.timeout
+        self.lanes.limit()
     }
 
     /// Reads the signing key ahead of the first attempt. A failure is left for that attempt to meet.
@@ -135,31 +175,11 @@ impl Attempts {
     /// Only for faults of ours: whatever the receiver does is an outcome.
     pub async fn make(&self, target: &Target<'_>) -> Result<Made, AttemptFault> {
         let now = self.clock.now();
-        let content = content_of(target.content)?;
-        let secrets = self.secrets(target, now).await?;
-        let key = self.key().await?;
-        let composed = compose(&Composition {
-            integration: target.configuration.integration,
-            date_format: target.configuration.date_format,
-            content: &content,
-            event: target.event,
-            idempotency_key: target.content.idempotency_key.as_deref(),
-            occurred_at: target.content.occurred_at,
-            now,
-            attempt: target.before + 1,
-            secrets: &secrets,
-            key: &key,
-        })
-        .map_err(|error| match error {
-            CannotCompose::Inexpressible(error) => AttemptFault::Inexpressible(error),
-            CannotCompose::Key(error) => AttemptFault::Compose(error.to_string()),
-        })?;
-        let event_name = composed.event_name;
         let trace = match target.content.trace {
             Some(trace) => trace.child(random()?),
             None => TraceContext::new(random()?),
         };
-        let (outcome, milliseconds, answer) = self.send(target, composed, trace).await?;
+        let Sent { outcome, milliseconds, answer, event_name } = self.send(target, trace, now).await?;
         metrics::attempt(outcome.class());
         // The one line of an attempt. No body, address or header: each may hold what is nobody else's business.
         tracing::info!(
@@ -186,39 +206,55 @@ impl Attempts {
         Ok(Made { attempt, outcome, event_name })
     }
 
-    async fn send(
-        &self,
-        target: &Target<'_>,
-        composed: Composed,
-        trace: TraceContext,
-    ) -> Result<(Outcome, u32, String), AttemptFault> {
+    async fn send(&self, target: &Target<'_>, trace: TraceContext, now: Timestamp) -> Result<Sent, AttemptFault> {
+        let content = content_of(target.content)?;
+        let name = |content: &Content| {
+            content_event_name(target.configuration.integration, content).map_err(AttemptFault::Inexpressible)
+        };
         let rules = UrlRules { local: self.local, own_hosts: &self.own_hosts };
         // Judged again at every attempt: what was allowed when it was stored may not be any more.
         let url = match CallbackUrl::parse(&target.webhook.webhook.callback_url, &rules) {
             Ok(url) => url,
-            Err(problem) => return Ok((Outcome::Blocked(problem.blocked()), 0, problem.to_string())),
+            Err(problem) => {
+                let (outcome, answer) = (Outcome::Blocked(problem.blocked()), problem.to_string());
+                return Ok(Sent { outcome, milliseconds: 0, answer, event_name: name(&content)? });
+            }
         };
-        let mut headers = HeaderMap::with_capacity(composed.headers.len() + 1);
-        for (name, value) in composed.headers {
-            let value = HeaderValue::try_from(value).map_err(|error| AttemptFault::Compose(error.to_string()))?;
-            headers.insert(HeaderName::from_static(name), value);
-        }
+        let authority = url.url().authority();
+        let receiver = Receiver { developer: target.developer.clone(), authority: authority.to_owned() };
+        let mut headers = HeaderMap::new();
+        self.add_own_headers(target, &mut headers).await?;
         let trace =
             HeaderValue::try_from(trace.to_string()).map_err(|error| AttemptFault::Compose(error.to_string()))?;
         headers.insert(HeaderName::from_static("traceparent"), trace);
-        self.add_own_headers(target, &mut headers).await?;
-        let request = OutboundRequest {
-            url: &url,
-            allowlist: &target.configuration.allowlist,
+        let outbound = Outbound {
+            configuration: Arc::clone(target.configuration),
+            content,
+            event: target.event,
+            idempotency_key: target.content.idempotency_key.clone(),
+            occurred_at: target.content.occurred_at,
+            now,
+            number: target.before + 1,
+            secrets: self.secrets(target, now).await?,
+            key: self.key().await?,
+            url,
             headers,
-            body: composed.body.into(),
+            faults: self.faults.clone(),
         };
-        let attempted = self.sender.send(request).await?;
-        let milliseconds = u32::try_from(attempted.duration.as_millis()).unwrap_or(u32::MAX);
-        Ok((attempted.outcome, milliseconds, attempted.answer))
+        match self.lanes.run(receiver, |sender| outbound.send(sender)).await {
+            Ok(sent) => sent,
+            Err(LaneFault::Panicked) => Err(AttemptFault::Panicked),
+            Err(LaneFault::NoThread) => Err(AttemptFault::NoThread),
+            Err(LaneFault::Stuck) => {
+                tracing::error!(event_id = %target.event, "an attempt did not end by itself; this process ends");
+                let milliseconds = u32::try_from(self.timeout().as_millis()).unwrap_or(u32::MAX);
+                let event_name = name(&content_of(target.content)?)?;
+                Ok(Sent { outcome: Outcome::Timeout, milliseconds, answer: String::new(), event_name })
+            }
+        }
     }
 
-    /// Adds the headers that the developer gave the webhook. Ours stand already, and always win.
+    /// Adds the headers that the developer gave the webhook. Ours come later, and always win.
     async fn add_own_headers(&self, target: &Target<'_>, headers: &mut HeaderMap) -> Result<(), AttemptFault> {
         let Some(sealed) = &target.webhook.headers else { return Ok(()) };
         let context = StoredWebhook::headers_context(target.developer, target.event.webhook);
@@ -228,7 +264,7 @@ impl Attempts {
             let name = HeaderName::try_from(name).map_err(|_| unreadable())?;
             let mut value = HeaderValue::try_from(value).map_err(|_| unreadable())?;
             value.set_sensitive(true);
-            headers.entry(name).or_insert(value);
+            headers.insert(name, value);
         }
         Ok(())
     }
@@ -264,8 +300,42 @@ impl Attempts {
     }
 }
 
+impl Outbound {
+    /// Composes and sends, on the receiver's lane.
+    async fn send(self, sender: Arc<Sender>) -> Result<Sent, AttemptFault> {
+        self.faults.strike(self.event);
+        let composed = compose(&Composition {
+            integration: self.configuration.integration,
+            date_format: self.configuration.date_format,
+            content: &self.content,
+            event: self.event,
+            idempotency_key: self.idempotency_key.as_deref(),
+            occurred_at: self.occurred_at,
+            now: self.now,
+            attempt: self.number,
+            secrets: &self.secrets,
+            key: &self.key,
+        })?;
+        let event_name = composed.event_name;
+        let mut headers = self.headers;
+        for (name, value) in composed.headers {
+            let value = HeaderValue::try_from(value).map_err(|error| AttemptFault::Compose(error.to_string()))?;
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        let request = OutboundRequest {
+            url: &self.url,
+            allowlist: &self.configuration.allowlist,
+            headers,
+            body: composed.body.into(),
+        };
+        let attempted = sender.send(request).await?;
+        let milliseconds = u32::try_from(attempted.duration.as_millis()).unwrap_or(u32::MAX);
+        Ok(Sent { outcome: attempted.outcome, milliseconds, answer: attempted.answer, event_name })
+    }
+}
+
 fn content_of(content: &MessageContent) -> Result<Content, AttemptFault> {
-    parse_content(&content.event_name, content.data.as_deref(), content.raw.as_deref()).map_err(|problems| {
-        AttemptFault::Content(problems.iter().map(|p| p.message.as_str()).collect::<Vec<_>>().join("; "))
+    content.parse().map_err(|problems| {
+        AttemptFault::Content(problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join("; "))
     })
 }
