@@ -167,3 +167,26 @@ impl Rows {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dynamodb::item::{n, s};
+
+    #[test]
+    fn a_change_names_what_it_sets_and_what_it_removes() {
+        let change = Write::change(Item::new(), vec![("name", s("a")), ("version", n(2))], &["retrySchedule"]);
+        let expression = "SET #name = :name, #version = :version REMOVE #retrySchedule";
+        assert!(matches!(&change.action, Action::Update(_, Some(text)) if text == expression), "{change:?}");
+        assert_eq!(change.names["#retrySchedule"], "retrySchedule");
+        assert_eq!(change.values[":version"], n(2));
+        assert_eq!((change.names.len(), change.values.len()), (3, 2));
+    }
+
+    #[test]
+    fn a_change_of_nothing_only_asks_whether_its_condition_holds() {
+        let change = Write::change(Item::new(), Vec::new(), &[]).only_if_new();
+        assert!(matches!(change.action, Action::Update(_, None)));
+        assert_eq!((filled(change.names), filled(change.values)), (None, None), "DynamoDB refuses empty lists");
+    }
+}

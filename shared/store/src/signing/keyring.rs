@@ -218,3 +218,48 @@ pub(crate) fn keyring_item(wrapped: Vec<u8>) -> Item {
 pub(crate) fn wrapped_from(item: &Item) -> Result<Vec<u8>, StoreError> {
     Reader { kind: "keyring", item }.bytes("wrapped").map(<[u8]>::to_vec)
 }
+
+#[cfg(test)]
+mod tests {
+    use tenday_model::ids::WebhookId;
+    use tenday_model::settings::custom_headers::{CustomHeaders, HeadersInput};
+
+    use super::*;
+
+    fn keyring() -> Keyring {
+        Keyring::with_key(&[7; 32])
+    }
+
+    fn developer(name: &str) -> DeveloperId {
+        name.parse().unwrap()
+    }
+
+    fn webhook(seed: u8) -> WebhookId {
+        WebhookId::new(jiff::Timestamp::UNIX_EPOCH, [seed; 10])
+    }
+
+    #[tokio::test]
+    async fn a_secret_opens_for_its_own_webhook_and_for_no_other() {
+        let secret = Secret::from_random([1; 32]);
+        let (keyring, own) = (keyring(), developer("DEV-a"));
+        let sealed = keyring.seal_webhook_secret(&own, webhook(1), &secret).await.unwrap();
+        assert_eq!(keyring.open_webhook_secret(&own, webhook(1), &sealed).await.unwrap(), secret);
+        for (developer, webhook) in [(own.clone(), webhook(2)), (developer("DEV-b"), webhook(1))] {
+            let moved = keyring.open_webhook_secret(&developer, webhook, &sealed).await;
+            assert!(matches!(moved, Err(StoreError::Sealed)), "{developer} {webhook}");
+        }
+        let another = Keyring::with_key(&[8; 32]);
+        assert!(matches!(another.open_webhook_secret(&own, webhook(1), &sealed).await, Err(StoreError::Sealed)));
+    }
+
+    #[tokio::test]
+    async fn headers_open_as_headers_and_not_as_a_secret() {
+        let input: HeadersInput = serde_json::from_str(r#"{"x-key": "a \"quoted\" value"}"#).unwrap();
+        let headers = CustomHeaders::check(input).unwrap().unwrap();
+        let (keyring, own) = (keyring(), developer("DEV-a"));
+        let sealed = keyring.seal_webhook_headers(&own, webhook(1), &headers).await.unwrap();
+        assert_eq!(keyring.open_webhook_headers(&own, webhook(1), &sealed).await.unwrap(), headers);
+        assert!(keyring.open_webhook_headers(&own, webhook(2), &sealed).await.is_err());
+        assert!(matches!(keyring.open_webhook_secret(&own, webhook(1), &sealed).await, Err(StoreError::Sealed)));
+    }
+}
