@@ -80,13 +80,12 @@ async fn create(
     let now = functions.api.now();
     let id = ConfigurationId::new(now, random()?);
     let configuration = body.value.configuration(id, now, functions.policy)?;
-    if !functions.settings.create(&developer.id, &configuration).await? {
+    let Some(settings) = functions.settings.create(&developer.id, configuration).await? else {
         return Err(ApiError::new(
             ErrorCode::ConfigurationExists,
             "You have a configuration already. PATCH /configuration changes it.",
         ));
-    }
-    let settings = DeveloperSettings { configuration, webhooks: Vec::new(), generation: 0 };
+    };
     Ok((StatusCode::CREATED, Json(OneConfiguration::of(&settings))))
 }
 
@@ -125,7 +124,7 @@ async fn delete(
         let settings = functions.read(&developer.id).await?.ok_or_else(not_found)?;
         let now = functions.api.now();
         let request = RequestId::new(now, random()?);
-        if functions.settings.delete(&developer.id, &settings.configuration, request, now).await? {
+        if functions.settings.delete(&developer.id, settings, request, now).await? {
             return Ok(Json(Deleted { request_id: request }));
         }
     }
@@ -145,9 +144,7 @@ async fn restore(
     };
     let request: RequestId = request.parse().map_err(|_| gone())?;
     match functions.settings.restore(&developer.id, request, functions.api.now()).await? {
-        Restored::Done(configuration) => {
-            Ok(Json(OneConfiguration::of(&DeveloperSettings { configuration, webhooks: Vec::new(), generation: 0 })))
-        }
+        Restored::Done(settings) => Ok(Json(OneConfiguration::of(&settings))),
         Restored::NotFound => Err(gone()),
         Restored::Refused => Err(ApiError::new(
             ErrorCode::ConfigurationExists,

@@ -108,7 +108,7 @@ async fn create(
     )?;
     refuse_if_full(&settings)?;
     let secret = Secret::from_random(random()?);
-    let sealed = functions.seal(&developer.id, webhook.id, &secret).await?;
+    let sealed = functions.keyring.seal_webhook_secret(&developer.id, webhook.id, &secret).await?;
     let headers = functions.seal_headers(&developer.id, webhook.id, headers.as_ref()).await?;
     let stored = StoredWebhook {
         webhook,
@@ -123,7 +123,7 @@ async fn create(
         settings.as_ref().map_or(Ok(()), refuse_if_full)?;
         return Err(ApiError::new(ErrorCode::ConfigurationChanged, "The configuration has just changed. Try again."));
     }
-    let answer = view::created(&stored.webhook, secret.reveal().as_str().to_owned());
+    let answer = view::created(&stored.webhook, secret);
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
@@ -258,9 +258,8 @@ async fn secret(
     Path(webhook): Path<String>,
 ) -> Result<Json<SecretView>, ApiError> {
     let (_, stored) = functions.find(&developer.id, &webhook).await?;
-    let context = StoredWebhook::secret_context(&developer.id, stored.webhook.id);
-    let opened = functions.keyring.open(&context, &stored.secret).await?;
-    Ok(Json(SecretView { secret: String::from_utf8_lossy(&opened).into_owned() }))
+    let secret = functions.keyring.open_webhook_secret(&developer.id, stored.webhook.id, &stored.secret).await?;
+    Ok(Json(SecretView { secret }))
 }
 
 async fn rotate(
@@ -274,7 +273,7 @@ async fn rotate(
     let now = functions.api.now();
     let until = now.checked_add(SignedDuration::from_secs(overlap)).unwrap_or(Timestamp::MAX);
     let secret = Secret::from_random(random()?);
-    let sealed = functions.seal(&developer.id, stored.webhook.id, &secret).await?;
+    let sealed = functions.keyring.seal_webhook_secret(&developer.id, stored.webhook.id, &secret).await?;
     let mut old = vec![OldSecret { secret: stored.secret.clone(), until }];
     old.extend(stored.old_secrets.iter().filter(|old| old.until > now).cloned());
     old.truncate(MAX_OLD_SECRETS);
@@ -282,7 +281,7 @@ async fn rotate(
         return Err(ApiError::new(ErrorCode::ConfigurationChanged, "The secret was rotated meanwhile. Try again."));
     }
     let until = Date::new(settings.configuration.date_format, until);
-    Ok(Json(Rotated { secret: secret.reveal().as_str().to_owned(), old_secrets_sign_until: until }))
+    Ok(Json(Rotated { secret, old_secrets_sign_until: until }))
 }
 
 /// How many replaced secrets sign beside the current one at most; a header per secret has to stay readable.
@@ -303,16 +302,6 @@ impl Functions {
         Ok((settings, stored))
     }
 
-    async fn seal(
-        &self,
-        developer: &DeveloperId,
-        webhook: WebhookId,
-        secret: &Secret,
-    ) -> Result<tenday_store::Sealed, ApiError> {
-        let context = StoredWebhook::secret_context(developer, webhook);
-        Ok(self.keyring.seal(&context, secret.reveal().as_bytes()).await?)
-    }
-
     async fn seal_headers(
         &self,
         developer: &DeveloperId,
@@ -320,8 +309,7 @@ impl Functions {
         headers: Option<&CustomHeaders>,
     ) -> Result<Option<(Vec<String>, tenday_store::Sealed)>, ApiError> {
         let Some(headers) = headers else { return Ok(None) };
-        let context = StoredWebhook::headers_context(developer, webhook);
-        Ok(Some((headers.names(), self.keyring.seal(&context, &headers.reveal()).await?)))
+        Ok(Some((headers.names(), self.keyring.seal_webhook_headers(developer, webhook, headers).await?)))
     }
 }
 

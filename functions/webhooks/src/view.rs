@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tenday_api::{Date, EventView, event_view};
 use tenday_model::dates::DateFormat;
 use tenday_model::delivery::health::{Health, WebhookError};
@@ -11,6 +11,7 @@ use tenday_model::delivery::rate::RateLimit;
 use tenday_model::ids::{EventId, RequestId, WebhookId};
 use tenday_model::settings::configuration::RetrySchedule;
 use tenday_model::settings::webhook::{Status, Webhook};
+use tenday_model::signing::signature::Secret;
 use tenday_store::{DeveloperSettings, EventPage};
 use utoipa::ToSchema;
 
@@ -39,8 +40,9 @@ struct CreatedWebhook {
     #[schema(required)]
     last_event_time: Option<Date>,
     /// Signs what is delivered, by Standard Webhooks.
-    #[schema(examples("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))]
-    secret: String,
+    #[serde(serialize_with = "shown")]
+    #[schema(value_type = String, examples("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))]
+    secret: Secret,
 }
 
 /// The answer to a change.
@@ -183,21 +185,28 @@ pub(crate) struct Deleted {
 /// The secret that signs a webhook's deliveries, by Standard Webhooks.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SecretView {
-    #[schema(examples("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))]
-    pub(crate) secret: String,
+    #[serde(serialize_with = "shown")]
+    #[schema(value_type = String, examples("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))]
+    pub(crate) secret: Secret,
 }
 
 /// The new secret.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Rotated {
-    #[schema(examples("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))]
-    pub(crate) secret: String,
+    #[serde(serialize_with = "shown")]
+    #[schema(value_type = String, examples("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))]
+    pub(crate) secret: Secret,
     /// Until when the old secret signs beside the new one.
     pub(crate) old_secrets_sign_until: Date,
 }
 
-pub(crate) fn created(webhook: &Webhook, secret: String) -> Created {
+/// To its owner a secret is its text; whoever else prints it gets none.
+fn shown<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&secret.reveal())
+}
+
+pub(crate) fn created(webhook: &Webhook, secret: Secret) -> Created {
     Created {
         webhook: CreatedWebhook {
             id: webhook.id,

@@ -16,17 +16,14 @@ use tenday_model::publishing::render::{Inexpressible, content_event_name};
 use tenday_model::publishing::trace::TraceContext;
 use tenday_model::publishing::update::Content;
 use tenday_model::settings::configuration::Configuration;
-use tenday_model::settings::custom_headers::CustomHeaders;
 use tenday_model::signing::request::{CannotCompose, Composition, compose};
 use tenday_model::signing::signature::{EcSigningKey, Secret};
 use tenday_sender::{OutboundRequest, Sender, SenderFault, SenderSettings};
 use tenday_store::{
-    Aws, Clock, Environment, KeyPurpose, Keyring, MessageContent, Sealed, SigningKeys, StoreError, StoredWebhook,
-    random,
+    Aws, Clock, Environment, KeyPurpose, Keyring, MessageContent, SigningKeys, StoreError, StoredWebhook, random,
 };
 use tenday_telemetry::{metrics, request_id};
 use tokio::sync::Mutex;
-use zeroize::Zeroizing;
 
 use crate::lanes::{LaneFault, Lanes, Receiver};
 use crate::local_faults::LocalFaults;
@@ -257,10 +254,9 @@ impl Attempts {
     /// Adds the headers that the developer gave the webhook. Ours come later, and always win.
     async fn add_own_headers(&self, target: &Target<'_>, headers: &mut HeaderMap) -> Result<(), AttemptFault> {
         let Some(sealed) = &target.webhook.headers else { return Ok(()) };
-        let context = StoredWebhook::headers_context(target.developer, target.event.webhook);
-        let opened = Zeroizing::new(self.keyring.open(&context, sealed).await?);
+        let own = self.keyring.open_webhook_headers(target.developer, target.event.webhook, sealed).await?;
         let unreadable = || AttemptFault::Compose("the webhook's own headers do not read".to_owned());
-        for (name, value) in CustomHeaders::from_revealed(&opened).ok_or_else(unreadable)?.iter() {
+        for (name, value) in own.iter() {
             let name = HeaderName::try_from(name).map_err(|_| unreadable())?;
             let mut value = HeaderValue::try_from(value).map_err(|_| unreadable())?;
             value.set_sensitive(true);
@@ -275,16 +271,9 @@ impl Attempts {
         let old = stored.old_secrets.iter().filter(|old| old.until > now).map(|old| &old.secret);
         let mut secrets = Vec::with_capacity(1);
         for sealed in std::iter::once(&stored.secret).chain(old) {
-            secrets.push(self.secret(target, sealed).await?);
+            secrets.push(self.keyring.open_webhook_secret(target.developer, target.event.webhook, sealed).await?);
         }
         Ok(secrets)
-    }
-
-    async fn secret(&self, target: &Target<'_>, sealed: &Sealed) -> Result<Secret, AttemptFault> {
-        let context = StoredWebhook::secret_context(target.developer, target.event.webhook);
-        let opened = self.keyring.open(&context, sealed).await?;
-        let text = std::str::from_utf8(&opened).unwrap_or_default();
-        Secret::parse(text).map_err(|error| AttemptFault::Compose(error.to_string()))
     }
 
     async fn key(&self) -> Result<Arc<EcSigningKey>, AttemptFault> {

@@ -80,19 +80,3 @@ where
     }
     text
 }
-
-/// Whether the condition of a write held. One that did not is an answer, not a fault.
-pub(crate) fn held<T, E, R>(operation: &'static str, written: Result<T, SdkError<E, R>>) -> Result<bool, StoreError>
-where
-    E: ProvideErrorMetadata + Error + 'static,
-    R: std::fmt::Debug,
-    SdkError<E, R>: Error,
-{
-    match written {
-        Ok(_) => Ok(true),
-        Err(error) => match error.as_service_error().and_then(ProvideErrorMetadata::code) {
-            Some("ConditionalCheckFailedException") => Ok(false),
-            _ => Err(StoreError::aws(operation)(error)),
-        },
-    }
-}

@@ -1,6 +1,9 @@
 //! AWS does what it was asked to and its answer is lost on the way, so that the SDK asks again: nobody notices.
 
 use serde_json::json;
+use tenday_model::delivery::job::{Filter, Job};
+use tenday_model::ids::{DeveloperId, JobId};
+use tenday_store::{Aws, Jobs, random};
 use tests::System;
 
 use crate::kill_points::{DEVELOPER, MOST_CALLS, Stage, drop_one};
@@ -72,6 +75,20 @@ async fn a_reattempt_does_not_stand_in_its_own_way() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_job_that_is_stored_already_has_begun() {
+    let system = System::start().await;
+    let developer: DeveloperId = DEVELOPER.parse().unwrap();
+    let now = jiff::Timestamp::from_millisecond(system.run.now_ms()).unwrap();
+    let table = system.run.output("EventsTableName").unwrap().to_owned();
+    let jobs = Jobs::new(&Aws::at(system.run.endpoint_url()), table);
+    let job = Job::new(JobId::new(now, random().unwrap()), Filter::default(), now);
+    for _ in 0..2 {
+        jobs.create(&developer, &job).await.unwrap();
+    }
+    assert_eq!(jobs.get(&developer, job.id, now).await.unwrap().unwrap().id, job.id);
 }
 
 #[tokio::test]

@@ -116,8 +116,14 @@ impl CustomHeaders {
     /// The bytes to be sealed.
     pub fn reveal(&self) -> Zeroizing<Vec<u8>> {
         let pairs: Vec<(&str, &str)> = self.iter().collect();
+        // Room for all of it, were every character escaped: growing would leave pieces behind that nobody wipes.
+        let longest = 2 + pairs.iter().map(|(name, value)| 2 * (name.len() + value.len()) + 8).sum::<usize>();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(longest));
         // Pairs of texts always serialize.
-        Zeroizing::new(serde_json::to_vec(&pairs).unwrap_or_default())
+        if serde_json::to_writer(&mut *bytes, &pairs).is_err() {
+            bytes.clear();
+        }
+        bytes
     }
 
     /// Reads the bytes that [`Self::reveal`] gave.

@@ -7,8 +7,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{KeysAndAttributes, Put, PutRequest, ReturnValue, TransactWriteItem, WriteRequest};
 use jiff::Timestamp;
 use tenday_model::delivery::batch::Known;
 use tenday_model::delivery::by_hand::Claim;
@@ -22,17 +20,19 @@ use crate::aws::random::random;
 use crate::aws::services::Aws;
 use crate::aws::tries::Tries;
 use crate::delivery::event_items::{event_from, event_item, health_from, health_item};
+use crate::dynamodb::batch::{Table, Tables};
 use crate::dynamodb::item::{Item, b, is_expired, n, s};
 use crate::dynamodb::keys;
-use crate::error::{StoreError, held};
-use crate::settings::developer::{Cancellation, StoredWebhook, cancellation, configuration_from, webhook_from};
+use crate::dynamodb::rows::Freshness;
+use crate::dynamodb::transaction::TRANSACTION;
+use crate::dynamodb::write::{Write, Written};
+use crate::error::StoreError;
+use crate::settings::developer::{StoredWebhook, configuration_from, webhook_from};
 
 /// The events table, with the settings that deliveries are made by.
 #[derive(Debug, Clone)]
 pub struct Events {
-    pub(crate) dynamodb: Client,
-    settings_table: String,
-    pub(crate) events_table: String,
+    pub(super) tables: Tables,
 }
 
 /// A developer's event.
@@ -80,16 +80,9 @@ impl Known for Deliveries {
     }
 }
 
-/// What DynamoDB reads in one batch.
-pub(crate) const BATCH_READ: usize = 100;
-/// What DynamoDB writes in one batch.
-const BATCH_WRITE: usize = 25;
-/// What DynamoDB writes in one transaction, less the row of the webhook's health.
-const TRANSACTION: usize = 99;
-
 impl Events {
     pub fn new(aws: &Aws, settings_table: String, events_table: String) -> Self {
-        Self { dynamodb: aws.dynamodb(), settings_table, events_table }
+        Self { tables: Tables::of(aws, settings_table, events_table) }
     }
 
     /// Reads the events of a batch of messages, and the settings they are delivered by: one call for up to 25 events
@@ -98,7 +91,7 @@ impl Events {
     /// # Errors
     /// When DynamoDB fails or an item does not read.
     pub async fn load(&self, wanted: &[Key], now: Timestamp) -> Result<Deliveries, StoreError> {
-        let mut keys: Vec<(bool, Item)> = Vec::new();
+        let mut keys: Vec<(Table, Item)> = Vec::new();
         let mut seen = HashSet::new();
         let mut events = HashSet::new();
         for (developer, event) in wanted {
@@ -106,19 +99,17 @@ impl Events {
             if !events.insert((developer, *event)) {
                 continue;
             }
-            keys.push((true, keys::event(developer, *event)));
+            keys.push((Table::Events, keys::event(developer, *event)));
             if seen.insert((developer.clone(), Some(event.webhook))) {
-                keys.push((true, keys::health(developer, event.webhook)));
-                keys.push((false, keys::key(keys::developer(developer), keys::webhook(event.webhook))));
+                keys.push((Table::Events, keys::health(developer, event.webhook)));
+                keys.push((Table::Settings, keys::key(keys::developer(developer), keys::webhook(event.webhook))));
             }
             if seen.insert((developer.clone(), None)) {
-                keys.push((false, keys::key(keys::developer(developer), keys::CONFIGURATION.to_owned())));
+                keys.push((Table::Settings, keys::key(keys::developer(developer), keys::CONFIGURATION.to_owned())));
             }
         }
         let mut loaded = Deliveries::default();
-        for chunk in keys.chunks(BATCH_READ) {
-            self.load_chunk(chunk, false, &mut loaded, now).await?;
-        }
+        self.load_into(&mut loaded, &keys, Freshness::Recent, now).await?;
         // A webhook that does not seem to be there may only be so new that the cheap read has not seen it.
         let mut missing = Vec::new();
         for (developer, event) in wanted {
@@ -129,65 +120,28 @@ impl Events {
                 [(Some(event.webhook), keys::webhook(event.webhook)), (None, keys::CONFIGURATION.to_owned())]
             {
                 if seen.remove(&(developer.clone(), webhook)) {
-                    missing.push((false, keys::key(keys::developer(developer), sort)));
+                    missing.push((Table::Settings, keys::key(keys::developer(developer), sort)));
                 }
             }
         }
-        for chunk in missing.chunks(BATCH_READ) {
-            self.load_chunk(chunk, true, &mut loaded, now).await?;
-        }
+        self.load_into(&mut loaded, &missing, Freshness::Latest, now).await?;
         Ok(loaded)
     }
 
-    async fn load_chunk(
+    async fn load_into(
         &self,
-        keys: &[(bool, Item)],
-        consistent_settings: bool,
         loaded: &mut Deliveries,
+        keys: &[(Table, Item)],
+        settings: Freshness,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let (events, settings) = self.batch_get(keys, consistent_settings).await?;
-        for item in events.iter().filter(|item| !is_expired(item, now)) {
-            loaded.add_event_or_health(item)?;
-        }
-        for item in settings.iter().filter(|item| !is_expired(item, now)) {
-            loaded.add_setting(item)?;
+        for (table, item) in self.tables.read(keys, settings).await?.iter().filter(|(_, item)| !is_expired(item, now)) {
+            match table {
+                Table::Events => loaded.add_event_or_health(item)?,
+                Table::Settings => loaded.add_setting(item)?,
+            }
         }
         Ok(())
-    }
-
-    pub(crate) async fn batch_get(
-        &self,
-        keys: &[(bool, Item)],
-        consistent_settings: bool,
-    ) -> Result<(Vec<Item>, Vec<Item>), StoreError> {
-        let mut request = HashMap::new();
-        for (table, is_event) in [(&self.events_table, true), (&self.settings_table, false)] {
-            let keys: Vec<Item> =
-                keys.iter().filter(|(event, _)| *event == is_event).map(|(_, key)| key.clone()).collect();
-            if !keys.is_empty() {
-                // An attempt that was recorded a moment ago must be seen; a setting may be a moment old.
-                let keys = KeysAndAttributes::builder()
-                    .set_keys(Some(keys))
-                    .consistent_read(is_event || consistent_settings)
-                    .build();
-                request.insert(table.clone(), keys.map_err(|error| StoreError::corrupt("batch", error))?);
-            }
-        }
-        let (mut events, mut settings) = (Vec::new(), Vec::new());
-        let mut tries = Tries::default();
-        while !request.is_empty() {
-            if !tries.again().await {
-                return Err(StoreError::Throttled { operation: "dynamodb:BatchGetItem" });
-            }
-            let got = self.dynamodb.batch_get_item().set_request_items(Some(request)).send().await;
-            let mut got = got.map_err(StoreError::aws("dynamodb:BatchGetItem"))?;
-            let mut responses = got.responses.take().unwrap_or_default();
-            events.extend(responses.remove(&self.events_table).unwrap_or_default());
-            settings.extend(responses.remove(&self.settings_table).unwrap_or_default());
-            request = got.unprocessed_keys.take().unwrap_or_default();
-        }
-        Ok((events, settings))
     }
 
     /// Records delivered events and their webhooks' health, 25 rows in a call. Needs no condition: delivered is final.
@@ -207,25 +161,7 @@ impl Events {
         for (developer, webhook, health) in health {
             items.push(health_item(developer, *webhook, health, now)?);
         }
-        for chunk in items.chunks(BATCH_WRITE) {
-            let mut writes = Vec::with_capacity(chunk.len());
-            for item in chunk {
-                let put = PutRequest::builder().set_item(Some(item.clone())).build();
-                let put = put.map_err(|error| StoreError::corrupt("batch", error))?;
-                writes.push(WriteRequest::builder().put_request(put).build());
-            }
-            let mut left = HashMap::from([(self.events_table.clone(), writes)]);
-            let mut tries = Tries::default();
-            while !left.is_empty() {
-                if !tries.again().await {
-                    return Err(StoreError::Throttled { operation: "dynamodb:BatchWriteItem" });
-                }
-                let wrote = self.dynamodb.batch_write_item().set_request_items(Some(left)).send().await;
-                let wrote = wrote.map_err(StoreError::aws("dynamodb:BatchWriteItem"))?;
-                left = wrote.unprocessed_items.unwrap_or_default();
-            }
-        }
-        Ok(())
+        self.tables.events.put_all(items).await
     }
 
     /// Records events of one webhook whose last automatic attempt failed, and its health, in one transaction. An attempt
@@ -243,37 +179,22 @@ impl Events {
         now: Timestamp,
     ) -> Result<Vec<EventId>, StoreError> {
         let mut lost = Vec::new();
-        for chunk in failed.chunks(TRANSACTION) {
+        // The last row of each transaction is the health's.
+        for chunk in failed.chunks(TRANSACTION - 1) {
             let mut left: Vec<&Event> = chunk.iter().collect();
             let mut tries = Tries::default();
             while !left.is_empty() {
-                if !tries.again().await {
-                    return Err(StoreError::Contended { what: "a webhook's health" });
-                }
-                let mut actions = Vec::with_capacity(left.len() + 1);
+                let mut writes = Vec::with_capacity(left.len() + 1);
                 for event in &left {
-                    let put = self.put_unless_recorded(developer, event, event.automatic.saturating_sub(1))?;
-                    actions.push(TransactWriteItem::builder().put(put).build());
+                    writes.push(put_unless_recorded(developer, event, event.automatic.saturating_sub(1))?);
                 }
-                let put = Put::builder()
-                    .table_name(&self.events_table)
-                    .set_item(Some(health_item(developer, webhook, health, now)?))
-                    .build();
-                let put = put.map_err(|error| StoreError::corrupt("transaction", error))?;
-                actions.push(TransactWriteItem::builder().put(put).build());
-                let sent = self.dynamodb.transact_write_items().set_transact_items(Some(actions)).send().await;
-                let Err(error) = sent else { break };
-                match cancellation(&error) {
-                    Some(Cancellation::Conditions(indexes)) => {
-                        for index in indexes.into_iter().rev() {
-                            // The last action is the health's, which has no condition.
-                            if index < left.len() {
-                                lost.push(left.remove(index).id);
-                            }
-                        }
-                    }
-                    Some(Cancellation::Conflict) => {}
-                    None => return Err(StoreError::aws("dynamodb:TransactWriteItems")(error)),
+                writes.push(Write::put(health_item(developer, webhook, health, now)?));
+                let refused = self.tables.events.transact_within(&mut tries, "a webhook's health", &writes).await?;
+                if refused.is_empty() {
+                    break;
+                }
+                for index in refused.into_iter().rev() {
+                    lost.push(left.remove(index).id);
                 }
             }
         }
@@ -286,31 +207,8 @@ impl Events {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn put_unattempted(&self, developer: &DeveloperId, event: &Event) -> Result<bool, StoreError> {
-        let put = self.put_unless_recorded(developer, event, event.automatic)?;
-        let put = self
-            .dynamodb
-            .put_item()
-            .table_name(put.table_name())
-            .set_item(Some(put.item().clone()))
-            .set_condition_expression(put.condition_expression().map(str::to_owned))
-            .set_expression_attribute_names(put.expression_attribute_names().cloned())
-            .set_expression_attribute_values(put.expression_attribute_values().cloned())
-            .send()
-            .await;
-        held("dynamodb:PutItem", put)
-    }
-
-    /// A put that holds only while no more than `before` automatic attempts are recorded and the event is pending.
-    fn put_unless_recorded(&self, developer: &DeveloperId, event: &Event, before: u16) -> Result<Put, StoreError> {
-        Put::builder()
-            .table_name(&self.events_table)
-            .set_item(Some(event_item(developer, event)?))
-            .condition_expression("attribute_not_exists(pk) OR (#status = :pending AND automatic <= :before)")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":pending", s(EventStatus::Pending.name()))
-            .expression_attribute_values(":before", n(before))
-            .build()
-            .map_err(|error| StoreError::corrupt("event", error))
+        let put = put_unless_recorded(developer, event, event.automatic)?;
+        Ok(self.tables.events.write(put).await?.is_done())
     }
 
     /// Forgets how a webhook's receiver fared, for a fresh start.
@@ -318,9 +216,7 @@ impl Events {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn forget_health(&self, developer: &DeveloperId, webhook: WebhookId) -> Result<(), StoreError> {
-        let key = keys::health(developer, webhook);
-        let deleted = self.dynamodb.delete_item().table_name(&self.events_table).set_key(Some(key)).send().await;
-        deleted.map(|_| ()).map_err(StoreError::aws("dynamodb:DeleteItem"))
+        self.tables.events.write(Write::delete(keys::health(developer, webhook))).await.map(|_| ())
     }
 
     /// Takes the one probe of an open breaker; false when another sandbox has it.
@@ -334,18 +230,11 @@ impl Events {
         probe_at: Timestamp,
         next_probe_at: Timestamp,
     ) -> Result<bool, StoreError> {
-        let updated = self
-            .dynamodb
-            .update_item()
-            .table_name(&self.events_table)
-            .set_key(Some(keys::health(developer, webhook)))
-            .update_expression("SET probeAt = :next")
-            .condition_expression("probeAt = :due")
-            .expression_attribute_values(":next", n(next_probe_at.as_millisecond()))
-            .expression_attribute_values(":due", n(probe_at.as_millisecond()))
-            .send()
-            .await;
-        held("dynamodb:UpdateItem", updated)
+        let update = Write::update(keys::health(developer, webhook), "SET probeAt = :next")
+            .only_if("probeAt = :due")
+            .value(":next", n(next_probe_at.as_millisecond()))
+            .value(":due", n(probe_at.as_millisecond()));
+        Ok(self.tables.events.write(update).await?.is_done())
     }
 
     /// Claims a dropped event for a reattempt by hand until `until`, so that two at once make one request. The claim
@@ -360,38 +249,27 @@ impl Events {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Claim, StoreError> {
-        let claimed = self
-            .dynamodb
-            .update_item()
-            .table_name(&self.events_table)
-            .set_key(Some(keys::event(developer, event)))
-            .update_expression("SET claimedUntil = :until, claimedBy = :me")
-            .condition_expression(
+        let update = Write::update(keys::event(developer, event), "SET claimedUntil = :until, claimedBy = :me")
+            .only_if(
                 "#status = :dropped AND expiresAt > :second \
                  AND (attribute_not_exists(claimedUntil) OR claimedUntil < :now OR claimedBy = :me)",
             )
-            .expression_attribute_values(":me", b(random::<12>()?.to_vec()))
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":dropped", s(EventStatus::Dropped.name()))
-            .expression_attribute_values(":second", n(now.as_second()))
-            .expression_attribute_values(":until", n(until.as_millisecond()))
-            .expression_attribute_values(":now", n(now.as_millisecond()))
-            .return_values(ReturnValue::AllNew)
-            .send()
-            .await;
-        match claimed {
-            Ok(claimed) => {
-                let item = claimed.attributes.unwrap_or_default();
-                event_from(&item).map(Claim::Claimed)
-            }
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                let stored = self.get(developer, event, now).await?;
+            .name("#status", "status")
+            .value(":me", b(random::<12>()?))
+            .value(":dropped", s(EventStatus::Dropped.name()))
+            .value(":second", n(now.as_second()))
+            .value(":until", n(until.as_millisecond()))
+            .value(":now", n(now.as_millisecond()))
+            .with_row();
+        match self.tables.events.write(update).await? {
+            Written::Done(row) => event_from(&row.unwrap_or_default()).map(Claim::Claimed),
+            Written::Refused(row) => {
+                let stored = row.filter(|row| !is_expired(row, now)).map(|row| event_from(&row)).transpose()?;
                 Ok(match stored {
                     Some(event) if event.status() == EventStatus::Dropped => Claim::Busy,
                     other => Claim::NotDropped(other),
                 })
             }
-            Err(error) => Err(StoreError::aws("dynamodb:UpdateItem")(error)),
         }
     }
 
@@ -401,18 +279,22 @@ impl Events {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn record_reattempt(&self, developer: &DeveloperId, event: &Event) -> Result<(), StoreError> {
-        let put = self
-            .dynamodb
-            .put_item()
-            .table_name(&self.events_table)
-            .set_item(Some(event_item(developer, event)?))
-            .condition_expression("#status = :dropped")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":dropped", s(EventStatus::Dropped.name()))
-            .send()
-            .await;
-        held("dynamodb:PutItem", put).map(|_| ())
+        let put = Write::put(event_item(developer, event)?)
+            .only_if("#status = :dropped")
+            .name("#status", "status")
+            .value(":dropped", s(EventStatus::Dropped.name()));
+        self.tables.events.write(put).await.map(|_| ())
     }
+}
+
+/// A put that holds only while no more than `before` automatic attempts are recorded and the event is pending.
+fn put_unless_recorded(developer: &DeveloperId, event: &Event, before: u16) -> Result<Write, StoreError> {
+    let put = Write::put(event_item(developer, event)?);
+    Ok(put
+        .only_if("attribute_not_exists(pk) OR (#status = :pending AND automatic <= :before)")
+        .name("#status", "status")
+        .value(":pending", s(EventStatus::Pending.name()))
+        .value(":before", n(before)))
 }
 
 impl Deliveries {

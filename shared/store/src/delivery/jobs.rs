@@ -2,9 +2,6 @@
 
 use std::time::Instant;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::Select;
 use jiff::Timestamp;
 use tenday_model::delivery::job::{Filter, Job, Status};
 use tenday_model::ids::{DeveloperId, EventId, JobId};
@@ -13,18 +10,20 @@ use crate::aws::services::Aws;
 use crate::delivery::history::{EventPage, LOOKED_AT};
 use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, is_expired, json, n, s};
 use crate::dynamodb::keys::{self, DROPPED_SORT, DroppedIndex};
-use crate::error::{StoreError, held};
+use crate::dynamodb::query::Query;
+use crate::dynamodb::rows::{Freshness, Rows};
+use crate::dynamodb::write::Write;
+use crate::error::StoreError;
 
 /// The jobs in the events table.
 #[derive(Debug, Clone)]
 pub struct Jobs {
-    dynamodb: Client,
-    table: String,
+    rows: Rows,
 }
 
 impl Jobs {
     pub fn new(aws: &Aws, events_table: String) -> Self {
-        Self { dynamodb: aws.dynamodb(), table: events_table }
+        Self { rows: Rows::of(aws, events_table) }
     }
 
     /// Stores a new job.
@@ -32,31 +31,15 @@ impl Jobs {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn create(&self, developer: &DeveloperId, job: &Job) -> Result<(), StoreError> {
-        let item = job_item(developer, job)?;
-        let put = self
-            .dynamodb
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .send()
-            .await;
-        put.map(|_| ()).map_err(StoreError::aws("dynamodb:PutItem"))
+        // That there is one already is the doing of this very call, whose answer the SDK did not get: ids are random.
+        self.rows.write(Write::put(job_item(developer, job)?).only_if_new()).await.map(|_| ())
     }
 
     /// # Errors
     /// When DynamoDB fails or the item does not read.
     pub async fn get(&self, developer: &DeveloperId, job: JobId, now: Timestamp) -> Result<Option<Job>, StoreError> {
-        let found = self
-            .dynamodb
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(keys::job(developer, job)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(StoreError::aws("dynamodb:GetItem"))?;
-        found.item.filter(|item| !is_expired(item, now)).map(|item| job_from(&item)).transpose()
+        let found = self.rows.get(keys::job(developer, job), Freshness::Latest).await?;
+        found.filter(|item| !is_expired(item, now)).map(|item| job_from(&item)).transpose()
     }
 
     /// Stores a job over the step that it was read at; false when another push has moved it on meanwhile. That this very
@@ -65,20 +48,14 @@ impl Jobs {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn advance(&self, developer: &DeveloperId, job: &Job, was: u32) -> Result<bool, StoreError> {
-        let put = self
-            .dynamodb
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(job_item(developer, job)?))
-            .condition_expression("#status = :running AND (step = :was OR (step = :next AND advancedBy = :me))")
-            .expression_attribute_values(":next", n(job.step))
-            .expression_attribute_values(":me", s(job.advanced_by.as_deref().unwrap_or_default()))
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":was", n(was))
-            .expression_attribute_values(":running", s(Status::Running.name()))
-            .send()
-            .await;
-        held("dynamodb:PutItem", put)
+        let put = Write::put(job_item(developer, job)?)
+            .only_if("#status = :running AND (step = :was OR (step = :next AND advancedBy = :me))")
+            .name("#status", "status")
+            .value(":running", s(Status::Running.name()))
+            .value(":was", n(was))
+            .value(":next", n(job.step))
+            .value(":me", s(job.advanced_by.as_deref().unwrap_or_default()));
+        Ok(self.rows.write(put).await?.is_done())
     }
 
     /// At most `limit` dropped events, newest first, after `after`, looking at no more than a query's worth of rows.
@@ -95,16 +72,9 @@ impl Jobs {
     ) -> Result<EventPage, StoreError> {
         let look_at = match filter.event_name {
             Some(_) => LOOKED_AT,
-            None => i32::try_from(limit).unwrap_or(LOOKED_AT),
+            None => limit,
         };
-        let query = self.query(developer, filter).limit(look_at);
-        let found = query
-            .set_exclusive_start_key(
-                after.map(|after| DroppedIndex::of(developer, filter.webhook).start(developer, after)),
-            )
-            .send()
-            .await
-            .map_err(StoreError::aws("dynamodb:Query"))?;
+        let found = self.rows.page(dropped(developer, filter, after).limit(look_at)).await?;
         EventPage::of(&found, limit, now)
     }
 
@@ -119,44 +89,26 @@ impl Jobs {
         after: Option<EventId>,
         until: Instant,
     ) -> Result<u64, StoreError> {
-        let mut start = after.map(|after| DroppedIndex::of(developer, filter.webhook).start(developer, after));
-        let mut count = 0;
-        loop {
-            let query = self.query(developer, filter).select(Select::Count).set_exclusive_start_key(start.take());
-            let found = query.send().await.map_err(StoreError::aws("dynamodb:Query"))?;
-            count += u64::try_from(found.count()).unwrap_or(0);
-            start = found.last_evaluated_key;
-            if start.is_none() || Instant::now() >= until {
-                return Ok(count);
-            }
-        }
+        self.rows.count(dropped(developer, filter, after), until).await
     }
+}
 
-    fn query(&self, developer: &DeveloperId, filter: &Filter) -> QueryFluentBuilder {
-        let DroppedIndex { name, attribute, partition } = DroppedIndex::of(developer, filter.webhook);
-        let mut condition = "#partition = :partition".to_owned();
-        let mut query = self
-            .dynamodb
-            .query()
-            .table_name(&self.table)
-            .index_name(name)
-            .expression_attribute_names("#partition", attribute)
-            .expression_attribute_values(":partition", s(partition))
-            .scan_index_forward(false);
-        if filter.since.is_some() || filter.until.is_some() {
-            condition.push_str(&format!(" AND {DROPPED_SORT} BETWEEN :since AND :until"));
-            let since = keys::dropped_at(filter.since.unwrap_or(Timestamp::UNIX_EPOCH));
-            // Beyond any id: ids are lower-case hexadecimal.
-            let until = filter.until.map_or_else(|| "UPD-g".to_owned(), keys::dropped_at);
-            // DynamoDB refuses a range that ends before it begins; this one is empty too.
-            let until = until.max(since.clone());
-            query =
-                query.expression_attribute_values(":since", s(since)).expression_attribute_values(":until", s(until));
-        }
-        if let Some(name) = &filter.event_name {
-            query = query.filter_expression("eventName = :name").expression_attribute_values(":name", s(name));
-        }
-        query.key_condition_expression(condition)
+/// The dropped events that a filter means, newest first, after `after`.
+fn dropped(developer: &DeveloperId, filter: &Filter, after: Option<EventId>) -> Query {
+    let index = DroppedIndex::of(developer, filter.webhook);
+    let start = after.map(|after| index.start(developer, after));
+    let mut query = Query::of_index(index.name, index.attribute, index.partition).newest_first().after(start);
+    if filter.since.is_some() || filter.until.is_some() {
+        let since = keys::dropped_at(filter.since.unwrap_or(Timestamp::UNIX_EPOCH));
+        // Beyond any id: ids are lower-case hexadecimal.
+        let until = filter.until.map_or_else(|| "UPD-g".to_owned(), keys::dropped_at);
+        // DynamoDB refuses a range that ends before it begins; this one is empty too.
+        let until = until.max(since.clone());
+        query = query.between(DROPPED_SORT, since, until);
+    }
+    match &filter.event_name {
+        Some(name) => query.only("eventName", s(name)),
+        None => query,
     }
 }
 

@@ -6,9 +6,6 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use jiff::{SignedDuration, Timestamp};
 use tenday_model::delivery::rate::{Ask, RateLimit, ask, slots};
 use tenday_model::ids::{DeveloperId, WebhookId};
@@ -16,6 +13,8 @@ use tenday_model::ids::{DeveloperId, WebhookId};
 use crate::aws::services::Aws;
 use crate::dynamodb::item::{Reader, n};
 use crate::dynamodb::keys;
+use crate::dynamodb::rows::Rows;
+use crate::dynamodb::write::{Write, Written};
 use crate::error::StoreError;
 
 /// How often to ask again when others were quicker; whatever has no slot by then is put off.
@@ -30,14 +29,13 @@ const KEPT: SignedDuration = SignedDuration::from_hours(24);
 /// The rate limits in the events table.
 #[derive(Debug)]
 pub struct Rates {
-    dynamodb: Client,
-    table: String,
+    rows: Rows,
     known: Mutex<HashMap<(DeveloperId, WebhookId), i64>>,
 }
 
 impl Rates {
     pub fn new(aws: &Aws, events_table: String) -> Self {
-        Self { dynamodb: aws.dynamodb(), table: events_table, known: Mutex::default() }
+        Self { rows: Rows::of(aws, events_table), known: Mutex::default() }
     }
 
     /// Takes at most `wanted` slots that come within `wait`. Who takes them uses them at their times.
@@ -54,55 +52,36 @@ impl Rates {
         wait: Duration,
     ) -> Result<Vec<Timestamp>, StoreError> {
         let at = now.as_microsecond();
+        let key = || keys::rate(developer, webhook);
+        let expires = now.checked_add(KEPT).unwrap_or(Timestamp::MAX);
         let mut known = self.recall(developer, webhook);
         for _ in 0..TRIES {
-            let asked = ask(limit, known, wanted, at, wait);
-            let (taken, expression, condition) = match asked {
+            let (taken, update) = match ask(limit, known, wanted, at, wait) {
                 Ask::Nothing => return Ok(Vec::new()),
-                Ask::FromNow { slots, .. } => (
-                    slots,
-                    "SET nextFree = :next, expiresAt = :expires",
-                    "attribute_not_exists(nextFree) OR nextFree <= :now",
-                ),
-                Ask::Behind { slots, .. } => (
-                    slots,
-                    "SET nextFree = nextFree + :next, expiresAt = :expires",
-                    "nextFree > :now AND nextFree <= :latest",
-                ),
-            };
-            let mut update = self
-                .dynamodb
-                .update_item()
-                .table_name(&self.table)
-                .set_key(Some(keys::rate(developer, webhook)))
-                .update_expression(expression)
-                .condition_expression(condition)
-                .expression_attribute_values(":now", n(at))
-                .expression_attribute_values(":expires", n(now.checked_add(KEPT).unwrap_or(Timestamp::MAX).as_second()))
-                .return_values(ReturnValue::UpdatedNew)
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-            update = match asked {
-                Ask::Behind { by, latest, .. } => {
-                    update.expression_attribute_values(":next", n(by)).expression_attribute_values(":latest", n(latest))
+                Ask::FromNow { slots, next_free } => {
+                    let update = Write::update(key(), "SET nextFree = :next, expiresAt = :expires")
+                        .only_if("attribute_not_exists(nextFree) OR nextFree <= :now")
+                        .value(":next", n(next_free));
+                    (slots, update)
                 }
-                Ask::FromNow { next_free, .. } => update.expression_attribute_values(":next", n(next_free)),
-                Ask::Nothing => update,
+                Ask::Behind { slots, by, latest } => {
+                    let update = Write::update(key(), "SET nextFree = nextFree + :next, expiresAt = :expires")
+                        .only_if("nextFree > :now AND nextFree <= :latest")
+                        .value(":next", n(by))
+                        .value(":latest", n(latest));
+                    (slots, update)
+                }
             };
-            let stored = match update.send().await {
-                Ok(updated) => {
-                    let item = updated.attributes.unwrap_or_default();
-                    let next_free = Reader { kind: "rate", item: &item }.number("nextFree")?;
+            let update = update.value(":now", n(at)).value(":expires", n(expires.as_second())).with_row();
+            known = match self.rows.write(update).await? {
+                Written::Done(row) => {
+                    let row = row.unwrap_or_default();
+                    let next_free = Reader { kind: "rate", item: &row }.number("nextFree")?;
                     self.remember(developer, webhook, next_free, at);
                     return Ok(slots(limit, taken, next_free));
                 }
-                Err(error) => match error.as_service_error() {
-                    Some(UpdateItemError::ConditionalCheckFailedException(failed)) => failed.item().cloned(),
-                    _ => return Err(StoreError::aws("dynamodb:UpdateItem")(error)),
-                },
-            };
-            known = match stored {
-                Some(item) => Reader { kind: "rate", item: &item }.optional_number("nextFree")?,
-                None => None,
+                Written::Refused(Some(row)) => Reader { kind: "rate", item: &row }.optional_number("nextFree")?,
+                Written::Refused(None) => None,
             };
             if let Some(next_free) = known {
                 self.remember(developer, webhook, next_free, at);

@@ -14,7 +14,9 @@ use serde::de::DeserializeOwned;
 
 use crate::error::StoreError;
 
-pub(crate) type Item = HashMap<String, AttributeValue>;
+pub(crate) type Attribute = AttributeValue;
+
+pub(crate) type Item = HashMap<String, Attribute>;
 
 /// The attribute that DynamoDB's TTL goes by, in seconds since 1970.
 pub(crate) const EXPIRES_AT: &str = "expiresAt";
@@ -27,20 +29,33 @@ pub(crate) fn is_expired(item: &Item, now: Timestamp) -> bool {
         .is_some_and(|second| second <= now.as_second())
 }
 
-pub(crate) fn s(text: impl Into<String>) -> AttributeValue {
+pub(crate) fn s(text: impl Into<String>) -> Attribute {
     AttributeValue::S(text.into())
 }
 
-pub(crate) fn n(number: impl std::fmt::Display) -> AttributeValue {
+pub(crate) fn n(number: impl std::fmt::Display) -> Attribute {
     AttributeValue::N(number.to_string())
 }
 
-pub(crate) fn b(bytes: impl Into<Vec<u8>>) -> AttributeValue {
+pub(crate) fn b(bytes: impl Into<Vec<u8>>) -> Attribute {
     AttributeValue::B(Blob::new(bytes))
 }
 
+/// An item within an item.
+pub(crate) fn m(item: Item) -> Attribute {
+    AttributeValue::M(item)
+}
+
+/// What [`m`] made.
+pub(crate) fn into_item(attribute: Attribute) -> Option<Item> {
+    match attribute {
+        AttributeValue::M(item) => Some(item),
+        _ => None,
+    }
+}
+
 /// A value that is only ever read whole, as JSON text: it costs fewer bytes than a map, and reads with its own types.
-pub(crate) fn json(value: &impl Serialize) -> Result<AttributeValue, StoreError> {
+pub(crate) fn json(value: &impl Serialize) -> Result<Attribute, StoreError> {
     serde_json::to_string(value).map(AttributeValue::S).map_err(|error| StoreError::corrupt("value", error))
 }
 
@@ -51,7 +66,7 @@ const LONG: usize = 512;
 const LONGEST: u64 = 4 * 1024 * 1024;
 
 /// [`json`] for a value that may be long: compressed (DEFLATE, RFC 1951) where that saves bytes.
-pub(crate) fn long_json(value: &impl Serialize) -> Result<AttributeValue, StoreError> {
+pub(crate) fn long_json(value: &impl Serialize) -> Result<Attribute, StoreError> {
     let text = serde_json::to_string(value).map_err(|error| StoreError::corrupt("value", error))?;
     if text.len() <= LONG {
         return Ok(AttributeValue::S(text));

@@ -5,12 +5,11 @@
 //! for one by id, and a link, because a developer who names somebody else's has to be told so, and not that there is
 //! none (docs/sources.md, S0.6).
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use tenday_model::ids::{ClientId, DeveloperId, EventId, JobId, RequestId, UpdateId, WebhookId};
 use tenday_model::settings::link::LinkId;
 
-use crate::dynamodb::item::{Item, s};
+use crate::dynamodb::item::{Attribute, Item, s};
 
 /// A whole primary key.
 pub(crate) fn key(pk: String, sk: String) -> Item {
@@ -25,7 +24,7 @@ pub(crate) fn sk(item: &Item) -> Option<&str> {
     text(item.get("sk"))
 }
 
-fn text(value: Option<&AttributeValue>) -> Option<&str> {
+fn text(value: Option<&Attribute>) -> Option<&str> {
     value.and_then(|value| value.as_s().ok()).map(String::as_str)
 }
 

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use tenday_model::delivery::event::TEN_DAYS;
 use tenday_model::ids::DeveloperId;
 use tenday_model::settings::configuration::Configuration;
-use tenday_model::settings::custom_headers::CustomHeaders;
 
 use super::{check, expires_at};
 use crate::dynamodb::item::{EXPIRES_AT, Item, Reader};
@@ -13,7 +12,9 @@ use crate::dynamodb::keys;
 use crate::error::StoreError;
 use crate::settings::changes::{deleted_from, deletion_item};
 use crate::settings::clients::{client_from, client_item, listed_client};
-use crate::settings::developer::{StoredWebhook, configuration_from, configuration_item, webhook_from, webhook_item};
+use crate::settings::developer::{
+    DeveloperSettings, configuration_from, configuration_item, webhook_from, webhook_item,
+};
 use crate::settings::links::{claim_item, link_from, link_item};
 use crate::signing::keyring::{Keyring, Sealed, keyring_item, wrapped_from};
 use crate::signing::signing_keys::{KeyPurpose, key_from, public_from, signer_of};
@@ -27,10 +28,6 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
-fn open(context: &str, sealed: &Sealed) -> Vec<u8> {
-    wait(Keyring::with_key(DATA_KEY).open(context, sealed)).unwrap()
-}
-
 fn owner(item: &Item) -> DeveloperId {
     keys::pk(item).unwrap().parse().unwrap()
 }
@@ -41,8 +38,11 @@ fn a_configuration_means_what_it_meant() {
         let (configuration, generation) = configuration_from(item)?;
         let mut meaning = configuration_meaning(&configuration);
         meaning["generation"] = json!(generation);
-        let webhooks = Reader { kind: "configuration", item }.number("webhookCount")?;
-        Ok((meaning, Some(configuration_item(&owner(item), &configuration, generation, webhooks)?)))
+        let settings = DeveloperSettings { configuration, webhooks: Vec::new(), generation };
+        let mut written = configuration_item(&owner(item), &settings)?;
+        // Counted as webhooks come and go.
+        written.insert("webhookCount".to_owned(), item["webhookCount"].clone());
+        Ok((meaning, Some(written)))
     });
 }
 
@@ -70,12 +70,14 @@ fn a_webhook_means_what_it_meant_and_its_secrets_open() {
 fn webhook_meaning(item: &Item) -> Result<Value, StoreError> {
     let stored = webhook_from(item)?;
     let (developer, webhook) = (owner(item), &stored.webhook);
-    let context = StoredWebhook::secret_context(&developer, webhook.id);
-    let secret = |sealed: &Sealed| String::from_utf8(open(&context, sealed)).unwrap();
+    let keyring = Keyring::with_key(DATA_KEY);
+    let secret = |sealed: &Sealed| {
+        let secret = wait(keyring.open_webhook_secret(&developer, webhook.id, sealed)).unwrap();
+        secret.reveal().as_str().to_owned()
+    };
     let old = stored.old_secrets.iter().map(|old| json!({ "secret": secret(&old.secret), "until": old.until }));
     let headers = stored.headers.as_ref().map(|sealed| {
-        let opened = open(&StoredWebhook::headers_context(&developer, webhook.id), sealed);
-        let headers = CustomHeaders::from_revealed(&opened).unwrap();
+        let headers = wait(keyring.open_webhook_headers(&developer, webhook.id, sealed)).unwrap();
         headers.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>()
     });
     Ok(json!({

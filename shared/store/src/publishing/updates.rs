@@ -1,15 +1,16 @@
 //! Updates, as published: stored before anything is queued.
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use jiff::Timestamp;
 use tenday_model::ids::{DeveloperId, UpdateId, WebhookId};
 use uuid::Uuid;
 
 use crate::aws::services::Aws;
 use crate::delivery::queue::MessageContent;
-use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, b, is_expired, long_json, n, s};
+use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, b, is_expired, long_json, n};
 use crate::dynamodb::keys;
+use crate::dynamodb::query::Query;
+use crate::dynamodb::rows::{Freshness, Rows};
+use crate::dynamodb::write::{Write, Written};
 use crate::error::StoreError;
 
 /// An update, with the webhooks that it was fanned out to.
@@ -27,13 +28,12 @@ pub struct StoredUpdate {
 /// The updates in the events table.
 #[derive(Debug, Clone)]
 pub struct Updates {
-    dynamodb: Client,
-    table: String,
+    rows: Rows,
 }
 
 impl Updates {
     pub fn new(aws: &Aws, events_table: String) -> Self {
-        Self { dynamodb: aws.dynamodb(), table: events_table }
+        Self { rows: Rows::of(aws, events_table) }
     }
 
     /// Stores an update unless one with the same idempotency key is stored already, which is then the answer.
@@ -41,24 +41,15 @@ impl Updates {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn put(&self, update: &StoredUpdate, now: Timestamp) -> Result<Option<StoredUpdate>, StoreError> {
-        let put = self
-            .dynamodb
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(update_item(update)?))
-            .condition_expression("attribute_not_exists(pk) OR expiresAt <= :now")
-            .expression_attribute_values(":now", n(now.as_second()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let Err(error) = put else { return Ok(None) };
-        if let Some(aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(failed)) =
-            error.as_service_error()
-        {
-            let item = failed.item().ok_or_else(|| StoreError::corrupt("update", "the stored one was not returned"))?;
-            return update_from(item).map(Some);
+        let put = Write::put(update_item(update)?)
+            .only_if("attribute_not_exists(pk) OR expiresAt <= :now")
+            .value(":now", n(now.as_second()))
+            .with_row();
+        match self.rows.write(put).await? {
+            Written::Done(_) => Ok(None),
+            Written::Refused(Some(stored)) => update_from(&stored).map(Some),
+            Written::Refused(None) => Err(StoreError::corrupt("update", "the stored one was not returned")),
         }
-        Err(StoreError::aws("dynamodb:PutItem")(error))
     }
 
     /// Finds an update by its id alone. Only the platform, which publishes for every developer, may ask.
@@ -66,17 +57,8 @@ impl Updates {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn find(&self, id: UpdateId, now: Timestamp) -> Result<Option<StoredUpdate>, StoreError> {
-        let found = self
-            .dynamodb
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", s(keys::update_partition(id)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(StoreError::aws("dynamodb:Query"))?;
-        for item in found.items() {
+        let found = self.rows.all(Query::of(keys::update_partition(id)).fresh(Freshness::Latest)).await?;
+        for item in &found {
             let update = update_from(item)?;
             if update.id == id && !is_expired(item, now) {
                 return Ok(Some(update));
@@ -97,10 +79,8 @@ impl Updates {
     ) -> Result<Option<StoredUpdate>, StoreError> {
         let mut item = None;
         // The cheap read first; one that finds nothing may only have come too soon.
-        for consistent in [false, true] {
-            let get = self.dynamodb.get_item().table_name(&self.table).set_key(Some(keys::update(id, developer)));
-            let found = get.consistent_read(consistent).send().await;
-            item = found.map_err(StoreError::aws("dynamodb:GetItem"))?.item;
+        for freshness in [Freshness::Recent, Freshness::Latest] {
+            item = self.rows.get(keys::update(id, developer), freshness).await?;
             if item.is_some() {
                 break;
             }

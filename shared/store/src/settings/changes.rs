@@ -3,10 +3,6 @@
 //! A deletion leaves a tombstone with what was deleted, which expires after ten days. Deleting and restoring are one
 //! transaction each, so that nothing is ever half gone.
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
-};
 use jiff::Timestamp;
 use tenday_model::delivery::event::TEN_DAYS;
 use tenday_model::delivery::rate::RateLimit;
@@ -15,14 +11,19 @@ use tenday_model::ids::{DeveloperId, RequestId, WebhookId};
 use tenday_model::settings::configuration::{Configuration, MAX_WEBHOOKS, RetrySchedule};
 use tenday_model::settings::webhook::Disabled;
 
-use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, b, is_expired, json, n, s};
+use crate::dynamodb::item::{Attribute, EXPIRES_AT, Item, Reader, b, into_item, is_expired, json, m, n, s};
 use crate::dynamodb::keys;
-use crate::error::{StoreError, held};
+use crate::dynamodb::rows::Freshness;
+use crate::dynamodb::write::{Write, Written};
+use crate::error::StoreError;
 use crate::settings::developer::{
-    OldSecret, Settings, StoredWebhook, configuration_from, configuration_item, old_secrets_value, transact,
-    webhook_from, webhook_item,
+    DeveloperSettings, OldSecret, Settings, StoredWebhook, changeable, configuration_from, configuration_item,
+    old_secrets_value, webhook_from, webhook_item,
 };
 use crate::signing::keyring::Sealed;
+
+/// What two transactions on a developer's settings collide over.
+const CONTENDED: &str = "the configuration";
 
 /// What came of changing a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,52 +62,25 @@ impl Settings {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn change(&self, developer: &DeveloperId, changed: &Configuration) -> Result<Changed, StoreError> {
-        let item = configuration_item(developer, changed, 0, 0)?;
-        let mut set = Vec::new();
+        let mut set = vec![("version", n(changed.version + 1))];
         let mut remove = Vec::new();
-        let mut names = Vec::new();
-        let mut values = vec![(":was".to_owned(), n(changed.version))];
-        for name in ["type", "dateFormat", "name", "ipAllowlist", "allowlistSize", "retrySchedule"] {
-            names.push((format!("#{name}"), name.to_owned()));
-            match item.get(name) {
-                Some(value) => {
-                    set.push(format!("#{name} = :{name}"));
-                    values.push((format!(":{name}"), value.clone()));
-                }
-                None => remove.push(format!("#{name}")),
+        for (name, value) in changeable(changed)? {
+            match value {
+                Some(value) => set.push((name, value)),
+                None => remove.push(name),
             }
         }
-        set.push("version = :next".to_owned());
-        values.push((":next".to_owned(), n(changed.version + 1)));
-        let mut expression = format!("SET {}", set.join(", "));
-        if !remove.is_empty() {
-            expression.push_str(&format!(" REMOVE {}", remove.join(", ")));
-        }
-        let mut condition = "version = :was".to_owned();
-        if changed.allowlist.is_empty() {
-            condition.push_str(" AND webhookCount = :none");
-            values.push((":none".to_owned(), n(0)));
-        }
-        let updated = self
-            .dynamodb()
-            .update_item()
-            .table_name(self.table())
-            .set_key(Some(keys::key(keys::developer(developer), keys::CONFIGURATION.to_owned())))
-            .update_expression(expression)
-            .condition_expression(condition)
-            .set_expression_attribute_names(Some(names.into_iter().collect()))
-            .set_expression_attribute_values(Some(values.into_iter().collect()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let Err(error) = updated else { return Ok(Changed::Done) };
-        if let Some(UpdateItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() {
-            let same_version = failed.item().is_some_and(|item| {
-                Reader { kind: "configuration", item }.number("version").ok() == Some(changed.version)
-            });
-            return Ok(if same_version { Changed::AllowlistInUse } else { Changed::Meanwhile });
-        }
-        Err(StoreError::aws("dynamodb:UpdateItem")(error))
+        let mut update = Write::change(configuration_key(developer), set, &remove).value(":was", n(changed.version));
+        update = if changed.allowlist.is_empty() {
+            update.only_if("version = :was AND webhookCount = :none").value(":none", n(0))
+        } else {
+            update.only_if("version = :was")
+        };
+        Ok(match self.rows.write(update.with_row()).await? {
+            Written::Done(_) => Changed::Done,
+            Written::Refused(Some(item)) if has_version(&item, changed.version) => Changed::AllowlistInUse,
+            Written::Refused(_) => Changed::Meanwhile,
+        })
     }
 
     /// Deletes a configuration, and with it all of its webhooks and its allowlist. False when it was changed or
@@ -117,25 +91,18 @@ impl Settings {
     pub async fn delete(
         &self,
         developer: &DeveloperId,
-        configuration: &Configuration,
+        mut settings: DeveloperSettings,
         request: RequestId,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         // The allowlist is forgotten, not kept for a restore (docs/sources.md, S2.7).
-        let kept = Configuration { allowlist: Allowlist::default(), ..configuration.clone() };
-        let was = configuration_item(developer, &kept, 0, 0)?;
-        let key = keys::key(keys::developer(developer), keys::CONFIGURATION.to_owned());
-        let delete = Delete::builder()
-            .table_name(self.table())
-            .set_key(Some(key))
-            .condition_expression("version = :version")
-            .expression_attribute_values(":version", n(configuration.version))
-            .build();
-        let put = self.tombstone(developer, request, "configuration", was, now)?;
-        let delete = delete.map_err(|error| StoreError::corrupt("configuration", error))?;
-        let actions =
-            vec![TransactWriteItem::builder().delete(delete).build(), TransactWriteItem::builder().put(put).build()];
-        Ok(self.transact(actions).await?.is_empty())
+        settings.configuration.allowlist = Allowlist::default();
+        let was = configuration_item(developer, &settings)?;
+        let delete = Write::delete(configuration_key(developer))
+            .only_if("version = :version")
+            .value(":version", n(settings.configuration.version));
+        let put = Write::put(deletion_item(developer, request, "configuration", was, now));
+        Ok(self.rows.transact(CONTENDED, &[delete, put]).await?.is_empty())
     }
 
     /// Brings a deleted configuration back, without webhooks and allowlist, as LinkMoney's page has it
@@ -148,23 +115,16 @@ impl Settings {
         developer: &DeveloperId,
         request: RequestId,
         now: Timestamp,
-    ) -> Result<Restored<Configuration>, StoreError> {
+    ) -> Result<Restored<DeveloperSettings>, StoreError> {
         let Some(was) = self.deleted(developer, request, "configuration", now).await? else {
             return Ok(Restored::NotFound);
         };
         let (configuration, _) = configuration_from(&was)?;
-        let put = Put::builder()
-            .table_name(self.table())
-            .set_item(Some(configuration_item(developer, &configuration, generation(now), 0)?))
-            .condition_expression("attribute_not_exists(pk)")
-            .build()
-            .map_err(|error| StoreError::corrupt("configuration", error))?;
-        let actions = vec![
-            TransactWriteItem::builder().delete(self.undo(developer, request, now)?).build(),
-            TransactWriteItem::builder().put(put).build(),
-        ];
-        Ok(match self.transact(actions).await?.first() {
-            None => Restored::Done(configuration),
+        let settings = DeveloperSettings { configuration, webhooks: Vec::new(), generation: generation(now) };
+        let put = Write::put(configuration_item(developer, &settings)?).only_if_new();
+        let refused = self.rows.transact(CONTENDED, &[undo(developer, request, now), put]).await?;
+        Ok(match refused.first() {
+            None => Restored::Done(settings),
             Some(0) => Restored::NotFound,
             Some(_) => Restored::Refused,
         })
@@ -180,7 +140,7 @@ impl Settings {
         webhook: &StoredWebhook,
         changes: &WebhookChanges,
     ) -> Result<bool, StoreError> {
-        let mut set: Vec<(&str, AttributeValue)> = Vec::new();
+        let mut set: Vec<(&str, Attribute)> = Vec::new();
         let mut remove = Vec::new();
         if let Some(url) = &changes.callback_url {
             set.push(("callbackURL", s(url)));
@@ -203,12 +163,15 @@ impl Settings {
         match &changes.headers {
             Some(Some((names, sealed))) => {
                 set.push(("headerNames", json(names)?));
-                set.push(("headers", b(sealed.0.clone())));
+                set.push(("headers", b(sealed.bytes())));
             }
             Some(None) => remove.extend(["headerNames", "headers"]),
             None => {}
         }
-        self.update_webhook(developer, webhook, set, remove, None).await
+        let update = Write::change(webhook_key(developer, webhook.webhook.id), set, &remove)
+            .only_if("generation = :generation")
+            .value(":generation", n(webhook.generation));
+        Ok(self.rows.write(update).await?.is_done())
     }
 
     /// Replaces a webhook's secret; the old ones sign on until their time. False when the webhook is gone or was
@@ -223,42 +186,12 @@ impl Settings {
         secret: &Sealed,
         old: &[OldSecret],
     ) -> Result<bool, StoreError> {
-        let set = vec![("secret", b(secret.0.clone())), ("oldSecrets", old_secrets_value(old)?)];
-        self.update_webhook(developer, webhook, set, Vec::new(), Some(&webhook.secret)).await
-    }
-
-    async fn update_webhook(
-        &self,
-        developer: &DeveloperId,
-        webhook: &StoredWebhook,
-        set: Vec<(&str, AttributeValue)>,
-        remove: Vec<&str>,
-        secret: Option<&Sealed>,
-    ) -> Result<bool, StoreError> {
-        let sets: Vec<_> = set.iter().map(|(name, _)| format!("{name} = :{name}")).collect();
-        let mut expression = String::new();
-        if !sets.is_empty() {
-            expression.push_str(&format!("SET {}", sets.join(", ")));
-        }
-        if !remove.is_empty() {
-            expression.push_str(&format!(" REMOVE {}", remove.join(", ")));
-        }
-        let mut condition = "generation = :generation".to_owned();
-        let mut update = self
-            .dynamodb()
-            .update_item()
-            .table_name(self.table())
-            .set_key(Some(keys::key(keys::developer(developer), keys::webhook(webhook.webhook.id))))
-            .update_expression(expression)
-            .expression_attribute_values(":generation", n(webhook.generation));
-        for (name, value) in set {
-            update = update.expression_attribute_values(format!(":{name}"), value);
-        }
-        if let Some(secret) = secret {
-            condition.push_str(" AND secret = :was");
-            update = update.expression_attribute_values(":was", b(secret.0.clone()));
-        }
-        held("dynamodb:UpdateItem", update.condition_expression(condition).send().await)
+        let set = vec![("secret", b(secret.bytes())), ("oldSecrets", old_secrets_value(old)?)];
+        let update = Write::change(webhook_key(developer, webhook.webhook.id), set, &[])
+            .only_if("generation = :generation AND #secret = :was")
+            .value(":generation", n(webhook.generation))
+            .value(":was", b(webhook.secret.bytes()));
+        Ok(self.rows.write(update).await?.is_done())
     }
 
     /// Deletes a webhook; false when it is gone already.
@@ -272,21 +205,13 @@ impl Settings {
         request: RequestId,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let corrupt = |error| StoreError::corrupt("webhook", error);
-        let delete = Delete::builder()
-            .table_name(self.table())
-            .set_key(Some(keys::key(keys::developer(developer), keys::webhook(webhook.webhook.id))))
-            .condition_expression("generation = :generation")
-            .expression_attribute_values(":generation", n(webhook.generation))
-            .build()
-            .map_err(corrupt)?;
+        let delete = Write::delete(webhook_key(developer, webhook.webhook.id))
+            .only_if("generation = :generation")
+            .value(":generation", n(webhook.generation));
         let was = webhook_item(developer, webhook)?;
-        let actions = vec![
-            TransactWriteItem::builder().delete(delete).build(),
-            TransactWriteItem::builder().update(self.count(developer, webhook.generation, -1)?).build(),
-            TransactWriteItem::builder().put(self.tombstone(developer, request, "webhook", was, now)?).build(),
-        ];
-        Ok(self.transact(actions).await?.is_empty())
+        let put = Write::put(deletion_item(developer, request, "webhook", was, now));
+        let writes = [delete, uncount(developer, webhook.generation), put];
+        Ok(self.rows.transact(CONTENDED, &writes).await?.is_empty())
     }
 
     /// Brings a deleted webhook back with its id, URL and secrets, if its configuration has not been deleted since.
@@ -303,42 +228,13 @@ impl Settings {
             return Ok(Restored::NotFound);
         };
         let webhook = webhook_from(&was)?;
-        let put = Put::builder()
-            .table_name(self.table())
-            .set_item(Some(webhook_item(developer, &webhook)?))
-            .condition_expression("attribute_not_exists(pk)")
-            .build()
-            .map_err(|error| StoreError::corrupt("webhook", error))?;
-        let actions = vec![
-            TransactWriteItem::builder().delete(self.undo(developer, request, now)?).build(),
-            TransactWriteItem::builder().put(put).build(),
-            TransactWriteItem::builder().update(self.count(developer, webhook.generation, 1)?).build(),
-        ];
-        Ok(match self.transact(actions).await?.first() {
+        let put = Write::put(webhook_item(developer, &webhook)?).only_if_new();
+        let writes = [undo(developer, request, now), put, count(developer, webhook.generation)];
+        Ok(match self.rows.transact(CONTENDED, &writes).await?.first() {
             None => Restored::Done(webhook.webhook.id),
             Some(0 | 1) => Restored::NotFound,
             Some(_) => Restored::Refused,
         })
-    }
-
-    fn count(&self, developer: &DeveloperId, generation: u64, by: i8) -> Result<Update, StoreError> {
-        let condition = if by > 0 {
-            "generation = :generation AND webhookCount < :most AND allowlistSize > :none"
-        } else {
-            "generation = :generation"
-        };
-        let mut update = Update::builder()
-            .table_name(self.table())
-            .set_key(Some(keys::key(keys::developer(developer), keys::CONFIGURATION.to_owned())))
-            .update_expression("ADD webhookCount :by")
-            .condition_expression(condition)
-            .expression_attribute_values(":by", n(by))
-            .expression_attribute_values(":generation", n(generation));
-        if by > 0 {
-            update =
-                update.expression_attribute_values(":most", n(MAX_WEBHOOKS)).expression_attribute_values(":none", n(0));
-        }
-        update.build().map_err(|error| StoreError::corrupt("configuration", error))
     }
 
     /// Adds a webhook, counting it against the configuration in the same transaction, so that the limit and the need
@@ -348,30 +244,9 @@ impl Settings {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn create_webhook(&self, developer: &DeveloperId, webhook: &StoredWebhook) -> Result<bool, StoreError> {
-        let put = Put::builder()
-            .table_name(self.table())
-            .set_item(Some(webhook_item(developer, webhook)?))
-            .condition_expression("attribute_not_exists(pk)")
-            .build()
-            .map_err(|error| StoreError::corrupt("webhook", error))?;
-        let actions = vec![
-            TransactWriteItem::builder().update(self.count(developer, webhook.generation, 1)?).build(),
-            TransactWriteItem::builder().put(put).build(),
-        ];
-        Ok(self.transact(actions).await?.is_empty())
-    }
-
-    fn tombstone(
-        &self,
-        developer: &DeveloperId,
-        request: RequestId,
-        kind: &str,
-        was: Item,
-        now: Timestamp,
-    ) -> Result<Put, StoreError> {
-        let item = deletion_item(developer, request, kind, was, now);
-        let put = Put::builder().table_name(self.table()).set_item(Some(item)).build();
-        put.map_err(|error| StoreError::corrupt("deletion", error))
+        let put = Write::put(webhook_item(developer, webhook)?).only_if_new();
+        let writes = [count(developer, webhook.generation), put];
+        Ok(self.rows.transact(CONTENDED, &writes).await?.is_empty())
     }
 
     /// What a deletion's tombstone holds, while its ten days last.
@@ -382,33 +257,48 @@ impl Settings {
         kind: &str,
         now: Timestamp,
     ) -> Result<Option<Item>, StoreError> {
-        let found = self
-            .dynamodb()
-            .get_item()
-            .table_name(self.table())
-            .set_key(Some(keys::key(keys::developer(developer), keys::deletion(request))))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(StoreError::aws("dynamodb:GetItem"))?;
-        Ok(found.item.filter(|item| !is_expired(item, now)).and_then(|item| deleted_from(item, kind)))
+        let found = self.rows.get(deletion_key(developer, request), Freshness::Latest).await?;
+        Ok(found.filter(|item| !is_expired(item, now)).and_then(|item| deleted_from(item, kind)))
     }
+}
 
-    fn undo(&self, developer: &DeveloperId, request: RequestId, now: Timestamp) -> Result<Delete, StoreError> {
-        Delete::builder()
-            .table_name(self.table())
-            .set_key(Some(keys::key(keys::developer(developer), keys::deletion(request))))
-            .condition_expression("expiresAt > :now")
-            .expression_attribute_values(":now", n(now.as_second()))
-            .build()
-            .map_err(|error| StoreError::corrupt("deletion", error))
-    }
+fn configuration_key(developer: &DeveloperId) -> Item {
+    keys::key(keys::developer(developer), keys::CONFIGURATION.to_owned())
+}
 
-    /// Runs a transaction, again if it collides with another. Answers which actions' conditions did not hold, in which
-    /// case nothing was done.
-    async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Vec<usize>, StoreError> {
-        transact(self.dynamodb(), "the configuration", actions).await
-    }
+fn webhook_key(developer: &DeveloperId, webhook: WebhookId) -> Item {
+    keys::key(keys::developer(developer), keys::webhook(webhook))
+}
+
+fn deletion_key(developer: &DeveloperId, request: RequestId) -> Item {
+    keys::key(keys::developer(developer), keys::deletion(request))
+}
+
+fn has_version(configuration: &Item, version: u64) -> bool {
+    Reader { kind: "configuration", item: configuration }.number("version").ok() == Some(version)
+}
+
+/// Counts one more webhook, if the configuration is still the same one and may have it.
+fn count(developer: &DeveloperId, generation: u64) -> Write {
+    Write::update(configuration_key(developer), "ADD webhookCount :by")
+        .only_if("generation = :generation AND webhookCount < :most AND allowlistSize > :none")
+        .value(":by", n(1))
+        .value(":generation", n(generation))
+        .value(":most", n(MAX_WEBHOOKS))
+        .value(":none", n(0))
+}
+
+/// Counts one webhook less, if the configuration is still the same one.
+fn uncount(developer: &DeveloperId, generation: u64) -> Write {
+    Write::update(configuration_key(developer), "ADD webhookCount :by")
+        .only_if("generation = :generation")
+        .value(":by", n(-1))
+        .value(":generation", n(generation))
+}
+
+/// Takes a deletion back, if its ten days are not over.
+fn undo(developer: &DeveloperId, request: RequestId, now: Timestamp) -> Write {
+    Write::delete(deletion_key(developer, request)).only_if("expiresAt > :now").value(":now", n(now.as_second()))
 }
 
 /// A number that no other life of the configuration has: webhooks of an earlier one never come back by themselves.
@@ -423,9 +313,9 @@ pub(crate) fn deletion_item(
     was: Item,
     now: Timestamp,
 ) -> Item {
-    let mut item = keys::key(keys::developer(developer), keys::deletion(request));
+    let mut item = deletion_key(developer, request);
     item.insert("kind".to_owned(), s(kind));
-    item.insert("was".to_owned(), AttributeValue::M(was));
+    item.insert("was".to_owned(), m(was));
     let expires = now.checked_add(TEN_DAYS).unwrap_or(Timestamp::MAX);
     item.insert(EXPIRES_AT.to_owned(), n(expires.as_second()));
     item
@@ -436,8 +326,5 @@ pub(crate) fn deleted_from(mut deletion: Item, kind: &str) -> Option<Item> {
     if (Reader { kind: "deletion", item: &deletion }).optional_text("kind") != Some(kind) {
         return None;
     }
-    match deletion.remove("was") {
-        Some(AttributeValue::M(was)) => Some(was),
-        _ => None,
-    }
+    deletion.remove("was").and_then(into_item)
 }

@@ -1,15 +1,15 @@
 //! API clients: who may ask for a token, for whom, and for what.
 
 use aws_lc_rs::{constant_time, digest};
-use aws_sdk_dynamodb::Client as DynamoDb;
-use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 use tenday_model::ids::{ClientId, DeveloperId};
 
 use crate::aws::services::Aws;
 use crate::dynamodb::item::{Item, Reader, b, json, s};
 use crate::dynamodb::keys;
+use crate::dynamodb::query::Query;
+use crate::dynamodb::rows::{Freshness, Rows};
+use crate::dynamodb::write::Write;
 use crate::error::StoreError;
-use crate::settings::developer::{query_all, transact};
 
 /// One API client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,21 +36,19 @@ impl Client {
 /// The stored clients.
 #[derive(Debug, Clone)]
 pub struct Clients {
-    dynamodb: DynamoDb,
-    table: String,
+    rows: Rows,
 }
 
 impl Clients {
     pub fn new(aws: &Aws, settings_table: String) -> Self {
-        Self { dynamodb: aws.dynamodb(), table: settings_table }
+        Self { rows: Rows::of(aws, settings_table) }
     }
 
     /// # Errors
     /// When DynamoDB fails.
     pub async fn get(&self, id: &ClientId) -> Result<Option<Client>, StoreError> {
-        let found = self.dynamodb.get_item().table_name(&self.table).set_key(Some(keys::client(id))).send().await;
-        let Some(item) = found.map_err(StoreError::aws("dynamodb:GetItem"))?.item else { return Ok(None) };
-        client_from(id, &item).map(Some)
+        let found = self.rows.get(keys::client(id), Freshness::Recent).await?;
+        found.map(|item| client_from(id, &item)).transpose()
     }
 
     /// Adds a client, or replaces one of the same owner.
@@ -59,7 +57,7 @@ impl Clients {
     /// When DynamoDB fails.
     pub async fn put(&self, client: &Client) -> Result<(), StoreError> {
         let listed = keys::client_of(client.developer.as_ref(), &client.id);
-        self.write([self.put_action(client_item(client)?)?, self.put_action(listed)?]).await
+        self.write([Write::put(client_item(client)?), Write::put(listed)]).await
     }
 
     /// Removes a client. It gets no token any more; those that it has hold until they expire.
@@ -68,7 +66,7 @@ impl Clients {
     /// When DynamoDB fails.
     pub async fn delete(&self, client: &Client) -> Result<(), StoreError> {
         let listed = keys::client_of(client.developer.as_ref(), &client.id);
-        self.write([self.delete_action(keys::client(&client.id))?, self.delete_action(listed)?]).await
+        self.write([Write::delete(keys::client(&client.id)), Write::delete(listed)]).await
     }
 
     /// A developer's clients, or the platform's, by their ids.
@@ -76,7 +74,8 @@ impl Clients {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn list(&self, owner: Option<&DeveloperId>) -> Result<Vec<Client>, StoreError> {
-        let items = query_all(&self.dynamodb, &self.table, keys::clients_of(owner), keys::CLIENTS_PREFIX).await?;
+        let query = Query::of(keys::clients_of(owner)).beginning_with(keys::CLIENTS_PREFIX);
+        let items = self.rows.all(query.fresh(Freshness::Latest)).await?;
         let mut clients = Vec::new();
         for item in &items {
             // One by one: an operator reads this, and there are few.
@@ -85,21 +84,9 @@ impl Clients {
         Ok(clients)
     }
 
-    async fn write(&self, actions: [TransactWriteItem; 2]) -> Result<(), StoreError> {
-        // No action has a condition, so none can fail.
-        transact(&self.dynamodb, "the client", actions.into()).await.map(|_| ())
-    }
-
-    fn put_action(&self, item: Item) -> Result<TransactWriteItem, StoreError> {
-        let put = Put::builder().table_name(&self.table).set_item(Some(item)).build();
-        let put = put.map_err(|error| StoreError::corrupt("client", error))?;
-        Ok(TransactWriteItem::builder().put(put).build())
-    }
-
-    fn delete_action(&self, key: Item) -> Result<TransactWriteItem, StoreError> {
-        let delete = Delete::builder().table_name(&self.table).set_key(Some(key)).build();
-        let delete = delete.map_err(|error| StoreError::corrupt("client", error))?;
-        Ok(TransactWriteItem::builder().delete(delete).build())
+    async fn write(&self, writes: [Write; 2]) -> Result<(), StoreError> {
+        // Neither has a condition, so neither can be refused.
+        self.rows.transact("the client", &writes).await.map(|_| ())
     }
 }
 

@@ -4,8 +4,6 @@
 //! it every webhook at once, in one transaction of two rows however many webhooks there are; restoring it starts the
 //! next one, so that old webhooks stay gone.
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,10 +16,12 @@ use tenday_model::settings::integration::Integration;
 use tenday_model::settings::webhook::{Disabled, Webhook};
 
 use crate::aws::services::Aws;
-use crate::aws::tries::Tries;
-use crate::dynamodb::item::{Item, Reader, b, is_expired, json, n, s};
+use crate::dynamodb::item::{Attribute, Item, Reader, b, is_expired, json, n, s};
 use crate::dynamodb::keys;
-use crate::error::{StoreError, held};
+use crate::dynamodb::query::Query;
+use crate::dynamodb::rows::{Freshness, Rows};
+use crate::dynamodb::write::Write;
+use crate::error::StoreError;
 use crate::settings::changes::generation;
 use crate::signing::keyring::Sealed;
 
@@ -47,18 +47,6 @@ pub struct StoredWebhook {
     pub generation: u64,
 }
 
-impl StoredWebhook {
-    /// What its own headers are sealed in.
-    pub fn headers_context(developer: &DeveloperId, webhook: WebhookId) -> String {
-        format!("{developer}/{webhook}/headers")
-    }
-
-    /// What a signing secret is sealed in: moved to another webhook, it does not open.
-    pub fn secret_context(developer: &DeveloperId, webhook: WebhookId) -> String {
-        format!("{developer}/{webhook}")
-    }
-}
-
 /// A secret that was replaced, and until when it still signs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OldSecret {
@@ -69,21 +57,12 @@ pub struct OldSecret {
 /// The settings table.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    dynamodb: Client,
-    table: String,
+    pub(super) rows: Rows,
 }
 
 impl Settings {
     pub fn new(aws: &Aws, table: String) -> Self {
-        Self { dynamodb: aws.dynamodb(), table }
-    }
-
-    pub(crate) fn dynamodb(&self) -> &Client {
-        &self.dynamodb
-    }
-
-    pub(crate) fn table(&self) -> &str {
-        &self.table
+        Self { rows: Rows::of(aws, table) }
     }
 
     /// A developer's configuration and webhooks, in one query.
@@ -91,8 +70,8 @@ impl Settings {
     /// # Errors
     /// When DynamoDB fails or an item does not read.
     pub async fn read(&self, developer: &DeveloperId, now: Timestamp) -> Result<Option<DeveloperSettings>, StoreError> {
-        let partition = keys::developer(developer);
-        let mut items = query_all(&self.dynamodb, &self.table, partition, keys::SETTINGS_PREFIX).await?;
+        let query = Query::of(keys::developer(developer)).beginning_with(keys::SETTINGS_PREFIX);
+        let mut items = self.rows.all(query.fresh(Freshness::Latest)).await?;
         items.retain(|item| !is_expired(item, now));
         let Some(found) = items.iter().find(|item| keys::sk(item) == Some(keys::CONFIGURATION)) else {
             return Ok(None);
@@ -108,20 +87,19 @@ impl Settings {
         Ok(Some(DeveloperSettings { configuration, webhooks, generation }))
     }
 
-    /// Stores a developer's first configuration; false when there is one already.
+    /// Stores a developer's first configuration; none when there is one already.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn create(&self, developer: &DeveloperId, configuration: &Configuration) -> Result<bool, StoreError> {
-        let put = self
-            .dynamodb
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(configuration_item(developer, configuration, generation(configuration.created_at), 0)?))
-            .condition_expression("attribute_not_exists(pk)")
-            .send()
-            .await;
-        held("dynamodb:PutItem", put)
+    pub async fn create(
+        &self,
+        developer: &DeveloperId,
+        configuration: Configuration,
+    ) -> Result<Option<DeveloperSettings>, StoreError> {
+        let generation = generation(configuration.created_at);
+        let settings = DeveloperSettings { configuration, webhooks: Vec::new(), generation };
+        let put = Write::put(configuration_item(developer, &settings)?).only_if_new();
+        Ok(self.rows.write(put).await?.is_done().then_some(settings))
     }
 
     /// Disables an active webhook; one that is disabled already, or gone, stays as it is.
@@ -134,129 +112,40 @@ impl Settings {
         webhook: WebhookId,
         disabled: Disabled,
     ) -> Result<bool, StoreError> {
-        let updated = self
-            .dynamodb
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(keys::key(keys::developer(developer), keys::webhook(webhook))))
-            .update_expression("SET disabled = :disabled")
-            .condition_expression("attribute_exists(pk) AND attribute_not_exists(disabled)")
-            .expression_attribute_values(":disabled", json(&disabled)?)
-            .send()
-            .await;
-        held("dynamodb:UpdateItem", updated)
+        let key = keys::key(keys::developer(developer), keys::webhook(webhook));
+        let update = Write::change(key, vec![("disabled", json(&disabled)?)], &[])
+            .only_if("attribute_exists(pk) AND attribute_not_exists(disabled)");
+        Ok(self.rows.write(update).await?.is_done())
     }
 }
 
-/// Why DynamoDB cancelled a transaction.
-pub(crate) enum Cancellation {
-    /// The conditions of these actions did not hold.
-    Conditions(Vec<usize>),
-    /// Another transaction touched the same items.
-    Conflict,
-}
-
-pub(crate) fn cancellation<R>(
-    error: &aws_sdk_dynamodb::error::SdkError<
-        aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError,
-        R,
-    >,
-) -> Option<Cancellation> {
-    use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError as E;
-    let E::TransactionCanceledException(cancelled) = error.as_service_error()? else { return None };
-    let reasons = cancelled.cancellation_reasons();
-    let failed: Vec<usize> = reasons
-        .iter()
-        .enumerate()
-        .filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"))
-        .map(|(index, _)| index)
-        .collect();
-    if !failed.is_empty() {
-        Some(Cancellation::Conditions(failed))
-    } else if reasons.iter().any(|reason| {
-        matches!(reason.code(), Some("TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded"))
-    }) {
-        Some(Cancellation::Conflict)
-    } else {
-        None
-    }
-}
-
-/// Runs a transaction, again if it collides with another. Answers which actions' conditions did not hold, in which case
-/// nothing was done.
-pub(crate) async fn transact(
-    dynamodb: &Client,
-    what: &'static str,
-    actions: Vec<TransactWriteItem>,
-) -> Result<Vec<usize>, StoreError> {
-    let mut tries = Tries::default();
-    while tries.again().await {
-        let sent = dynamodb.transact_write_items().set_transact_items(Some(actions.clone())).send().await;
-        let Err(error) = sent else { return Ok(Vec::new()) };
-        match cancellation(&error) {
-            Some(Cancellation::Conditions(failed)) => return Ok(failed),
-            Some(Cancellation::Conflict) => {}
-            None => return Err(StoreError::aws("dynamodb:TransactWriteItems")(error)),
-        }
-    }
-    Err(StoreError::Contended { what })
-}
-
-/// Every item of a partition whose sort key begins so, read consistently.
-///
-/// # Errors
-/// When DynamoDB fails.
-pub(crate) async fn query_all(
-    dynamodb: &Client,
-    table: &str,
-    partition: String,
-    prefix: &str,
-) -> Result<Vec<Item>, StoreError> {
-    let query = dynamodb
-        .query()
-        .table_name(table)
-        .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-        .expression_attribute_values(":pk", s(partition))
-        .expression_attribute_values(":prefix", s(prefix))
-        .consistent_read(true);
-    let mut items = Vec::new();
-    let mut start = None;
-    loop {
-        let page = query.clone().set_exclusive_start_key(start).send().await;
-        let page = page.map_err(StoreError::aws("dynamodb:Query"))?;
-        items.extend(page.items.unwrap_or_default());
-        start = page.last_evaluated_key;
-        if start.is_none() {
-            return Ok(items);
-        }
-    }
-}
-
-pub(crate) fn configuration_item(
-    developer: &DeveloperId,
-    configuration: &Configuration,
-    generation: u64,
-    webhook_count: usize,
-) -> Result<Item, StoreError> {
+pub(crate) fn configuration_item(developer: &DeveloperId, settings: &DeveloperSettings) -> Result<Item, StoreError> {
+    let configuration = &settings.configuration;
     let mut item = keys::key(keys::developer(developer), keys::CONFIGURATION.to_owned());
     item.insert("id".into(), s(configuration.id.to_string()));
-    if let Some(name) = configuration.integration.name() {
-        item.insert("type".into(), s(name));
-    }
-    item.insert("dateFormat".into(), s(configuration.date_format.name()));
-    if let Some(name) = &configuration.name {
-        item.insert("name".into(), s(name));
-    }
-    item.insert("ipAllowlist".into(), json(&configuration.allowlist)?);
-    item.insert("allowlistSize".into(), n(configuration.allowlist.len()));
-    if let Some(schedule) = &configuration.retry_schedule {
-        item.insert("retrySchedule".into(), json(schedule)?);
+    for (name, value) in changeable(configuration)? {
+        if let Some(value) = value {
+            item.insert(name.to_owned(), value);
+        }
     }
     item.insert("createdAt".into(), n(configuration.created_at.as_millisecond()));
     item.insert("version".into(), n(configuration.version));
-    item.insert("generation".into(), n(generation));
-    item.insert("webhookCount".into(), n(webhook_count));
+    item.insert("generation".into(), n(settings.generation));
+    item.insert("webhookCount".into(), n(settings.webhooks.len()));
     Ok(item)
+}
+
+/// The attributes of a configuration that its developer can change; none where there is nothing to be stored.
+pub(super) fn changeable(configuration: &Configuration) -> Result<[(&'static str, Option<Attribute>); 6], StoreError> {
+    let schedule = configuration.retry_schedule.as_ref();
+    Ok([
+        ("type", configuration.integration.name().map(s)),
+        ("dateFormat", Some(s(configuration.date_format.name()))),
+        ("name", configuration.name.as_deref().map(s)),
+        ("ipAllowlist", Some(json(&configuration.allowlist)?)),
+        ("allowlistSize", Some(n(configuration.allowlist.len()))),
+        ("retrySchedule", schedule.map(json).transpose()?),
+    ])
 }
 
 pub(crate) fn configuration_from(item: &Item) -> Result<(Configuration, u64), StoreError> {
@@ -285,8 +174,9 @@ struct StoredOldSecret {
     until: Timestamp,
 }
 
-pub(crate) fn old_secrets_value(old: &[OldSecret]) -> Result<AttributeValue, StoreError> {
-    let old = old.iter().map(|old| StoredOldSecret { sealed: BASE64_STANDARD.encode(&old.secret.0), until: old.until });
+pub(crate) fn old_secrets_value(old: &[OldSecret]) -> Result<Attribute, StoreError> {
+    let old =
+        old.iter().map(|old| StoredOldSecret { sealed: BASE64_STANDARD.encode(old.secret.bytes()), until: old.until });
     json(&old.collect::<Vec<_>>())
 }
 
@@ -307,11 +197,11 @@ pub(crate) fn webhook_item(developer: &DeveloperId, stored: &StoredWebhook) -> R
         item.insert("rateLimit".into(), n(limit.per_second()));
     }
     if let Some(sealed) = &stored.headers {
-        item.insert("headers".into(), b(sealed.0.clone()));
+        item.insert("headers".into(), b(sealed.bytes()));
         item.insert("headerNames".into(), json(&webhook.header_names)?);
     }
     item.insert("createdAt".into(), n(webhook.created_at.as_millisecond()));
-    item.insert("secret".into(), b(stored.secret.0.clone()));
+    item.insert("secret".into(), b(stored.secret.bytes()));
     if !stored.old_secrets.is_empty() {
         item.insert("oldSecrets".into(), old_secrets_value(&stored.old_secrets)?);
     }
@@ -325,7 +215,7 @@ pub(crate) fn webhook_from(item: &Item) -> Result<StoredWebhook, StoreError> {
     let old: Vec<StoredOldSecret> = read.optional_json("oldSecrets")?.unwrap_or_default();
     let old_secrets = old.into_iter().map(|old| {
         let sealed = BASE64_STANDARD.decode(old.sealed).map_err(|error| StoreError::corrupt("webhook", error))?;
-        Ok(OldSecret { secret: Sealed(sealed), until: old.until })
+        Ok(OldSecret { secret: Sealed::from_bytes(sealed), until: old.until })
     });
     let rate_limit = read.optional_number::<u32>("rateLimit")?.map(RateLimit::try_from);
     Ok(StoredWebhook {
@@ -339,8 +229,8 @@ pub(crate) fn webhook_from(item: &Item) -> Result<StoredWebhook, StoreError> {
             header_names: read.optional_json("headerNames")?.unwrap_or_default(),
             created_at: read.moment("createdAt")?,
         },
-        headers: read.optional_bytes("headers").map(|bytes| Sealed(bytes.to_vec())),
-        secret: Sealed(read.bytes("secret")?.to_vec()),
+        headers: read.optional_bytes("headers").map(|bytes| Sealed::from_bytes(bytes.to_vec())),
+        secret: Sealed::from_bytes(read.bytes("secret")?.to_vec()),
         old_secrets: old_secrets.collect::<Result<_, StoreError>>()?,
         generation: read.number("generation")?,
     })

@@ -4,15 +4,15 @@
 //! row's sort key says whose it is. A second row per link claims its id for one developer, in the same transaction, so
 //! that two registrations at once cannot give it to two.
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use tenday_model::settings::link::{Environment, Link, LinkErrorCode, LinkId, LinkState};
 
 use crate::aws::services::Aws;
 use crate::dynamodb::item::{Item, Reader, json, s};
 use crate::dynamodb::keys;
+use crate::dynamodb::query::Query;
+use crate::dynamodb::rows::{Freshness, Rows};
+use crate::dynamodb::write::Write;
 use crate::error::StoreError;
-use crate::settings::developer::transact;
 
 /// What came of registering a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,13 +27,12 @@ pub enum Registered {
 /// The links in the settings table.
 #[derive(Debug, Clone)]
 pub struct Links {
-    dynamodb: Client,
-    table: String,
+    rows: Rows,
 }
 
 impl Links {
     pub fn new(aws: &Aws, settings_table: String) -> Self {
-        Self { dynamodb: aws.dynamodb(), table: settings_table }
+        Self { rows: Rows::of(aws, settings_table) }
     }
 
     /// Whoever's it is; one that was deleted, too.
@@ -41,17 +40,8 @@ impl Links {
     /// # Errors
     /// When DynamoDB fails or an item does not read.
     pub async fn find(&self, id: &LinkId) -> Result<Option<Link>, StoreError> {
-        let found = self
-            .dynamodb
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", s(keys::links(id)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(StoreError::aws("dynamodb:Query"))?;
-        let row = found.items().iter().find(|item| keys::sk(item) != Some(keys::LINK_CLAIM));
+        let found = self.rows.all(Query::of(keys::links(id)).fresh(Freshness::Latest)).await?;
+        let row = found.iter().find(|item| keys::sk(item) != Some(keys::LINK_CLAIM));
         row.map(|item| link_from(id, item)).transpose()
     }
 
@@ -61,29 +51,18 @@ impl Links {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn put(&self, link: &Link) -> Result<Registered, StoreError> {
-        let claim = self
-            .put_of(claim_item(link))
-            .condition_expression("attribute_not_exists(pk) OR developer = :developer")
-            .expression_attribute_values(":developer", s(link.developer.as_str()));
-        let row = self
-            .put_of(link_item(link)?)
-            .condition_expression("attribute_not_exists(pk) OR #state <> :deleted")
-            .expression_attribute_names("#state", "state")
-            .expression_attribute_values(":deleted", s(LinkState::Deleted.word()));
-        let mut actions = Vec::with_capacity(2);
-        for put in [claim, row] {
-            let put = put.build().map_err(|error| StoreError::corrupt("link", error))?;
-            actions.push(TransactWriteItem::builder().put(put).build());
-        }
-        Ok(match transact(&self.dynamodb, "the link", actions).await?.first() {
+        let claim = Write::put(claim_item(link))
+            .only_if("attribute_not_exists(pk) OR developer = :developer")
+            .value(":developer", s(link.developer.as_str()));
+        let row = Write::put(link_item(link)?)
+            .only_if("attribute_not_exists(pk) OR #state <> :deleted")
+            .name("#state", "state")
+            .value(":deleted", s(LinkState::Deleted.word()));
+        Ok(match self.rows.transact("the link", &[claim, row]).await?.first() {
             None => Registered::Done,
             Some(0) => Registered::OfAnother,
             Some(_) => Registered::Deleted,
         })
-    }
-
-    fn put_of(&self, item: Item) -> aws_sdk_dynamodb::types::builders::PutBuilder {
-        Put::builder().table_name(&self.table).set_item(Some(item))
     }
 }
 

@@ -3,16 +3,18 @@
 //! Any key that is stored verifies; `tenday_model::signing::rotation` tells which of its purpose signs. So two sandboxes that
 //! make a key at once do no harm, and a rotation is one more row.
 
-use aws_sdk_dynamodb::Client;
 use jiff::Timestamp;
 use serde_json::Value;
 use tenday_model::signing::rotation;
 use tenday_model::signing::signature::{EcSigningKey, SystemRandom};
 
 use crate::aws::services::Aws;
-use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, b, is_expired, json, n, s};
+use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, b, is_expired, json, n};
 use crate::dynamodb::keys;
-use crate::error::{StoreError, held};
+use crate::dynamodb::query::Query;
+use crate::dynamodb::rows::{Freshness, Rows};
+use crate::dynamodb::write::Write;
+use crate::error::StoreError;
 use crate::signing::keyring::{Keyring, Sealed};
 
 /// What a key signs.
@@ -45,13 +47,12 @@ pub struct PublicKey {
 /// The stored signing keys.
 #[derive(Debug, Clone)]
 pub struct SigningKeys {
-    dynamodb: Client,
-    table: String,
+    rows: Rows,
 }
 
 impl SigningKeys {
     pub fn new(aws: &Aws, settings_table: String) -> Self {
-        Self { dynamodb: aws.dynamodb(), table: settings_table }
+        Self { rows: Rows::of(aws, settings_table) }
     }
 
     /// Every public key.
@@ -126,39 +127,20 @@ impl SigningKeys {
         let (key, private) = made.map_err(|error| StoreError::corrupt("signing key", error))?;
         let sort = format!("{}#{}", purpose.name(), key.kid());
         let sealed = keyring.seal(&sort, &private).await?;
-        let item = key_item(sort, &key, sealed, now)?;
-        let put = self.dynamodb.put_item().table_name(&self.table).set_item(Some(item)).send().await;
-        put.map(|_| ()).map_err(StoreError::aws("dynamodb:PutItem"))
+        self.rows.write(Write::put(key_item(sort, &key, &sealed, now)?)).await.map(|_| ())
     }
 
     /// Sets a key's end, unless another sandbox did.
     async fn end(&self, sort: &str, at: Timestamp) -> Result<(), StoreError> {
-        let updated = self
-            .dynamodb
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(keys::key(keys::SIGNING_KEYS.to_owned(), sort.to_owned())))
-            .update_expression("SET #expiresAt = :at")
-            .condition_expression("attribute_exists(pk) AND attribute_not_exists(#expiresAt)")
-            .expression_attribute_names("#expiresAt", EXPIRES_AT)
-            .expression_attribute_values(":at", n(at.as_second()))
-            .send()
-            .await;
-        held("dynamodb:UpdateItem", updated).map(|_| ())
+        let key = keys::key(keys::SIGNING_KEYS.to_owned(), sort.to_owned());
+        let update = Write::change(key, vec![(EXPIRES_AT, n(at.as_second()))], &[])
+            .only_if("attribute_exists(pk) AND attribute_not_exists(#expiresAt)");
+        self.rows.write(update).await.map(|_| ())
     }
 
     async fn query(&self, now: Timestamp) -> Result<Vec<Item>, StoreError> {
-        let found = self
-            .dynamodb
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", s(keys::SIGNING_KEYS))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(StoreError::aws("dynamodb:Query"))?;
-        let mut items = found.items.unwrap_or_default();
+        let query = Query::of(keys::SIGNING_KEYS.to_owned()).fresh(Freshness::Latest);
+        let mut items = self.rows.all(query).await?;
         items.retain(|item| !is_expired(item, now));
         Ok(items)
     }
@@ -187,12 +169,12 @@ fn stored(items: &[Item]) -> Result<Vec<StoredKey<'_>>, StoreError> {
 pub(crate) fn key_item(
     sort: String,
     key: &EcSigningKey,
-    private: Sealed,
+    private: &Sealed,
     created_at: Timestamp,
 ) -> Result<Item, StoreError> {
     let mut item = keys::key(keys::SIGNING_KEYS.to_owned(), sort);
     item.insert("jwk".into(), json(key.jwk())?);
-    item.insert("private".into(), b(private.0));
+    item.insert("private".into(), b(private.bytes()));
     item.insert("createdAt".into(), n(created_at.as_millisecond()));
     Ok(item)
 }
@@ -226,7 +208,7 @@ pub(crate) async fn signer_of(
 ) -> Result<Option<EcSigningKey>, StoreError> {
     let keys: Vec<_> = stored.iter().filter(|key| key.is_of(purpose)).collect();
     let Some(key) = rotation::signer(&keys, |key| key.created_at, |key| key.sort, now) else { return Ok(None) };
-    let private = keyring.open(key.sort, &Sealed(key.private.to_vec())).await?;
+    let private = keyring.open(key.sort, &Sealed::from_bytes(key.private.to_vec())).await?;
     let kid = key.sort.split_once('#').map(|(_, kid)| kid);
     let key = EcSigningKey::from_pkcs8(kid, &private, SystemRandom::new());
     key.map(Some).map_err(|error| StoreError::corrupt("signing key", error))
