@@ -73,7 +73,7 @@ impl TlsReceiver {
         let dns = DnsServer::start(Reply::Addresses(vec![ip("127.0.0.1")], 60)).await;
         let settings = SenderSettings {
             name_servers: vec![dns.address],
-            extra_roots: vec![self.certificate.clone()],
+            tls: SharedTls::trusting(vec![self.certificate.clone()]),
             ..local(timeout)
         };
         (Sender::new(settings), dns)
