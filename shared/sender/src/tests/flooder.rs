@@ -5,7 +5,9 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedKey, DnType, IsCa, Issuer, KeyPair, generate_simple_self_signed,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -41,6 +43,9 @@ pub(super) enum Deed {
     Tickets,
     /// A chain of as many certificates as fit in a handshake's message.
     Chain,
+    /// As many authorities, each of which may have signed each other by its name, and none of which leads to one that is
+    /// trusted.
+    Maze,
 }
 
 /// A name's certificate and its key.
@@ -56,13 +61,14 @@ impl Identity {
     }
 
     fn config(&self, over: Over, deed: &Deed) -> ServerConfig {
-        let copies = if matches!(deed, Deed::Chain) { 60_000 / self.certificate.len() } else { 1 };
+        let (chain, key) = match deed {
+            Deed::Maze => maze(),
+            Deed::Chain => (vec![self.certificate.clone(); 60_000 / self.certificate.len()], self.key.clone_key()),
+            _ => (vec![self.certificate.clone()], self.key.clone_key()),
+        };
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let mut config = builder
-            .with_no_client_auth()
-            .with_single_cert(vec![self.certificate.clone(); copies], PrivateKeyDer::from(self.key.clone_key()))
-            .unwrap();
+        let mut config = builder.with_no_client_auth().with_single_cert(chain, PrivateKeyDer::from(key)).unwrap();
         if over == Over::Http2 {
             config.alpn_protocols = vec![b"h2".to_vec()];
         }
@@ -71,6 +77,26 @@ impl Identity {
         }
         config
     }
+}
+
+/// A certificate, and 150 authorities of its issuer's name, each with a key of its own.
+fn maze() -> (Vec<CertificateDer<'static>>, PrivatePkcs8KeyDer<'static>) {
+    let authority = || {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "maze");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        (params, KeyPair::generate().unwrap())
+    };
+    let (params, key) = authority();
+    let leaf = KeyPair::generate().unwrap();
+    let issuer = Issuer::new(params, key);
+    let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&leaf, &issuer).unwrap();
+    let mut chain = vec![certificate.der().clone()];
+    chain.extend((0..150).map(|_| {
+        let (params, key) = authority();
+        params.self_signed(&key).unwrap().der().clone()
+    }));
+    (chain, PrivatePkcs8KeyDer::from(leaf.serialize_der()))
 }
 
 /// Starts a flooder, and tells its URL. It answers the first requests of a connection with the given answers.

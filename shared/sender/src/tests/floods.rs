@@ -83,6 +83,7 @@ fn over_tls() -> Vec<Flood> {
         ("warnings", Over::Raw, repeat("", record(21, &[1, 90])), &[HANDSHAKE, Outcome::Tls]),
         ("empty records", Over::Raw, repeat("", record(22, &[])), &[HANDSHAKE, Outcome::Tls]),
         ("a chain of certificates", Over::Tls, Deed::Chain, &[HANDSHAKE, Outcome::Tls, Outcome::Timeout]),
+        ("a maze of authorities", Over::Tls, Deed::Maze, &[Outcome::Tls]),
         ("session tickets", Over::Tls, Deed::Tickets, &[HEAD, Outcome::Tls]),
         ("key updates", Over::Tls, Deed::KeyUpdates, &[Outcome::Tls]),
         ("records of a byte", Over::Tls, interim, &[INTERIM, HEAD]),
