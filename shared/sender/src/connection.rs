@@ -39,10 +39,10 @@ const READ: usize = 64 * 1024;
 /// The longest `Retry-After` that means something: an HTTP date has 29 characters.
 const RETRY_AFTER: usize = 64;
 
-/// What a receiver may send unasked over HTTP/2, for one answer and for all of a connection's: bounds memory, and what is
-/// still under way of a body that is left. The smallest that the protocol knows for a connection.
-pub(crate) const WINDOW: u32 = 64 * 1024;
-const STREAM_WINDOW: u32 = 32 * 1024;
+/// What a receiver may send unasked of the bodies of an HTTP/2 connection: of all together, which is the smallest that the
+/// protocol knows, and of one. It bounds memory, and what is still under way of a body that is left.
+const WINDOW: u32 = 64 * 1024;
+pub(crate) const STREAM_WINDOW: u32 = 16 * 1024;
 
 /// What the library lets a head over HTTP/2 have, in bytes as the fields stand for. It ends a stream beyond it, and a
 /// connection beyond four times as much. More than [`MOST_FIELD_BYTES`], so that what is found too much up to here is told

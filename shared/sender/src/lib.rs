@@ -19,10 +19,10 @@
 //!
 //! Everything that a receiver sends is counted below TLS (`meter`), before anything looks at it: 64 KB for the handshake,
 //! 64 KB until the head of the final answer is complete, 80 KB for a body, of which 64 KB are read; and over HTTP/2 up to
-//! 68 KB more of what was under way when an earlier body was left. Beyond it the connection ends, and the outcome is
+//! 164 KB more of what was under way when earlier bodies were left. Beyond it the connection ends, and the outcome is
 //! [`tenday_model::delivery::outcome::Outcome::Excessive`], which names the bound; a head that is complete stands. Interim
 //! answers and the fields of a head are counted too. So the work that one attempt can make is bounded, whatever is sent and
-//! however fast: see `tests::floods`, where each of forty floods is as fast as the loopback takes it. What costs most per
+//! however fast: see `tests::floods`, where each of sixty floods is as fast as the loopback takes it. What costs most per
 //! byte is a body in chunks of one byte: a tenth of a second of a core, unoptimised.
 //!
 //! Memory is bounded by the same numbers, since nothing is kept that was not sent: a buffer of 72 KB for a head, a window of

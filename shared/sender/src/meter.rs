@@ -14,12 +14,14 @@ use tenday_model::delivery::outcome::{Excess, MOST_HANDSHAKE, MOST_HEAD, MOST_IN
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::connection::STREAM_WINDOW;
+
 /// What one HTTP/1.1 connection may send while nothing is asked of it: session tickets of TLS that come late.
 const IDLE_ONE: usize = 4 * 1024;
 
-/// What an HTTP/2 connection may send while nothing is asked of it: what was under way of bodies that were left, a whole
-/// window of the connection, and its frames' heads.
-const IDLE_SHARED: usize = super::connection::WINDOW as usize + 4 * 1024;
+/// What an HTTP/2 connection may send while nothing is asked of it: what was under way of bodies that were left, ten at
+/// once, and frames' heads.
+const IDLE_SHARED: usize = 10 * STREAM_WINDOW as usize + IDLE_ONE;
 
 /// Up to where a head is complete. With what an idle HTTP/1.1 connection may send, it is [`MOST_HEAD`].
 const HEAD: usize = MOST_HEAD - IDLE_ONE;

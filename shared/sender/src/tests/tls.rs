@@ -158,3 +158,21 @@ async fn a_long_answer_costs_http_1_its_connection_and_http_2_its_stream() {
         assert_eq!(receiver.handshakes.load(Ordering::SeqCst), handshakes, "{alpn}");
     }
 }
+
+#[tokio::test]
+async fn long_answers_at_once_cost_none_of_them_its_outcome() {
+    let receiver = TlsReceiver::start("hooks.example.test", &["h2"]).await;
+    let (sender, _dns) = receiver.sender(LONG).await;
+    let to = format!("https://hooks.example.test:{}/long", receiver.port);
+    let (sender, to) = (Arc::new(sender), Arc::new(to));
+    for _ in 0..3 {
+        let mut attempts = tokio::task::JoinSet::new();
+        for _ in 0..10 {
+            let (sender, to) = (Arc::clone(&sender), Arc::clone(&to));
+            attempts.spawn(async move { send(&sender, &to, &["127.0.0.1"]).await });
+        }
+        for attempted in attempts.join_all().await {
+            assert_eq!((attempted.outcome, attempted.answer.len()), (answered(200), 512));
+        }
+    }
+}
