@@ -128,6 +128,9 @@ impl Sender {
     pub async fn send(&self, request: OutboundRequest<'_>) -> Result<Attempted, SenderFault> {
         // Before the clock starts: our own preparations are not the receiver's time.
         let means = self.means().await?;
+        if request.url.url().scheme() == "https" {
+            self.settings.tls.config().map_err(SenderFault::Tls)?;
+        }
         let started = Instant::now();
         let result = match timeout(self.settings.timeout, self.attempt(means, &request)).await {
             Ok(Ok(answer)) => answer,

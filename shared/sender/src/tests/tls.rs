@@ -176,3 +176,20 @@ async fn long_answers_at_once_cost_none_of_them_its_outcome() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_tasks_of_a_connection_end_with_its_sender() {
+    let receiver = TlsReceiver::start("hooks.example.test", &["h2"]).await;
+    let (sender, _dns) = receiver.sender(LONG).await;
+    let tasks = tokio::runtime::Handle::current().metrics();
+    // The receiver's, before it has a connection.
+    let before = tasks.num_alive_tasks();
+    let to = format!("https://hooks.example.test:{}/", receiver.port);
+    assert_eq!(send(&sender, &to, &["127.0.0.1"]).await.outcome, answered(200));
+    assert!(tasks.num_alive_tasks() > before);
+    drop(sender);
+    // The receiver's own end when it sees that the connection is gone.
+    while tasks.num_alive_tasks() > before {
+        tokio::task::yield_now().await;
+    }
+}
