@@ -20,7 +20,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tenday_model::destination::address::{AddressPolicy, Allowlist};
 use tenday_model::destination::callback_url::{CallbackUrl, UrlRules};
-use tenday_sender::{OutboundRequest, Sender, SenderSettings};
+use tenday_sender::{OutboundRequest, Sender, SenderSettings, SharedTls};
 use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio_rustls::TlsAcceptor;
@@ -99,7 +99,7 @@ async fn bare(url: &str, certificate: &[u8]) -> f64 {
 
 async fn ours(url: &str, certificate: &[u8]) -> f64 {
     let sender = Sender::new(SenderSettings {
-        extra_roots: vec![certificate.to_vec()],
+        tls: SharedTls::trusting(vec![certificate.to_vec()]),
         ..SenderSettings::new(AddressPolicy::Local, vec!["api.example.com".to_owned()])
     });
     let url = CallbackUrl::parse(url, &UrlRules { local: true, own_hosts: &[] }).unwrap();

@@ -9,6 +9,7 @@ use hickory_resolver::config::{
 };
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use tenday_model::delivery::outcome::MOST_ADDRESSES;
 use tenday_model::destination::address::{AddressPolicy, Allowlist};
 use url::Host;
 
@@ -27,6 +28,10 @@ const ABSENCE_KEPT: Duration = Duration::from_secs(10);
 const CACHE: u64 = 1_024;
 
 /// The name service, with a cache that honours TTLs.
+///
+/// What an answer may hold is bounded below this: a message has at most 4 KB over UDP, of which we ask for 1,232 bytes, and
+/// 64 KB over TCP; a chain of aliases has at most eight links; a question goes out twice at most. Whoever owns a name
+/// decides what is in it, but the messages are the name server's, which is ours.
 pub(crate) struct Names {
     resolver: TokioResolver,
     policy: AddressPolicy,
@@ -79,7 +84,8 @@ impl Names {
                 }
                 // The dot at the end: the name is whole, and no search domain of this machine is tried.
                 match self.resolver.lookup_ip(format!("{name}.")).await {
-                    Ok(found) => found.iter().collect(),
+                    // One more than there may be, which is judged as too many.
+                    Ok(found) => found.iter().take(MOST_ADDRESSES + 1).collect(),
                     Err(_) => Vec::new(),
                 }
             }

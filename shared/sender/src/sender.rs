@@ -1,33 +1,29 @@
 //! One attempt: from a request that is ready to what came of it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, header};
-use tenday_model::delivery::outcome::{ANSWER_KEPT, Blocked, Outcome, printable};
-use tenday_model::destination::address::{AddressPolicy, Allowlist, PermittedAddress, permit};
+use http::HeaderMap;
+use tenday_model::delivery::outcome::{Blocked, Outcome};
+use tenday_model::destination::address::{AddressPolicy, Allowlist, permit};
 use tenday_model::destination::callback_url::{CallbackUrl, UrlRules};
 use tenday_tls::TlsError;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use crate::classify;
+use crate::connection::{Answer, Connection, Lost, Shared};
 use crate::names::Names;
-use crate::pool::{IDLE, Pool, PoolFault, Pooled, noticing};
-
-/// The most of an answer's body that is read, in bytes.
-const READ: usize = 64 * 1024;
+use crate::pool::{self, IDLE, Key, Pool};
+use crate::tls::SharedTls;
 
 /// The most of DNS, beside half of the whole deadline.
 const RESOLVE: Duration = Duration::from_secs(5);
 
 /// Addresses of one host that are tried in one attempt, when a connection to one cannot be opened.
 const TRIED: usize = 3;
-
-/// The longest `Retry-After` that means something: an HTTP date has 29 characters.
-const RETRY_AFTER: usize = 64;
 
 /// How to send.
 #[derive(Debug, Clone)]
@@ -39,14 +35,15 @@ pub struct SenderSettings {
     pub own_hosts: Vec<String>,
     /// Name servers to ask, for tests. The system's when empty.
     pub name_servers: Vec<SocketAddr>,
-    /// Certificates (DER) that are trusted beside the machine's, for tests.
-    pub extra_roots: Vec<Vec<u8>>,
+    /// What all senders of a process share.
+    pub tls: Arc<SharedTls>,
 }
 
 impl SenderSettings {
     /// Ten seconds, the system's name servers and certificates.
     pub fn new(policy: AddressPolicy, own_hosts: Vec<String>) -> Self {
-        Self { timeout: Duration::from_secs(10), policy, own_hosts, name_servers: Vec::new(), extra_roots: Vec::new() }
+        let (timeout, tls) = (Duration::from_secs(10), Arc::default());
+        Self { timeout, policy, own_hosts, name_servers: Vec::new(), tls }
     }
 }
 
@@ -66,7 +63,8 @@ pub struct Attempted {
     pub outcome: Outcome,
     /// From the first DNS question to the last byte read, or to the failure.
     pub duration: Duration,
-    /// The printable beginning of the answer's body, at most 512 bytes.
+    /// The printable beginning of the answer's body, at most 512 bytes. Where there is no answer: why, if the outcome does
+    /// not tell all of it.
     pub answer: String,
 }
 
@@ -77,24 +75,13 @@ pub enum SenderFault {
     Tls(TlsError),
     #[error("the name service could not be set up")]
     Names,
-    #[error("the HTTP client could not be made")]
-    Client,
     #[error("a connection led to another address than the one that was permitted")]
     Diverged,
 }
 
-impl From<PoolFault> for SenderFault {
-    fn from(fault: PoolFault) -> Self {
-        match fault {
-            PoolFault::Tls(error) => Self::Tls(error),
-            PoolFault::Client(_) => Self::Client,
-        }
-    }
-}
-
-/// Sends. One is kept for the life of the process, and its connections with it.
-///
-/// Certificates, unless something else needed them before, and name servers are read at the first attempt, not at start.
+/// Sends. One is kept for the life of the process, or of one of its threads, and its connections with it: it has to be used
+/// on the runtime that it was used on first. Making one costs nothing: name servers and, unless another sender needed them
+/// before, certificates are read at the first attempt.
 pub struct Sender {
     settings: SenderSettings,
     means: OnceCell<Means>,
@@ -107,20 +94,25 @@ struct Means {
     pool: Pool,
 }
 
-/// An answer's outcome and the beginning of its body.
-type Answer = (Outcome, String);
-
 /// Why a request has no answer.
-enum Failure {
+pub(crate) enum Failure {
     /// No connection could be opened: another address may do.
     Connect(Outcome),
     Final(Outcome),
+    /// What the developer needs to read beside the outcome.
+    Refused(Outcome, String),
     Fault(SenderFault),
 }
 
-impl<E: Into<SenderFault>> From<E> for Failure {
-    fn from(fault: E) -> Self {
-        Self::Fault(fault.into())
+impl From<SenderFault> for Failure {
+    fn from(fault: SenderFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<Lost> for Failure {
+    fn from(lost: Lost) -> Self {
+        Self::Final(lost.outcome)
     }
 }
 
@@ -136,10 +128,17 @@ impl Sender {
     pub async fn send(&self, request: OutboundRequest<'_>) -> Result<Attempted, SenderFault> {
         // Before the clock starts: our own preparations are not the receiver's time.
         let means = self.means().await?;
+        if request.url.url().scheme() == "https" {
+            self.settings.tls.config().map_err(SenderFault::Tls)?;
+        }
         let started = Instant::now();
         let result = match timeout(self.settings.timeout, self.attempt(means, &request)).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(Failure::Connect(outcome) | Failure::Final(outcome))) => (outcome, String::new()),
+            Ok(Err(Failure::Connect(outcome) | Failure::Final(outcome))) => {
+                let why = if let Outcome::Excessive(excess) = &outcome { excess.to_string() } else { String::new() };
+                (outcome, why)
+            }
+            Ok(Err(Failure::Refused(outcome, why))) => (outcome, why),
             Ok(Err(Failure::Fault(fault))) => return Err(fault),
             Err(_) => (Outcome::Timeout, String::new()),
         };
@@ -151,18 +150,24 @@ impl Sender {
     async fn attempt(&self, means: &Means, request: &OutboundRequest<'_>) -> Result<Answer, Failure> {
         let rules =
             UrlRules { local: self.settings.policy == AddressPolicy::Local, own_hosts: &self.settings.own_hosts };
-        let blocked = |reason| Failure::Final(Outcome::Blocked(reason));
-        request.url.judge(&rules).map_err(|problem| blocked(problem.blocked()))?;
-        let host = request.url.url().host().ok_or(blocked(Blocked::Url))?;
+        request
+            .url
+            .judge(&rules)
+            .map_err(|problem| Failure::Refused(Outcome::Blocked(problem.blocked()), problem.to_string()))?;
+        let url = request.url.url();
+        let host = url.host().ok_or(Failure::Final(Outcome::Blocked(Blocked::Url)))?;
 
         let budget = RESOLVE.min(self.settings.timeout / 2);
         let resolved = timeout(budget, means.names.addresses(host, request.allowlist)).await.unwrap_or_default();
-        let mut addresses = permit(&resolved, request.allowlist, self.settings.policy).map_err(Failure::Final)?;
+        let mut addresses = permit(&resolved, request.allowlist, self.settings.policy).map_err(|refusal| {
+            Failure::Refused(refusal.outcome(), refusal.explain(url.host_str().unwrap_or_default()))
+        })?;
 
         means.pool.order(&mut addresses);
+        let origin = pool::origin(url);
         let mut failure = Outcome::Connection;
         for address in addresses.into_iter().take(TRIED) {
-            match post(&means.pool, address, request).await {
+            match post(&means.pool, &Key::new(address, Arc::clone(&origin)), request).await {
                 Err(Failure::Connect(outcome)) => {
                     means.pool.forget(address);
                     failure = outcome;
@@ -196,59 +201,56 @@ impl Sender {
         let settings = &self.settings;
         Ok(Means {
             names: Names::new(&settings.name_servers, settings.policy).map_err(|_| SenderFault::Names)?,
-            pool: Pool::new(settings.policy == AddressPolicy::Deployed, &settings.extra_roots)?,
+            pool: Pool::new(settings.policy == AddressPolicy::Deployed, Arc::clone(&settings.tls)),
         })
     }
 }
 
 /// One request to one address, or two when the first went down a connection that was dead before.
-async fn post(pool: &Pool, address: PermittedAddress, request: &OutboundRequest<'_>) -> Result<Answer, Failure> {
-    let pooled = pool.client(address)?;
-    let (result, kept) = noticing(execute(&pooled, request)).await;
-    let result = match result {
-        Err(error) if kept && classify::is_dead_connection(&error) => {
-            execute(&pool.replace(address, &pooled)?, request).await
-        }
-        result => result,
-    };
-    let response = result.map_err(|error| match classify::outcome(&error) {
-        // Another address of the same host has the same certificate.
-        outcome @ (Outcome::Connection | Outcome::Timeout) if error.is_connect() => Failure::Connect(outcome),
-        outcome => Failure::Final(outcome),
-    })?;
-    if response.remote_addr().is_some_and(|peer| peer.ip().to_canonical() != address.get()) {
-        return Err(SenderFault::Diverged.into());
-    }
-    Ok(read(response).await)
-}
-
-async fn execute(pooled: &Pooled, request: &OutboundRequest<'_>) -> Result<reqwest::Response, reqwest::Error> {
-    let mut outbound = reqwest::Request::new(Method::POST, request.url.url().clone());
-    *outbound.headers_mut() = request.headers.clone();
-    *outbound.body_mut() = Some(request.body.clone().into());
-    pooled.client.execute(outbound).await
-}
-
-/// Reads an answer as far as it is wanted. The status is the receiver's word, and stands when the receiver ends the
-/// body early, or when we do: leaving a body unread closes its connection (HTTP/1) or resets its stream (HTTP/2).
-async fn read(mut response: reqwest::Response) -> Answer {
-    let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let outcome = Outcome::Answered {
-        status: response.status().as_u16(),
-        retry_after: retry_after.filter(|value| value.len() <= RETRY_AFTER).map(str::to_owned),
-    };
-    let mut beginning = Vec::new();
-    let mut length = 0;
-    while let Ok(Some(chunk)) = response.chunk().await {
-        // `printable` looks at no more than this.
-        let wanted = (4 * ANSWER_KEPT).saturating_sub(beginning.len()).min(chunk.len());
-        beginning.extend_from_slice(&chunk[..wanted]);
-        length += chunk.len();
-        if length >= READ {
-            break;
+async fn post(pool: &Pool, key: &Key, request: &OutboundRequest<'_>) -> Result<Answer, Failure> {
+    if let Some(connection) = pool.kept(key).await {
+        match exchange(pool, key, connection, request).await {
+            Err(lost) if lost.dead => pool.drop_kept(key),
+            answered => return Ok(answered?),
         }
     }
-    (outcome, printable(&beginning))
+    let connection = pool.open(key, request.url.url()).await?;
+    Ok(exchange(pool, key, connection, request).await?)
+}
+
+/// One request over one connection, which is kept if it may be.
+async fn exchange(
+    pool: &Pool,
+    key: &Key,
+    mut connection: Connection,
+    request: &OutboundRequest<'_>,
+) -> Result<Answer, Lost> {
+    let shared = match &connection {
+        Connection::Shared(shared) => Some(Arc::clone(shared)),
+        Connection::One(_) => None,
+    };
+    let mut waiting = Waiting { pool, shared };
+    let answered = connection.exchange(request).await;
+    waiting.shared = None;
+    let answer = answered?;
+    pool.keep(key, connection).await;
+    Ok(answer)
+}
+
+/// A request over a connection of HTTP/2, while it waits. Dropped so, as a time limit does it, it takes the connection from
+/// those that are kept: it may be one whose other end is gone without a word, and each further request would wait for it
+/// in vain.
+struct Waiting<'a> {
+    pool: &'a Pool,
+    shared: Option<Arc<Shared>>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.shared {
+            self.pool.drop_shared(shared);
+        }
+    }
 }
 
 /// Seconds since 1970.

@@ -4,6 +4,10 @@
 mod answers;
 mod connections;
 mod dns_server;
+mod flooder;
+mod floods;
+mod frames;
+mod fuzz;
 mod names;
 mod receiver;
 mod tls;
@@ -13,11 +17,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
-use tenday_model::delivery::outcome::{Blocked, Outcome};
+use tenday_model::delivery::outcome::{Blocked, Excess, Outcome};
 use tenday_model::destination::address::{AddressPolicy, Allowlist};
 use tenday_model::destination::callback_url::{CallbackUrl, UrlRules};
 
-use crate::{Attempted, OutboundRequest, Sender, SenderSettings};
+use crate::{Attempted, OutboundRequest, Sender, SenderSettings, SharedTls};
 
 /// Long enough for anything that answers, short enough to wait for what does not.
 const SHORT: Duration = Duration::from_millis(300);

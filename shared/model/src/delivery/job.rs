@@ -182,7 +182,11 @@ impl Job {
     /// Takes note of one attempt.
     pub fn attempted(&mut self, webhook: WebhookId, class: OutcomeClass) {
         match class {
-            OutcomeClass::Timeout | OutcomeClass::Connection | OutcomeClass::Tls | OutcomeClass::Dns => {
+            OutcomeClass::Timeout
+            | OutcomeClass::Connection
+            | OutcomeClass::Tls
+            | OutcomeClass::Dns
+            | OutcomeClass::Excessive => {
                 *self.unanswered.entry(webhook).or_default() += 1;
             }
             _ => {

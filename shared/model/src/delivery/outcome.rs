@@ -1,10 +1,29 @@
 //! What came of one attempt. A receiver's failure is a value here, never an error: only our own faults are errors.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// The most of a receiver's answer that is kept, in bytes of printable text.
 pub const ANSWER_KEPT: usize = 512;
+
+/// The most that a receiver may send before its TLS handshake is complete, in bytes as they come from the network.
+pub const MOST_HANDSHAKE: usize = 64 * 1024;
+
+/// The most that a receiver may send before the head of its final answer is complete, in bytes as they come from the
+/// network: interim answers, TLS records and HTTP/2 frames of any kind included.
+pub const MOST_HEAD: usize = 64 * 1024;
+
+/// The most interim (1xx) answers before the final one.
+pub const MOST_INTERIM: u32 = 16;
+
+/// The most fields in the head of an answer; and over HTTP/2, where a byte can stand for a whole field, their bytes.
+pub const MOST_FIELDS: usize = 100;
+pub const MOST_FIELD_BYTES: usize = 16 * 1024;
+
+/// The most addresses that a host's name may resolve to.
+pub const MOST_ADDRESSES: usize = 64;
 
 /// What came of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +40,57 @@ pub enum Outcome {
     Dns,
     /// We would not connect: policy, not the receiver.
     Blocked(Blocked),
+    /// The receiver sent, or its name resolved to, more than any answer needs.
+    Excessive(Excess),
+}
+
+/// Which bound a receiver went beyond. Its text is what the developer reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Excess {
+    /// [`MOST_HANDSHAKE`].
+    Handshake,
+    /// [`MOST_HEAD`].
+    Head,
+    /// [`MOST_INTERIM`].
+    Interim,
+    /// [`MOST_FIELDS`] or [`MOST_FIELD_BYTES`].
+    Fields,
+    /// What the HTTP/2 library has bounds of its own for: frames that carry nothing or undo one another, and heads that
+    /// are far beyond [`MOST_FIELD_BYTES`].
+    Frames,
+    /// [`MOST_ADDRESSES`].
+    Addresses,
+}
+
+impl fmt::Display for Excess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kilobytes = |bytes: usize| bytes / 1024;
+        match self {
+            Self::Handshake => {
+                let most = kilobytes(MOST_HANDSHAKE);
+                write!(f, "the receiver sent more than {most} KB before the TLS handshake was complete")
+            }
+            Self::Head => {
+                let most = kilobytes(MOST_HEAD);
+                write!(f, "the receiver sent more than {most} KB before the head of its answer was complete")
+            }
+            Self::Interim => {
+                write!(f, "the receiver sent more than {MOST_INTERIM} interim (1xx) answers and no final one")
+            }
+            Self::Fields => {
+                let most = kilobytes(MOST_FIELD_BYTES);
+                write!(
+                    f,
+                    "the head of the receiver's answer has more than {MOST_FIELDS} fields, or over HTTP/2 more than \
+                     {most} KB of them"
+                )
+            }
+            Self::Frames => f.write_str("the receiver sent many more HTTP/2 frames or fields than an answer needs"),
+            Self::Addresses => {
+                write!(f, "the callback URL's host resolves to more than {MOST_ADDRESSES} addresses")
+            }
+        }
+    }
 }
 
 /// Why an attempt was blocked before any byte was sent.
@@ -70,6 +140,7 @@ impl Outcome {
             Self::Tls => OutcomeClass::Tls,
             Self::Dns => OutcomeClass::Dns,
             Self::Blocked(_) => OutcomeClass::Blocked,
+            Self::Excessive(_) => OutcomeClass::Excessive,
         }
     }
 }
@@ -86,8 +157,7 @@ pub enum OutcomeClass {
     Tls,
     Dns,
     Blocked,
-    /// Our own fault: the message could not be handled, and dead-letters recorded it.
-    Internal,
+    Excessive,
 }
 
 impl OutcomeClass {
@@ -101,7 +171,7 @@ impl OutcomeClass {
             Self::Tls => "tls",
             Self::Dns => "dns",
             Self::Blocked => "blocked",
-            Self::Internal => "internal",
+            Self::Excessive => "excessive",
         }
     }
 }
@@ -136,6 +206,13 @@ mod tests {
         assert!(!Outcome::Timeout.is_success());
         assert_eq!(answered(410).class(), OutcomeClass::Gone);
         assert_eq!(answered(302).class(), OutcomeClass::HttpStatus);
+    }
+
+    #[test]
+    fn a_bound_is_named_with_its_number() {
+        let text = Excess::Head.to_string();
+        assert_eq!(text, "the receiver sent more than 64 KB before the head of its answer was complete");
+        assert_eq!(Outcome::Excessive(Excess::Head).class().name(), "excessive");
     }
 
     #[test]

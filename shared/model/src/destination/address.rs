@@ -11,7 +11,7 @@ use std::str::FromStr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::delivery::outcome::{Blocked, Outcome};
+use crate::delivery::outcome::{Blocked, Excess, MOST_ADDRESSES, Outcome};
 
 /// The most entries that one developer's allowlist can have.
 pub const MAX_ALLOWLIST: usize = 1_000;
@@ -224,31 +224,75 @@ impl PermittedAddress {
     }
 }
 
+/// Why a host is not connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The host resolves to no address.
+    Unresolved,
+    /// The host resolves to more than [`MOST_ADDRESSES`].
+    TooMany,
+    /// One of the host's addresses is special, and in which range it is.
+    Special { address: IpAddr, range: &'static str },
+    /// One of the host's addresses is not in the developer's allowlist.
+    NotListed { address: IpAddr },
+}
+
+impl Refusal {
+    /// What the attempt comes to.
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Self::Unresolved => Outcome::Dns,
+            Self::TooMany => Outcome::Excessive(Excess::Addresses),
+            Self::Special { .. } => Outcome::Blocked(Blocked::SpecialAddress),
+            Self::NotListed { .. } => Outcome::Blocked(Blocked::NotInAllowlist),
+        }
+    }
+
+    /// What the developer reads: which address of which host, and what is wrong with it.
+    pub fn explain(self, host: &str) -> String {
+        // A host that is an address resolves to nothing but itself. A URL has IPv6 in brackets.
+        let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
+        let subject = |address: IpAddr| {
+            if literal { address.to_string() } else { format!("{host} resolves to {address}, which") }
+        };
+        match self {
+            Self::Unresolved => format!("{host} does not resolve to an address"),
+            Self::TooMany => Excess::Addresses.to_string(),
+            Self::Special { address, range } => format!("{} is never connected to ({range})", subject(address)),
+            Self::NotListed { address } => format!("{} is not in your allowlist", subject(address)),
+        }
+    }
+}
+
 /// Judges everything that a host resolved to, before a connection. All or nothing: a name that answers with one
 /// forbidden address beside good ones is an attempt at something, or about to be.
 ///
 /// # Errors
-/// The attempt's outcome: [`Outcome::Blocked`], or [`Outcome::Dns`] when there is no address at all.
+/// [`Refusal`], with the first address that is special, or else the first that is not listed.
 pub fn permit(
     resolved: &[IpAddr],
     allowlist: &Allowlist,
     policy: AddressPolicy,
-) -> Result<Vec<PermittedAddress>, Outcome> {
+) -> Result<Vec<PermittedAddress>, Refusal> {
     if resolved.is_empty() {
-        return Err(Outcome::Dns);
+        return Err(Refusal::Unresolved);
     }
-    let forbidden = |address: &IpAddr| {
+    if resolved.len() > MOST_ADDRESSES {
+        return Err(Refusal::TooMany);
+    }
+    let special = |address: IpAddr| {
         let local = policy == AddressPolicy::Local && address.is_loopback();
-        !local && special_range(*address).is_some()
+        let range = if local { None } else { special_range(address) };
+        range.map(|range| Refusal::Special { address, range })
     };
-    let canonical: Vec<IpAddr> = resolved.iter().map(IpAddr::to_canonical).collect();
-    if canonical.iter().any(forbidden) {
-        return Err(Outcome::Blocked(Blocked::SpecialAddress));
+    let canonical = || resolved.iter().map(IpAddr::to_canonical);
+    if let Some(refusal) = canonical().find_map(special) {
+        return Err(refusal);
     }
-    if !canonical.iter().all(|address| allowlist.contains(*address)) {
-        return Err(Outcome::Blocked(Blocked::NotInAllowlist));
+    if let Some(address) = canonical().find(|address| !allowlist.contains(*address)) {
+        return Err(Refusal::NotListed { address });
     }
-    Ok(canonical.into_iter().map(PermittedAddress).collect())
+    Ok(canonical().map(PermittedAddress).collect())
 }
 
 /// The special IPv4 ranges: the IANA IPv4 Special-Purpose Address Registry, all of it, whether or not a range is

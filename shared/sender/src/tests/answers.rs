@@ -95,9 +95,10 @@ async fn silence_and_dripping_end_at_the_deadline() {
     for (number, receiver) in receivers.iter().enumerate() {
         let attempted = once(SHORT, &receiver.url()).await;
         // Dripped headers may also become too many before the time is up.
-        let expected = if number == 2 { &[Outcome::Timeout, Outcome::Connection][..] } else { &[Outcome::Timeout] };
+        let too_many = Outcome::Excessive(Excess::Fields);
+        let expected = if number == 2 { &[Outcome::Timeout, too_many][..] } else { &[Outcome::Timeout] };
         assert!(expected.contains(&attempted.outcome), "{number}: {:?}", attempted.outcome);
-        assert_eq!(attempted.answer, "");
+        assert!(number == 2 || attempted.answer.is_empty());
         assert!(number == 2 || attempted.duration >= SHORT);
         assert_eq!(receiver.requests(), 1, "a timeout is no reason for another request");
     }
@@ -151,15 +152,26 @@ async fn an_answer_that_is_cut_short_keeps_its_status_and_one_that_never_began_h
 }
 
 #[tokio::test]
-async fn headers_are_bounded() {
+async fn a_head_is_bounded_and_what_is_no_head_is_no_answer() {
     let heads = [
-        format!("HTTP/1.1 200 OK\r\n{}content-length: 0\r\n\r\n", "a: b\r\n".repeat(101)),
-        format!("HTTP/1.1 200 OK\r\na: {}\r\ncontent-length: 0\r\n\r\n", "b".repeat(1 << 20)),
-        format!("HTTP/1.1 200 {}\r\ncontent-length: 0\r\n\r\n", "b".repeat(1 << 20)),
-        "SSH-2.0-OpenSSH_9.9\r\n".to_owned(),
-        "\0".repeat(100),
+        (
+            format!("HTTP/1.1 200 OK\r\n{}content-length: 0\r\n\r\n", "a: b\r\n".repeat(101)),
+            Outcome::Excessive(Excess::Fields),
+        ),
+        (
+            format!("HTTP/1.1 200 OK\r\na: {}\r\ncontent-length: 0\r\n\r\n", "b".repeat(1 << 20)),
+            Outcome::Excessive(Excess::Head),
+        ),
+        (
+            format!("HTTP/1.1 200 {}\r\ncontent-length: 0\r\n\r\n", "b".repeat(1 << 20)),
+            Outcome::Excessive(Excess::Head),
+        ),
+        ("SSH-2.0-OpenSSH_9.9\r\n".to_owned(), Outcome::Connection),
+        ("\0".repeat(100), Outcome::Connection),
+        // As much as there may be.
+        (format!("HTTP/1.1 200 OK\r\na: {}\r\ncontent-length: 0\r\n\r\n", "b".repeat(60 << 10)), answered(200)),
     ];
-    for head in heads {
+    for (head, outcome) in heads {
         let receiver = Receiver::start("127.0.0.1", move |mut connection| {
             let head = head.clone();
             async move {
@@ -169,7 +181,10 @@ async fn headers_are_bounded() {
             }
         })
         .await;
-        assert_eq!(once(LONG, &receiver.url()).await.outcome, Outcome::Connection);
+        let attempted = once(LONG, &receiver.url()).await;
+        assert_eq!(attempted.outcome, outcome);
+        // The developer reads which bound it was.
+        assert_eq!(attempted.answer.is_empty(), !matches!(outcome, Outcome::Excessive(_)));
         assert_eq!(receiver.requests(), 1);
     }
 }

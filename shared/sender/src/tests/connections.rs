@@ -1,6 +1,6 @@
 //! Kept connections: used again by those who may, and only by them; and given up when dead.
 
-use super::dns_server::{DnsServer, fleeting};
+use super::dns_server::{DnsServer, Reply, fleeting};
 use super::receiver::{OK, Receiver};
 use super::*;
 
@@ -106,6 +106,44 @@ async fn connections_do_not_outlive_a_pause() {
     sender.pretend_idle_for(Duration::from_secs(60));
     assert_eq!(send(&sender, &receiver.url(), &["127.0.0.1"]).await.outcome, answered(200));
     assert_eq!(receiver.connections(), 2);
+}
+
+#[tokio::test]
+async fn the_connections_that_are_kept_are_bounded() {
+    let receiver = Receiver::answering("127.0.0.1", OK).await;
+    let dns = DnsServer::start(Reply::Addresses(vec![ip("127.0.0.1")], 60)).await;
+    let sender = Sender::new(SenderSettings { name_servers: vec![dns.address], ..local(LONG) });
+    let to = |host: usize| format!("http://host-{host}.example.test:{}/", receiver.port());
+    let one_of_each = async |hosts: std::ops::Range<usize>| {
+        for host in hosts {
+            assert_eq!(send(&sender, &to(host), &["127.0.0.1"]).await.outcome, answered(200));
+        }
+    };
+    one_of_each(0..150).await;
+    assert_eq!(receiver.connections(), 150);
+    one_of_each(140..150).await;
+    assert_eq!(receiver.connections(), 150, "those that were used last are kept");
+    one_of_each(0..1).await;
+    assert_eq!(receiver.connections(), 151, "those that were used long ago are not");
+}
+
+#[tokio::test]
+async fn nothing_of_a_sender_outlives_it() {
+    let (closed, mut is_closed) = tokio::sync::mpsc::unbounded_channel();
+    let receiver = Receiver::start("127.0.0.1", move |mut connection| {
+        let closed = closed.clone();
+        async move {
+            while connection.request().await.is_some() {
+                connection.write(OK).await.unwrap();
+            }
+            closed.send(()).unwrap();
+        }
+    })
+    .await;
+    let sender = Sender::new(local(LONG));
+    assert_eq!(send(&sender, &receiver.url(), &["127.0.0.1"]).await.outcome, answered(200));
+    drop(sender);
+    is_closed.recv().await.unwrap();
 }
 
 const CHILD: &str = "TENDAY_TEST_BEHIND_PROXY";

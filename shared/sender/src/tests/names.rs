@@ -102,3 +102,28 @@ async fn deployed_rules_hold_whatever_was_stored() {
     }
     assert_eq!(receiver.connections(), 0);
 }
+
+#[tokio::test]
+async fn who_is_blocked_reads_which_address_of_which_host() {
+    let dns = DnsServer::with(&["127.0.0.2", "127.0.0.1"]).await;
+    let sender = asking(&dns, LONG);
+    let told = async |to: &str| send(&sender, to, &["127.0.0.2"]).await.answer;
+    let unlisted = "hooks.example.test resolves to 127.0.0.1, which is not in your allowlist";
+    assert_eq!(told("http://hooks.example.test:4000/").await, unlisted);
+    assert_eq!(told("http://127.0.0.1:4000/").await, "127.0.0.1 is not in your allowlist");
+    dns.change(fleeting(&["127.0.0.2", "10.0.0.1"]));
+    let special = "hooks.example.test resolves to 10.0.0.1, which is never connected to (private, RFC 1918)";
+    assert_eq!(told("http://hooks.example.test:4000/").await, special);
+    dns.change(Reply::NoSuchName);
+    assert_eq!(told("http://gone.example.test/").await, "gone.example.test does not resolve to an address");
+}
+
+#[tokio::test]
+async fn a_name_with_very_many_addresses_is_too_much() {
+    let many: Vec<String> = (1..=65).map(|n| format!("127.0.1.{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let dns = DnsServer::with(&many).await;
+    let attempted = send(&asking(&dns, LONG), "http://many.example.test:4000/", &["127.0.0.0/8"]).await;
+    assert_eq!(attempted.outcome, Outcome::Excessive(Excess::Addresses));
+    assert_eq!(attempted.answer, "the callback URL's host resolves to more than 64 addresses");
+}

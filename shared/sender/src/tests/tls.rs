@@ -73,7 +73,7 @@ impl TlsReceiver {
         let dns = DnsServer::start(Reply::Addresses(vec![ip("127.0.0.1")], 60)).await;
         let settings = SenderSettings {
             name_servers: vec![dns.address],
-            extra_roots: vec![self.certificate.clone()],
+            tls: SharedTls::trusting(vec![self.certificate.clone()]),
             ..local(timeout)
         };
         (Sender::new(settings), dns)
@@ -156,5 +156,40 @@ async fn a_long_answer_costs_http_1_its_connection_and_http_2_its_stream() {
             assert_eq!((attempted.outcome, attempted.answer.len()), (answered(200), length), "{alpn}");
         }
         assert_eq!(receiver.handshakes.load(Ordering::SeqCst), handshakes, "{alpn}");
+    }
+}
+
+#[tokio::test]
+async fn long_answers_at_once_cost_none_of_them_its_outcome() {
+    let receiver = TlsReceiver::start("hooks.example.test", &["h2"]).await;
+    let (sender, _dns) = receiver.sender(LONG).await;
+    let to = format!("https://hooks.example.test:{}/long", receiver.port);
+    let (sender, to) = (Arc::new(sender), Arc::new(to));
+    for _ in 0..3 {
+        let mut attempts = tokio::task::JoinSet::new();
+        for _ in 0..10 {
+            let (sender, to) = (Arc::clone(&sender), Arc::clone(&to));
+            attempts.spawn(async move { send(&sender, &to, &["127.0.0.1"]).await });
+        }
+        for attempted in attempts.join_all().await {
+            assert_eq!((attempted.outcome, attempted.answer.len()), (answered(200), 512));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_tasks_of_a_connection_end_with_its_sender() {
+    let receiver = TlsReceiver::start("hooks.example.test", &["h2"]).await;
+    let (sender, _dns) = receiver.sender(LONG).await;
+    let tasks = tokio::runtime::Handle::current().metrics();
+    // The receiver's, before it has a connection.
+    let before = tasks.num_alive_tasks();
+    let to = format!("https://hooks.example.test:{}/", receiver.port);
+    assert_eq!(send(&sender, &to, &["127.0.0.1"]).await.outcome, answered(200));
+    assert!(tasks.num_alive_tasks() > before);
+    drop(sender);
+    // The receiver's own end when it sees that the connection is gone.
+    while tasks.num_alive_tasks() > before {
+        tokio::task::yield_now().await;
     }
 }

@@ -25,7 +25,7 @@ async fn main() -> Result<()> {
 
 #[expect(clippy::disallowed_methods, reason = "what the sender is measured against")]
 async fn deliver(order: &Order) -> Result<Cpu> {
-    // As the sender makes its client, without the care for addresses.
+    // With the sender's settings, without the care for addresses and for what a receiver sends.
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)

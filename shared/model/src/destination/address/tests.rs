@@ -222,7 +222,7 @@ fn entries_that_could_never_have_an_effect_are_refused() {
     let allowlist = Allowlist::new([around]).unwrap();
     assert!(permit(&[ip("172.15.0.1")], &allowlist, AddressPolicy::Deployed).is_ok());
     let refused = permit(&[ip("172.16.0.1")], &allowlist, AddressPolicy::Deployed);
-    assert_eq!(refused, Err(Outcome::Blocked(Blocked::SpecialAddress)));
+    assert_eq!(refused, Err(Refusal::Special { address: ip("172.16.0.1"), range: "private, RFC 1918" }));
     for local in ["127.0.0.1", "127.0.0.0/8", "::1"] {
         assert!(AllowlistEntry::parse(local, AddressPolicy::Local).is_ok(), "{local}");
     }
@@ -249,10 +249,11 @@ fn an_allowlist_is_bounded_and_changes_whole_or_not_at_all() {
 #[test]
 fn every_address_must_be_listed_and_one_forbidden_answer_refuses_all() {
     let allowlist = list(&["123.40.21.0/24", "2606:4700::/32", "10.0.0.0/8", "127.0.0.1", "169.254.0.0/16"]);
-    let deployed = |addresses: &[&str]| {
+    let judged = |addresses: &[&str], policy| {
         let addresses: Vec<IpAddr> = addresses.iter().map(|text| ip(text)).collect();
-        permit(&addresses, &allowlist, AddressPolicy::Deployed).map(|permitted| permitted.len())
+        permit(&addresses, &allowlist, policy).map(|permitted| permitted.len()).map_err(Refusal::outcome)
     };
+    let deployed = |addresses: &[&str]| judged(addresses, AddressPolicy::Deployed);
     assert_eq!(deployed(&["123.40.21.1"]), Ok(1));
     assert_eq!(deployed(&["123.40.21.1", "::ffff:123.40.21.2", "2606:4700::1"]), Ok(3));
     assert_eq!(deployed(&[]), Err(Outcome::Dns));
@@ -268,10 +269,39 @@ fn every_address_must_be_listed_and_one_forbidden_answer_refuses_all() {
     let local = |text: &str| permit(&[ip(text)], &allowlist, AddressPolicy::Local).map(|permitted| permitted[0].get());
     assert_eq!(local("127.0.0.1"), Ok(ip("127.0.0.1")));
     assert_eq!(local("::ffff:127.0.0.1"), Ok(ip("127.0.0.1")));
-    assert_eq!(local("127.0.0.2"), Err(Outcome::Blocked(Blocked::NotInAllowlist)));
+    assert_eq!(local("127.0.0.2"), Err(Refusal::NotListed { address: ip("127.0.0.2") }));
     for never in ["10.0.0.1", "169.254.169.254", "0.0.0.0", "fe80::1"] {
-        assert_eq!(local(never), Err(Outcome::Blocked(Blocked::SpecialAddress)), "{never}");
+        assert_eq!(judged(&[never], AddressPolicy::Local), special, "{never}");
     }
+}
+
+#[test]
+fn a_name_with_more_than_64_addresses_is_not_tried() {
+    let many: Vec<IpAddr> = (0..65).map(|n| IpAddr::from(Ipv4Addr::from_bits(0x0100_0000 + n))).collect();
+    let allowlist = list(&["1.0.0.0/8"]);
+    assert!(permit(&many[..64], &allowlist, AddressPolicy::Deployed).is_ok());
+    let refusal = permit(&many, &allowlist, AddressPolicy::Deployed).unwrap_err();
+    assert_eq!(refusal.outcome(), Outcome::Excessive(Excess::Addresses));
+}
+
+#[test]
+fn a_refusal_tells_which_address_of_which_host_and_why() {
+    let allowlist = list(&["123.40.21.1"]);
+    let told = |host: &str, addresses: &[&str]| {
+        let addresses: Vec<IpAddr> = addresses.iter().map(|text| ip(text)).collect();
+        permit(&addresses, &allowlist, AddressPolicy::Deployed).unwrap_err().explain(host)
+    };
+    assert_eq!(
+        told("hooks.example.com", &["123.40.21.1", "8.8.8.8"]),
+        "hooks.example.com resolves to 8.8.8.8, which is not in your allowlist"
+    );
+    assert_eq!(
+        told("hooks.example.com", &["8.8.8.8", "::ffff:10.0.0.1"]),
+        "hooks.example.com resolves to 10.0.0.1, which is never connected to (private, RFC 1918)"
+    );
+    assert_eq!(told("8.8.8.8", &["8.8.8.8"]), "8.8.8.8 is not in your allowlist");
+    assert_eq!(told("[2606:4700::1]", &["2606:4700::1"]), "2606:4700::1 is not in your allowlist");
+    assert_eq!(told("gone.example.com", &[]), "gone.example.com does not resolve to an address");
 }
 
 proptest! {
