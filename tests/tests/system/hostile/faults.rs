@@ -100,8 +100,8 @@ async fn an_attempt_that_never_ends_is_a_timeout_at_its_limit_and_its_process_is
     for does in ["spin", "block"] {
         let webhook = stage.webhook(&stage.receiver.url()).await;
         break_attempts(&stage, &webhook, does).await;
-        let played = stage.play().await.unwrap_or_else(|problem| panic!("{does}: {problem}"));
-        assert_eq!(stage.problems(&played), [""; 0], "{does}");
+        let played = stage.play_in_time().await.unwrap_or_else(|problem| panic!("{does}: {problem}"));
+        assert_eq!(stage.late(&played), [""; 0], "{does}");
         stage.assert_queues_are_empty(does);
         assert!(played.still_ran, "{does}: the neighbours waited for its end");
         assert_eq!(played.attempt["outcome"], "timeout", "{does}: {:#}", played.attempt);

@@ -67,10 +67,10 @@ async fn assert_neighbours_notice_nothing(stage: &Stage<'_>, certificate: &Certi
     let mut wrong = Vec::new();
     for case in cases(certificate).await {
         let webhook = stage.webhook(&case.url).await;
-        let mut problems = match stage.play().await {
+        let mut problems = match stage.play_in_time().await {
             Err(problem) => vec![problem],
             Ok(played) => {
-                let mut problems = stage.problems(&played);
+                let mut problems = stage.late(&played);
                 if !case.outcomes.iter().any(|outcome| played.attempt["outcome"] == *outcome) {
                     problems.push(format!("its outcome is none of {:?}: {:#}", case.outcomes, played.attempt));
                 }
