@@ -217,6 +217,9 @@ impl Attempts {
                 return Ok(Sent { outcome, milliseconds: 0, answer, event_name: name(&content)? });
             }
         };
+        if url.url().scheme() == "https" {
+            self.lanes.prepare()?;
+        }
         let authority = url.url().authority();
         let receiver = Receiver { developer: target.developer.clone(), authority: authority.to_owned() };
         let mut headers = HeaderMap::new();

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tenday_model::ids::DeveloperId;
-use tenday_sender::{Sender, SenderSettings};
+use tenday_sender::{Sender, SenderFault, SenderSettings};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -76,6 +76,11 @@ impl Lanes {
     /// The longest that one attempt may take.
     pub(crate) fn limit(&self) -> Duration {
         self.settings.timeout
+    }
+
+    /// Reads what every lane's TLS connections trust: here once, not on each lane, and not in an attempt's time.
+    pub(crate) fn prepare(&self) -> Result<(), SenderFault> {
+        self.settings.tls.read()
     }
 
     /// Makes an attempt on the receiver's lane.

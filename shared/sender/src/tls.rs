@@ -8,6 +8,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use tenday_tls::TlsError;
 
+use crate::sender::SenderFault;
+
 /// Sessions that can be resumed: up to eight tickets of each of sixteen hosts. A ticket may be as large as a receiver
 /// likes, up to what it may send at all, so their number bounds the memory that receivers can fill.
 const TICKETS: usize = 128;
@@ -30,6 +32,14 @@ impl SharedTls {
     /// Trusts what the machine trusts, and others, which are certificates in DER form, for tests.
     pub fn trusting(extra_roots: Vec<Vec<u8>>) -> Arc<Self> {
         Arc::new(Self { extra_roots, made: OnceLock::new() })
+    }
+
+    /// Reads the certificates, if they were not read yet: once, ahead of attempts on several threads.
+    ///
+    /// # Errors
+    /// When there are none that read.
+    pub fn read(&self) -> Result<(), SenderFault> {
+        self.config().map(|_| ()).map_err(SenderFault::Tls)
     }
 
     pub(crate) fn config(&self) -> Result<Arc<ClientConfig>, TlsError> {

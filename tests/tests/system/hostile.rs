@@ -1,6 +1,11 @@
 //! Receivers that hang, drip, flood, reset and point elsewhere: each costs one time limit at most, all at once no more
 //! than one alone, and what came of each is told to its owner in those words.
 
+mod batch;
+mod faults;
+mod floods;
+mod neighbours;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -77,14 +77,8 @@ impl<'a> Stage<'a> {
         shown["retrievals"].as_array().unwrap().iter().any(|dropped| dropped["id"] == id)
     }
 
-    /// Moves the clock as `System::advance` does, and once more while the retries queue's mapping waits for others to
-    /// fill its batch: that wait is a second of the clock, which would else have to pass.
     pub(crate) async fn pass(&self, by: Duration) {
-        self.system.settle().await;
-        self.system.run.advance(by).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        self.system.run.advance(Duration::from_secs(1)).await.unwrap();
-        self.system.settle().await;
+        pass(self.system, by).await;
     }
 
     /// How many requests an event made.
@@ -127,6 +121,16 @@ impl<'a> Stage<'a> {
         let count: usize = left.values().map(|depth| depth.visible + depth.in_flight + depth.delayed).sum();
         assert_eq!((count, self.system.run.schedules()), (0, 0), "{story}: {left:#?}");
     }
+}
+
+/// Moves the clock as `System::advance` does, and once more while the retries queue's mapping waits for others to fill its
+/// batch: that wait is a second of the clock, which would else have to pass.
+pub(crate) async fn pass(system: &System, by: Duration) {
+    system.settle().await;
+    system.run.advance(by).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    system.run.advance(Duration::from_secs(1)).await.unwrap();
+    system.settle().await;
 }
 
 pub(crate) fn path_of(webhook: &Value) -> String {

@@ -28,7 +28,7 @@ pub(crate) enum Victim {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Does {
-    /// The process gets a SIGKILL.
+    /// The process ends at once, and nothing of it gets to finish.
     Kill,
     /// The attempt's thread computes for ever.
     Spin,

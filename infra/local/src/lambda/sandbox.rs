@@ -328,10 +328,9 @@ impl Sandbox {
 fn describe(status: std::io::Result<ExitStatus>) -> String {
     match status {
         Ok(status) => match (status.code(), status.signal()) {
-            (Some(0), _) => "Runtime exited without providing a reason".into(),
+            (Some(0), _) | (None, None) => "Runtime exited without providing a reason".into(),
             (Some(code), _) => format!("Runtime exited with error: exit status {code}"),
             (None, Some(signal)) => format!("Runtime exited with error: signal {signal}"),
-            (None, None) => "Runtime exited without providing a reason".into(),
         },
         Err(error) => format!("Runtime exited: {error}"),
     }
