@@ -1,6 +1,6 @@
 //! The schemas in `docs/events` are those of the code, and hold for whatever can be published.
 //!
-//! `UPDATE_DOCS=1 cargo test -p tenday-model` writes them anew.
+//! `UPDATE_DOCS=1 cargo test --workspace --test payloads` writes them anew.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,7 +45,8 @@ fn documents() -> BTreeMap<String, String> {
 fn readme() -> String {
     let mut text = String::from(
         "# Events\n\n\
-         Generated from `shared/model` by `UPDATE_DOCS=1 cargo test -p tenday-model --test payloads`.\n\n\
+         For whoever publishes updates, or receives them: which there are, what data each takes, and what each type makes \
+         of it. Generated from `shared/model` by `UPDATE_DOCS=1 cargo test --workspace --test payloads`.\n\n\
          The platform publishes an update under a name of the vocabulary (the first column) with `data` as `data/` \
          describes it. A receiver gets it in the shape of its developer's type, under the type's own name, as the \
          folder of the type describes it; `moneykit/` holds for every type. An empty cell: the type cannot express \
