@@ -238,7 +238,7 @@ fn read_raw(event_name: EventName, raw: &RawValue, problems: &mut Problems) -> O
         let read = members.get("type").map(|text| serde_json::from_str::<Integration>(text.get()));
         match read {
             None => problems.note("missing", "this field is required; null is the generic type"),
-            Some(Err(_)) => problems.note("value", "give plaid, mx, yodlee or null"),
+            Some(Err(_)) => problems.note("value", format!("give {}", Integration::choices())),
             Some(Ok(integration)) => return Some(integration),
         }
         None

@@ -10,30 +10,40 @@ use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 
 use crate::dates::DateFormat;
 
-/// A configuration's `type` (docs/sources.md, S2.2). Called `Integration` in code because `type` is a keyword.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Integration {
-    Generic,
-    Plaid,
-    Mx,
-    Yodlee,
+/// Declares the types, so that none can be left out of the list of all.
+macro_rules! types {
+    ($($variant:ident = $name:expr),+ $(,)?) => {
+        /// A configuration's `type` (docs/sources.md, S2.2). Called `Integration` in code because `type` is a keyword.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Integration { $($variant),+ }
+
+        impl Integration {
+            pub const ALL: [Self; [$(stringify!($variant)),+].len()] = [$(Self::$variant),+];
+
+            /// The contract's name; none for generic, which the contract writes `null`.
+            pub fn name(self) -> Option<&'static str> {
+                match self { $(Self::$variant => $name),+ }
+            }
+        }
+    };
+}
+
+types! {
+    Generic = None,
+    Plaid = Some("plaid"),
+    Mx = Some("mx"),
+    Yodlee = Some("yodlee"),
 }
 
 impl Integration {
-    pub const ALL: [Self; 4] = [Self::Generic, Self::Plaid, Self::Mx, Self::Yodlee];
-
-    /// The contract's name; none for generic, which the contract writes `null`.
-    pub fn name(self) -> Option<&'static str> {
-        match self {
-            Self::Generic => None,
-            Self::Plaid => Some("plaid"),
-            Self::Mx => Some("mx"),
-            Self::Yodlee => Some("yodlee"),
-        }
-    }
-
     pub fn from_name(name: Option<&str>) -> Option<Self> {
         Self::ALL.into_iter().find(|integration| integration.name() == name)
+    }
+
+    /// What the contract takes, in words.
+    pub(crate) fn choices() -> String {
+        let names: Vec<&str> = Self::ALL.into_iter().filter_map(Self::name).collect();
+        format!("{} or null", names.join(", "))
     }
 
     /// The date format that the type brings along (docs/sources.md, S2.3).
@@ -118,7 +128,8 @@ impl Serialize for Integration {
 impl<'de> Deserialize<'de> for Integration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = Option::<String>::deserialize(deserializer)?;
-        Self::from_name(name.as_deref()).ok_or_else(|| serde::de::Error::custom("type is plaid, mx, yodlee or null"))
+        let refused = || serde::de::Error::custom(format_args!("type is {}", Self::choices()));
+        Self::from_name(name.as_deref()).ok_or_else(refused)
     }
 }
 

@@ -74,8 +74,12 @@ pub fn compose(parts: &Composition<'_>) -> Result<Composed, CannotCompose> {
         // The update's id, not the event's: whoever fired a test event was told it before any webhook was.
         headers.push(("moneykit-delivery-token", parts.event.update.to_string()));
         headers.push(("moneykit-delivery-attempt", parts.attempt.to_string()));
-    } else if parts.integration == Integration::Plaid {
-        headers.push(("plaid-verification", jwt(parts.key, None, seconds, &body)?));
+    } else {
+        match parts.integration {
+            Integration::Plaid => headers.push(("plaid-verification", jwt(parts.key, None, seconds, &body)?)),
+            // Their providers document no signature.
+            Integration::Generic | Integration::Mx | Integration::Yodlee => {}
+        }
     }
     headers.push(("webhook-id", id));
     Ok(Composed { event_name, headers, body })

@@ -40,9 +40,14 @@ pub(crate) fn validator(schema: &Value) -> Validator {
     jsonschema::options().should_validate_formats(true).build(schema).expect("a schema that is one")
 }
 
+pub(crate) fn schema_of(integration: Integration, name: &str) -> Value {
+    let schema = payload_schema(integration, name);
+    schema.unwrap_or_else(|| panic!("{name} of {integration:?} has no schema: see `schema` beside its renderer"))
+}
+
 /// What a payload's own schema has against it.
 pub(crate) fn schema_errors(integration: Integration, name: &str, payload: &[u8]) -> Vec<String> {
-    let schema = payload_schema(integration, name).unwrap_or_else(|| panic!("{integration:?} {name} has no schema"));
+    let schema = schema_of(integration, name);
     let payload: Value = serde_json::from_slice(payload).expect("a payload that is JSON");
     validator(&schema).iter_errors(&payload).map(|error| format!("{} at {}", error, error.instance_path())).collect()
 }

@@ -1,13 +1,13 @@
 //! The schemas in `docs/events` are those of the code, and hold for whatever can be published.
 //!
-//! `UPDATE_DOCS=1 cargo test -p tenday-model` writes them anew.
+//! `UPDATE_DOCS=1 cargo test --workspace --test payloads` writes them anew.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::common::{raw, schema_errors, validator, with_format};
+use crate::common::{raw, schema_errors, schema_of, validator, with_format};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value, json};
@@ -32,7 +32,7 @@ fn documents() -> BTreeMap<String, String> {
     };
     for integration in Integration::ALL {
         for name in subscribable(integration) {
-            add(folder(integration, name), name, &payload_schema(integration, name).unwrap());
+            add(folder(integration, name), name, &schema_of(integration, name));
         }
     }
     for name in EventName::ALL {
@@ -45,13 +45,15 @@ fn documents() -> BTreeMap<String, String> {
 fn readme() -> String {
     let mut text = String::from(
         "# Events\n\n\
-         Generated from `shared/model` by `UPDATE_DOCS=1 cargo test -p tenday-model --test payloads`.\n\n\
+         For whoever publishes updates, or receives them: which there are, what data each takes, and what each type makes \
+         of it. Generated from `shared/model` by `UPDATE_DOCS=1 cargo test --workspace --test payloads`.\n\n\
          The platform publishes an update under a name of the vocabulary (the first column) with `data` as `data/` \
          describes it. A receiver gets it in the shape of its developer's type, under the type's own name, as the \
          folder of the type describes it; `moneykit/` holds for every type. An empty cell: the type cannot express \
-         the event, and publishing it is a 400.\n\n\
-         | event | generic | plaid | mx | yodlee |\n|---|---|---|---|---|\n",
+         the event, and publishing it is a 400.\n\n",
     );
+    let types = Integration::ALL.map(|integration| integration.name().unwrap_or("generic"));
+    writeln!(text, "| event | {} |\n|---|{}", types.join(" | "), "---|".repeat(types.len())).unwrap();
     for event in EventName::ALL {
         write!(text, "| [`{event}`](data/{event}.json) |").unwrap();
         for integration in Integration::ALL {
@@ -102,7 +104,7 @@ fn the_published_documents_are_those_of_the_code() {
 fn the_schemas_are_schemas() {
     for integration in Integration::ALL {
         for name in subscribable(integration) {
-            let schema = payload_schema(integration, name).unwrap();
+            let schema = schema_of(integration, name);
             assert!(jsonschema::meta::is_valid(&schema), "{integration:?} {name}");
             assert!(payload_schema(integration, "NONE").is_none());
         }
