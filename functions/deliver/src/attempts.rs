@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tenday_model::delivery::event::Attempt;
 use tenday_model::delivery::outcome::Outcome;
 use tenday_model::destination::address::AddressPolicy;
-use tenday_model::destination::callback_url::{CallbackUrl, UrlRules};
+use tenday_model::destination::callback_url::UrlRules;
 use tenday_model::ids::{DeveloperId, EventId};
 use tenday_model::publishing::render::Inexpressible;
 use tenday_model::publishing::trace::TraceContext;
@@ -37,7 +37,7 @@ pub struct Attempts {
     key: Mutex<Option<(Timestamp, Arc<EcSigningKey>)>>,
     sender: Sender,
     clock: Clock,
-    local: bool,
+    policy: AddressPolicy,
     own_hosts: Vec<String>,
     timeout: Duration,
 }
@@ -98,11 +98,10 @@ impl AttemptFault {
 impl Attempts {
     pub fn from_environment(environment: &mut Environment, aws: &Aws, clock: Clock) -> Self {
         let settings_table = environment.text("SETTINGS_TABLE");
-        let local = environment.is_local();
+        let policy = environment.address_policy();
         let own_hosts = ["PUBLIC_HOST", "API_HOST"].into_iter().filter_map(|name| environment.optional(name));
         let own_hosts: Vec<String> = own_hosts.collect();
         let timeout = environment.seconds("ATTEMPT_TIMEOUT_SECONDS");
-        let policy = if local { AddressPolicy::Local } else { AddressPolicy::Deployed };
         let mut settings = SenderSettings::new(policy, own_hosts.clone());
         settings.timeout = timeout;
         Self {
@@ -111,7 +110,7 @@ impl Attempts {
             key: Mutex::default(),
             sender: Sender::new(settings),
             clock,
-            local,
+            policy,
             own_hosts,
             timeout,
         }
@@ -192,12 +191,12 @@ impl Attempts {
         composed: Composed,
         trace: TraceContext,
     ) -> Result<(Outcome, u32, String), AttemptFault> {
-        let rules = UrlRules { local: self.local, own_hosts: &self.own_hosts };
+        let rules = UrlRules { policy: self.policy, own_hosts: &self.own_hosts };
         // Judged again at every attempt: what was allowed when it was stored may not be any more.
-        let url = match CallbackUrl::parse(&target.webhook.webhook.callback_url, &rules) {
-            Ok(url) => url,
-            Err(problem) => return Ok((Outcome::Blocked(problem.blocked()), 0, problem.to_string())),
-        };
+        let url = &target.webhook.webhook.callback_url;
+        if let Err(problem) = url.judge(&rules) {
+            return Ok((Outcome::Blocked(problem.blocked()), 0, problem.to_string()));
+        }
         let mut headers = HeaderMap::with_capacity(composed.headers.len() + 1);
         for (name, value) in composed.headers {
             let value = HeaderValue::try_from(value).map_err(|error| AttemptFault::Compose(error.to_string()))?;
@@ -207,12 +206,8 @@ impl Attempts {
             HeaderValue::try_from(trace.to_string()).map_err(|error| AttemptFault::Compose(error.to_string()))?;
         headers.insert(HeaderName::from_static("traceparent"), trace);
         self.add_own_headers(target, &mut headers).await?;
-        let request = OutboundRequest {
-            url: &url,
-            allowlist: &target.configuration.allowlist,
-            headers,
-            body: composed.body.into(),
-        };
+        let request =
+            OutboundRequest { url, allowlist: &target.configuration.allowlist, headers, body: composed.body.into() };
         let attempted = self.sender.send(request).await?;
         let milliseconds = u32::try_from(attempted.duration.as_millis()).unwrap_or(u32::MAX);
         Ok((attempted.outcome, milliseconds, attempted.answer))

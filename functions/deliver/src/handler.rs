@@ -187,7 +187,7 @@ impl Deliver {
         let key = (developer.clone(), event.webhook);
         let stored = loaded.events.get(&(developer.clone(), *event));
         let webhook = loaded.webhook(developer, event.webhook).map(|stored| &stored.webhook);
-        let decision = decide(*attempt, &work.message_id, stored, webhook, loaded.health.get(&key), now);
+        let decision = decide(*event, *attempt, &work.message_id, stored, webhook, loaded.health.get(&key), now);
         // Of several messages that would go on with one event only one does. Each is decided by itself before that: a
         // copy may be the very message that recorded an attempt and died, and has to send the next one.
         let ends = matches!(decision, Decision::Acknowledge | Decision::SendNext { .. });

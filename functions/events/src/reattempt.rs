@@ -40,7 +40,7 @@ impl Functions {
             return Err(ApiError::new(ErrorCode::RateLimitExceeded, message).retry_after(1));
         }
         match self.reattempts.one(developer, &settings, webhook, id, None).await.map_err(refusal)? {
-            Reattempted::Made(made) => Ok(response(None, &webhook.webhook.callback_url, &made)),
+            Reattempted::Made(made) => Ok(response(None, webhook.webhook.callback_url.as_given(), &made)),
             Reattempted::Impossible(fault) => Err(refusal(fault)),
             Reattempted::Busy => {
                 let message = "Another reattempt of this event is under way.";
@@ -131,7 +131,7 @@ fn one_of_all(settings: &DeveloperSettings, id: EventId, result: Reattempted) ->
 
 fn callback_url(settings: &DeveloperSettings, webhook: WebhookId) -> &str {
     let stored = settings.webhooks.iter().find(|stored| stored.webhook.id == webhook);
-    stored.map_or("", |stored| &stored.webhook.callback_url)
+    stored.map_or("", |stored| stored.webhook.callback_url.as_given())
 }
 
 /// Seed S3's answer. `responseCode` is text there.

@@ -17,9 +17,10 @@ use tower::ServiceExt;
 
 use crate::answer::Answer;
 use crate::error::{ApiError, ErrorCode};
+use crate::routed::as_routed;
 
 /// API Gateway's name for the route that takes what no other does.
-const UNROUTED: &str = "$default";
+pub(crate) const UNROUTED: &str = "$default";
 
 /// The id of the request at hand, the same as in API Gateway's own log, and where its API is to be found.
 #[derive(Debug, Clone, Default)]
@@ -107,7 +108,8 @@ pub async fn serve_with_unrouted(router: Router, unrouted: Unrouted) -> Result<(
             }
         }))
         .layer(from_fn(surround));
-    lambda_http::run(router.into_service::<lambda_http::Body>().map_response(Answer)).await
+    let service = router.into_service::<lambda_http::Body>().map_request(as_routed).map_response(Answer);
+    lambda_http::run(service).await
 }
 
 fn no_such_route() -> ApiError {

@@ -149,8 +149,7 @@ impl Sender {
     }
 
     async fn attempt(&self, means: &Means, request: &OutboundRequest<'_>) -> Result<Answer, Failure> {
-        let rules =
-            UrlRules { local: self.settings.policy == AddressPolicy::Local, own_hosts: &self.settings.own_hosts };
+        let rules = UrlRules { policy: self.settings.policy, own_hosts: &self.settings.own_hosts };
         let blocked = |reason| Failure::Final(Outcome::Blocked(reason));
         request.url.judge(&rules).map_err(|problem| blocked(problem.blocked()))?;
         let host = request.url.url().host().ok_or(blocked(Blocked::Url))?;

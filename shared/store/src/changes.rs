@@ -11,17 +11,19 @@ use jiff::Timestamp;
 use tenday_model::delivery::event::TEN_DAYS;
 use tenday_model::delivery::rate::RateLimit;
 use tenday_model::destination::address::Allowlist;
+use tenday_model::destination::callback_url::CallbackUrl;
 use tenday_model::ids::{DeveloperId, RequestId, WebhookId};
+use tenday_model::publishing::matching::can_match;
 use tenday_model::settings::configuration::{Configuration, MAX_WEBHOOKS, RetrySchedule};
-use tenday_model::settings::webhook::Disabled;
+use tenday_model::settings::webhook::{Disabled, DisabledReason};
 
 use crate::error::{StoreError, held};
 use crate::item::{EXPIRES_AT, Item, Reader, b, is_expired, json, n, s};
 use crate::keyring::Sealed;
 use crate::keys;
 use crate::settings::{
-    OldSecret, Settings, StoredWebhook, configuration_from, configuration_item, old_secrets_value, transact,
-    webhook_from, webhook_item,
+    DeveloperSettings, OldSecret, Settings, StoredWebhook, configuration_from, configuration_item, old_secrets_value,
+    transact, webhook_from, webhook_item,
 };
 
 /// What came of changing a configuration.
@@ -37,7 +39,7 @@ pub enum Changed {
 /// Changes to a webhook; what is none stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WebhookChanges {
-    pub callback_url: Option<String>,
+    pub callback_url: Option<CallbackUrl>,
     pub disabled: Option<Option<Disabled>>,
     pub retry_schedule: Option<Option<RetrySchedule>>,
     pub rate_limit: Option<Option<RateLimit>>,
@@ -51,7 +53,7 @@ pub enum Restored<T> {
     Done(T),
     /// No such deletion, or its ten days are over, or it was undone already.
     NotFound,
-    /// What is there now stands in the way.
+    /// What is there now stands in the way, or has just been changed.
     Refused,
 }
 
@@ -182,7 +184,7 @@ impl Settings {
         let mut set: Vec<(&str, AttributeValue)> = Vec::new();
         let mut remove = Vec::new();
         if let Some(url) = &changes.callback_url {
-            set.push(("callbackURL", s(url)));
+            set.push(("callbackURL", s(url.as_given())));
         }
         match &changes.disabled {
             Some(Some(disabled)) => set.push(("disabled", json(disabled)?)),
@@ -282,13 +284,15 @@ impl Settings {
         let was = webhook_item(developer, webhook)?;
         let actions = vec![
             TransactWriteItem::builder().delete(delete).build(),
-            TransactWriteItem::builder().update(self.count(developer, webhook.generation, -1)?).build(),
+            TransactWriteItem::builder().update(self.count(developer, webhook.generation, -1, None)?).build(),
             TransactWriteItem::builder().put(self.tombstone(developer, request, "webhook", was, now)?).build(),
         ];
         Ok(self.transact(actions).await?.is_empty())
     }
 
-    /// Brings a deleted webhook back with its id, URL and secrets, if its configuration has not been deleted since.
+    /// Brings a deleted webhook back with its id, URL and secrets, if its configuration has not been deleted since. If
+    /// the type has changed meanwhile, to one that lacks the webhook's event, it comes back disabled, as it would be had
+    /// it been there. Refused if `settings` are not what is stored any more.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -296,12 +300,19 @@ impl Settings {
         &self,
         developer: &DeveloperId,
         request: RequestId,
+        settings: &DeveloperSettings,
         now: Timestamp,
     ) -> Result<Restored<WebhookId>, StoreError> {
         let Some(was) = self.deleted(developer, request, "webhook", now).await? else {
             return Ok(Restored::NotFound);
         };
-        let webhook = webhook_from(&was)?;
+        let mut webhook = webhook_from(&was)?;
+        if webhook.generation != settings.generation {
+            return Ok(Restored::NotFound);
+        }
+        if webhook.webhook.disabled.is_none() && !can_match(settings.configuration.integration, &webhook.webhook) {
+            webhook.webhook.disabled = Some(Disabled { reason: DisabledReason::EventNameUnknown, since: now });
+        }
         let put = Put::builder()
             .table_name(self.table())
             .set_item(Some(webhook_item(developer, &webhook)?))
@@ -311,7 +322,9 @@ impl Settings {
         let actions = vec![
             TransactWriteItem::builder().delete(self.undo(developer, request, now)?).build(),
             TransactWriteItem::builder().put(put).build(),
-            TransactWriteItem::builder().update(self.count(developer, webhook.generation, 1)?).build(),
+            TransactWriteItem::builder()
+                .update(self.count(developer, webhook.generation, 1, Some(settings.configuration.version))?)
+                .build(),
         ];
         Ok(match self.transact(actions).await?.first() {
             None => Restored::Done(webhook.webhook.id),
@@ -320,12 +333,21 @@ impl Settings {
         })
     }
 
-    fn count(&self, developer: &DeveloperId, generation: u64, by: i8) -> Result<Update, StoreError> {
-        let condition = if by > 0 {
-            "generation = :generation AND webhookCount < :most AND allowlistSize > :none"
-        } else {
-            "generation = :generation"
-        };
+    /// Counts a webhook in or out, of a configuration that must be of this life, and of this version if one is given.
+    fn count(
+        &self,
+        developer: &DeveloperId,
+        generation: u64,
+        by: i8,
+        version: Option<u64>,
+    ) -> Result<Update, StoreError> {
+        let mut condition = "generation = :generation".to_owned();
+        if by > 0 {
+            condition.push_str(" AND webhookCount < :most AND allowlistSize > :none");
+        }
+        if version.is_some() {
+            condition.push_str(" AND version = :version");
+        }
         let mut update = Update::builder()
             .table_name(self.table())
             .set_key(Some(keys::key(keys::developer(developer), keys::CONFIGURATION.to_owned())))
@@ -336,6 +358,9 @@ impl Settings {
         if by > 0 {
             update =
                 update.expression_attribute_values(":most", n(MAX_WEBHOOKS)).expression_attribute_values(":none", n(0));
+        }
+        if let Some(version) = version {
+            update = update.expression_attribute_values(":version", n(version));
         }
         update.build().map_err(|error| StoreError::corrupt("configuration", error))
     }
@@ -354,7 +379,7 @@ impl Settings {
             .build()
             .map_err(|error| StoreError::corrupt("webhook", error))?;
         let actions = vec![
-            TransactWriteItem::builder().update(self.count(developer, webhook.generation, 1)?).build(),
+            TransactWriteItem::builder().update(self.count(developer, webhook.generation, 1, None)?).build(),
             TransactWriteItem::builder().put(put).build(),
         ];
         Ok(self.transact(actions).await?.is_empty())

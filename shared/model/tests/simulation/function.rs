@@ -137,7 +137,8 @@ impl Invocation {
         for message in batch {
             let stored = loaded.events.get(&message.event);
             let webhook = (!world.deleted).then_some(&world.webhook);
-            let mut decision = decide(message.attempt, &message.id, stored, webhook, loaded.health.as_ref(), world.now);
+            let mut decision =
+                decide(message.event, message.attempt, &message.id, stored, webhook, loaded.health.as_ref(), world.now);
             world.say(|_| format!("{} for attempt {}: {decision:?}", message.id, message.attempt));
             let ends = matches!(decision, Decision::Acknowledge | Decision::SendNext { .. });
             if !ends && !seen.insert(message.event) {

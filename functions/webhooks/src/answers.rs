@@ -1,4 +1,4 @@
-//! What a developer sees of a webhook (seed S1).
+//! What the function answers with: what a developer sees of a webhook (seed S1).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,6 +7,7 @@ use tenday_api::{Date, EventView, event_view};
 use tenday_model::dates::DateFormat;
 use tenday_model::delivery::outcome::OutcomeClass;
 use tenday_model::delivery::rate::RateLimit;
+use tenday_model::destination::callback_url::CallbackUrl;
 use tenday_model::ids::{EventId, RequestId, WebhookId};
 use tenday_model::settings::configuration::RetrySchedule;
 use tenday_model::settings::webhook::{Health, Status, Webhook, WebhookError};
@@ -32,7 +33,8 @@ struct CreatedWebhook {
     #[schema(required)]
     event_name: Option<String>,
     #[serde(rename = "callbackURL")]
-    callback_url: String,
+    #[schema(value_type = String)]
+    callback_url: CallbackUrl,
     #[schema(required)]
     last_event: Option<EventId>,
     #[schema(required)]
@@ -55,7 +57,8 @@ pub(crate) struct ChangedWebhook {
     pub(crate) event_name: Option<String>,
     pub(crate) id: WebhookId,
     #[serde(rename = "callbackURL")]
-    pub(crate) callback_url: String,
+    #[schema(value_type = String)]
+    pub(crate) callback_url: CallbackUrl,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -73,7 +76,8 @@ pub(crate) struct WebhookView {
     #[schema(required)]
     event_name: Option<String>,
     #[serde(rename = "callbackURL")]
-    callback_url: String,
+    #[schema(value_type = String)]
+    callback_url: CallbackUrl,
     /// The last event that was attempted.
     #[schema(required)]
     last_event: Option<EventId>,
