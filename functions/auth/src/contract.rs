@@ -6,8 +6,8 @@ use tenday_api::ErrorCode;
 use tenday_api::openapi::{Operation, Section};
 use utoipa::openapi::Required;
 
-use crate::grant::{Form, TokenError};
-use crate::{KeySet, TokenResponse};
+use crate::answers::{KeySet, TokenError, TokenResponse};
+use crate::requests::Form;
 
 pub(crate) fn token() -> Operation {
     let refused = |error: &str, description: &str| json!({ "error": error, "error_description": description });
@@ -52,7 +52,7 @@ pub(crate) fn token() -> Operation {
             "The request is not a grant, or asks for what the client does not have",
             &[("Cache-Control", "`no-store`")],
             &[
-                ("invalid_request", refused("invalid_request", "client_id and client_secret are missing; give both")),
+                ("invalid_request", refused("invalid_request", "grant_type is missing; it must be client_credentials")),
                 (
                     "unsupported_grant_type",
                     refused("unsupported_grant_type", "the only grant_type is client_credentials"),
@@ -65,11 +65,12 @@ pub(crate) fn token() -> Operation {
         )
         .answer_with::<TokenError>(
             StatusCode::UNAUTHORIZED,
-            "There is no such client, or its secret is another",
+            "No client authenticated itself, there is no such client, or its secret is another",
             &[("Cache-Control", "`no-store`"), ("WWW-Authenticate", "`Basic realm=\"tenday\"`")],
             &[("invalid_client", refused("invalid_client", "there is no such client, or its secret is another"))],
         )
         .errors(&[ErrorCode::RateLimitExceeded, ErrorCode::Unavailable])
+        .never(ErrorCode::MalformedRequest)
 }
 
 pub(crate) fn keys() -> Operation {

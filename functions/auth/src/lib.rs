@@ -1,7 +1,8 @@
 //! Access tokens by client credentials, and the public keys that verify them and the webhooks' tokens.
 
+mod answers;
 mod contract;
-mod grant;
+mod requests;
 
 use std::sync::Arc;
 
@@ -10,15 +11,13 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, CACHE_CONTROL};
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
 use serde_json::Value;
-use tenday_api::{ApiError, Claims, LIFETIME, RateLimit, RateLimiter, issue, read_body};
+use tenday_api::{ApiError, Claims, LIFETIME, RateLimiter, RequestRate, Shared, issue, read_body};
 use tenday_model::signing::signature::EcSigningKey;
 use tenday_store::{Aws, Client, Clients, Clock, Environment, KeyPurpose, Keyring, SigningKeys, StoreError};
 
-use utoipa::ToSchema;
-
-use grant::{Grant, Refusal};
+use answers::{KeySet, Refusal, TokenResponse};
+use requests::Grant;
 
 struct Auth {
     clients: Clients,
@@ -46,7 +45,7 @@ pub async fn run() -> Result<(), lambda_http::Error> {
         keyring: Keyring::new(&aws, table.clone(), environment.text("KEYRING_KEY")),
         signing_keys: SigningKeys::new(&aws, table),
         issuer: environment.text("TOKEN_ISSUER"),
-        limiter: RateLimiter::new(RateLimit::from_environment(&mut environment)),
+        limiter: RateLimiter::new(RequestRate::from_environment(&mut environment)),
         clock: Clock::from_environment(),
         key: tokio::sync::Mutex::default(),
     };
@@ -54,11 +53,11 @@ pub async fn run() -> Result<(), lambda_http::Error> {
     if let Err(error) = auth.signer().await {
         tracing::warn!(error = %error, "the signing key could not be read ahead");
     }
-    tenday_api::serve(router().with_state(Arc::new(auth))).await
+    tenday_api::serve(router().with_state(Shared::new(auth))).await
 }
 
-tenday_api::routes! { Arc<Auth>:
-    post "/auth/token" token, contract::token();
+tenday_api::routes! { Shared<Auth>:
+    post "/auth/token" [..] token, contract::token();
     get "/.well-known/jwks.json" keys, contract::keys();
 }
 
@@ -78,27 +77,7 @@ impl Auth {
     }
 }
 
-/// RFC 6749, section 5.1.
-#[derive(Debug, Serialize, ToSchema)]
-struct TokenResponse {
-    access_token: String,
-    /// Always `Bearer`.
-    token_type: &'static str,
-    /// Seconds.
-    expires_in: i64,
-    /// Scopes, separated by spaces.
-    scope: String,
-}
-
-/// A JSON Web Key Set, RFC 7517.
-#[derive(Debug, Serialize, ToSchema)]
-struct KeySet {
-    /// Public keys. Which of them signed a token, its `kid` says.
-    #[schema(value_type = Vec<Object>)]
-    keys: Vec<Value>,
-}
-
-async fn token(State(auth): State<Arc<Auth>>, request: Request) -> Response {
+async fn token(State(auth): State<Shared<Auth>>, request: Request) -> Response {
     let mut response = match grant_token(&auth, request).await {
         Ok(response) => axum::Json(response).into_response(),
         Err(refusal) => refusal.into_response(),
@@ -108,6 +87,10 @@ async fn token(State(auth): State<Arc<Auth>>, request: Request) -> Response {
 }
 
 async fn grant_token(auth: &Auth, request: Request) -> Result<TokenResponse, Refusal> {
+    if request.uri().query().is_some_and(|query| !query.is_empty()) {
+        // Above all no secret, which every log on the way would have (RFC 6749, section 2.3.1).
+        return Err(Refusal::InvalidRequest("the URL takes no parameters; give them in the body"));
+    }
     let header = request.headers().get(AUTHORIZATION).cloned();
     let body = read_body(request).await.map_err(|_| Refusal::InvalidRequest("the body is too large, or broke off"))?;
     let body = std::str::from_utf8(&body).map_err(|_| Refusal::InvalidRequest("the body is not UTF-8"))?;
@@ -140,7 +123,7 @@ async fn grant_token(auth: &Auth, request: Request) -> Result<TokenResponse, Ref
     Ok(TokenResponse { access_token, token_type: "Bearer", expires_in: LIFETIME, scope })
 }
 
-async fn keys(State(auth): State<Arc<Auth>>) -> Result<impl IntoResponse, ApiError> {
+async fn keys(State(auth): State<Shared<Auth>>) -> Result<impl IntoResponse, ApiError> {
     let keys = auth.signing_keys.public(auth.clock.now()).await?;
     let keys: Vec<Value> = keys.into_iter().map(|key| key.jwk).collect();
     // Receivers may keep the keys for a while; one they do not know makes them ask again.

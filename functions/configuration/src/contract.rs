@@ -10,7 +10,7 @@ use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::answers::{Deleted, OneConfiguration};
-use crate::bodies::{Change, Create};
+use crate::requests::{Change, Create};
 
 fn example(changes: &Value) -> Value {
     let mut configuration = json!({

@@ -1,25 +1,25 @@
 //! A developer's configuration (docs/sources.md, S2), and whatever no other route takes.
 
 mod answers;
-mod bodies;
 mod contract;
+mod requests;
 mod unrouted;
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::{FromRef, State};
+use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
-use tenday_api::{Api, ApiError, Body, Developer, ErrorCode, Path};
+use tenday_api::{Api, ApiError, Body, Developer, ErrorCode, HasApi, Path, Shared};
 use tenday_model::destination::address::AddressPolicy;
 use tenday_model::ids::{ConfigurationId, DeveloperId, RequestId};
-use tenday_store::{Aws, Changed, DeveloperSettings, Environment, Restored, Settings, random};
+use tenday_model::publishing::matching::can_match;
+use tenday_model::settings::webhook::{Disabled, DisabledReason};
+use tenday_store::{Aws, Changed, DeveloperSettings, Environment, Restored, Settings, Tries, random};
 
 use answers::{Deleted, OneConfiguration};
-use bodies::{Change, Create};
+use requests::{Change, Create};
 
 const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
 
@@ -29,12 +29,13 @@ struct Functions {
     policy: AddressPolicy,
 }
 
-#[derive(Clone)]
-struct Shared(Arc<Functions>);
+/// How often a change is made anew to what somebody else made of the configuration meanwhile. It takes some seconds, so
+/// that many changes at once all get through.
+const TRIES: u32 = 40;
 
-impl FromRef<Shared> for Api {
-    fn from_ref(shared: &Shared) -> Self {
-        shared.0.api.clone()
+impl HasApi for Functions {
+    fn api(&self) -> &Api {
+        &self.api
     }
 }
 
@@ -48,14 +49,14 @@ pub async fn run() -> Result<(), lambda_http::Error> {
     let functions = Functions {
         api: Api::from_environment(&mut environment, &aws),
         settings: Settings::new(&aws, environment.text("SETTINGS_TABLE")),
-        policy: if environment.is_local() { AddressPolicy::Local } else { AddressPolicy::Deployed },
+        policy: environment.address_policy(),
     };
     environment.finish()?;
     functions.api.warm().await;
-    tenday_api::serve_with_unrouted(router().with_state(Shared(Arc::new(functions))), unrouted::answer).await
+    tenday_api::serve_with_unrouted(router().with_state(Shared::new(functions)), unrouted::answer).await
 }
 
-tenday_api::routes! { Shared:
+tenday_api::routes! { Shared<Functions>:
     post "/configuration" create, contract::create();
     get "/configuration" view, contract::view();
     patch "/configuration" change, contract::change();
@@ -65,7 +66,7 @@ tenday_api::routes! { Shared:
 }
 
 async fn view(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     developer: Developer<ConfigurationRead>,
 ) -> Result<Json<OneConfiguration>, ApiError> {
     let settings = functions.read(&developer.id).await?.ok_or_else(not_found)?;
@@ -73,7 +74,7 @@ async fn view(
 }
 
 async fn create(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     developer: Developer<ConfigurationWrite>,
     body: Body<Create>,
 ) -> Result<impl IntoResponse, ApiError> {
@@ -90,13 +91,14 @@ async fn create(
 }
 
 async fn change(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     developer: Developer<ConfigurationWrite>,
     body: Body<Change>,
 ) -> Result<Json<OneConfiguration>, ApiError> {
     body.value.check_not_empty()?;
     // Somebody else may change it between reading and writing; then the change is made to theirs.
-    for _ in 0..5 {
+    let mut tries = Tries::at_most(TRIES);
+    while tries.again().await {
         let mut settings = functions.read(&developer.id).await?.ok_or_else(not_found)?;
         settings.configuration = body.value.apply(settings.configuration, functions.policy)?;
         match functions.settings.change(&developer.id, &settings.configuration).await? {
@@ -117,10 +119,11 @@ async fn change(
 }
 
 async fn delete(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     developer: Developer<ConfigurationWrite>,
 ) -> Result<Json<Deleted>, ApiError> {
-    for _ in 0..5 {
+    let mut tries = Tries::at_most(TRIES);
+    while tries.again().await {
         let settings = functions.read(&developer.id).await?.ok_or_else(not_found)?;
         let now = functions.api.now();
         let request = RequestId::new(now, random()?);
@@ -132,7 +135,7 @@ async fn delete(
 }
 
 async fn restore(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     developer: Developer<ConfigurationWrite>,
     Path(request): Path<String>,
 ) -> Result<Json<OneConfiguration>, ApiError> {
@@ -164,18 +167,12 @@ impl Functions {
         Ok(self.settings.read(developer, self.api.now()).await?)
     }
 
-    /// A webhook for an event that the configuration's type does not have would wait for ever: it is disabled, and says
-    /// why.
+    /// Webhooks that can get nothing under the configuration's type are disabled, and say why.
     async fn disable_unknown(&self, developer: &DeveloperId, settings: &DeveloperSettings) -> Result<(), ApiError> {
-        use tenday_model::publishing::render::is_subscribable;
-        use tenday_model::settings::webhook::{Disabled, DisabledReason};
-        let integration = settings.configuration.integration;
-        for webhook in &settings.webhooks {
-            let name = webhook.webhook.event_name.as_deref();
-            if name.is_some_and(|name| !is_subscribable(integration, name)) {
-                let disabled = Disabled { reason: DisabledReason::EventNameUnknown, since: self.api.now() };
-                self.settings.disable(developer, webhook.webhook.id, disabled).await?;
-            }
+        let webhooks = settings.webhooks.iter().map(|stored| &stored.webhook);
+        for webhook in webhooks.filter(|webhook| !can_match(settings.configuration.integration, webhook)) {
+            let disabled = Disabled { reason: DisabledReason::EventNameUnknown, since: self.api.now() };
+            self.settings.disable(developer, webhook.id, disabled).await?;
         }
         Ok(())
     }

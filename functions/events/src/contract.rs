@@ -90,7 +90,11 @@ fn response() -> Value {
 
 pub(crate) fn history() -> Operation {
     paged(operation("listEvents", "View a webhook's events").scope::<ConfigurationRead>())
-        .description("Those of the last ten days of which an attempt was made, newest first.")
+        .description(
+            "Those of the last ten days of which something is recorded, newest first: an attempt, that they wait for a \
+             failing receiver, or that they were dropped. An event that waits for its first attempt is not among them; \
+             asked for by its id it is there.",
+        )
         .path::<WebhookId>("webhookId", "The webhook's id")
         .query::<EventStatus>("status", "Only events that stand so")
         .answer::<EventList>(StatusCode::OK, "One page of events", page())

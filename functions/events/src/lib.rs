@@ -3,21 +3,21 @@
 mod answers;
 mod contract;
 mod reattempt;
-
-use std::sync::Arc;
+mod requests;
 
 use axum::Json;
-use axum::extract::{FromRef, State};
-use serde::Deserialize;
+use axum::extract::State;
 use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
-use tenday_api::{Api, ApiError, Cursor, Date, Developer, ErrorCode, Limit, Path, Query, attempt_view, event_view};
+use tenday_api::{
+    Api, ApiError, Cursor, Date, Developer, ErrorCode, HasApi, Path, Query, Shared, attempt_view, event_view,
+};
 use tenday_attempts::{Reattempts, end_if_stuck};
-use tenday_model::delivery::event::{Event, EventStatus};
-use tenday_model::delivery::job::{Filter, moment};
+use tenday_model::delivery::event::{Event, EventStatus, records_may_have_expired};
 use tenday_model::ids::{DeveloperId, EventId, JobId, WebhookId};
 use tenday_store::{Aws, DeveloperSettings, Environment, EventPage, Events, Queue, Settings, Updates};
 
 use answers::{AllReattempted, EventInFull, EventList, JobState, OneEvent, Response};
+use requests::{DroppedQuery, FilterQuery, HistoryQuery};
 
 struct Functions {
     api: Api,
@@ -28,12 +28,9 @@ struct Functions {
     retries: Queue,
 }
 
-#[derive(Clone)]
-struct Shared(Arc<Functions>);
-
-impl FromRef<Shared> for Api {
-    fn from_ref(shared: &Shared) -> Self {
-        shared.0.api.clone()
+impl HasApi for Functions {
+    fn api(&self) -> &Api {
+        &self.api
     }
 }
 
@@ -58,64 +55,53 @@ pub async fn run() -> Result<(), lambda_http::Error> {
     environment.finish()?;
     functions.api.warm().await;
     functions.reattempts.warm().await;
-    tenday_api::serve_and_then(router().with_state(Shared(Arc::new(functions))), end_if_stuck).await
+    tenday_api::serve_and_then(router().with_state(Shared::new(functions)), end_if_stuck).await
 }
 
-tenday_api::routes! { Shared:
-    get "/configuration/webhooks/{webhookId}/events" history, contract::history();
+tenday_api::routes! { Shared<Functions>:
+    get "/configuration/webhooks/{webhookId}/events" ["limit", "cursor", "status"] history, contract::history();
     get "/configuration/events/{eventId}" view, contract::view();
-    get "/configuration/webhooks/retrievals" dropped, contract::dropped();
-    post "/configuration/webhooks/retrievals" reattempt_all, contract::reattempt_all();
+    get "/configuration/webhooks/retrievals" ["limit", "cursor", "since", "until", "eventName", "webhookId"]
+        dropped, contract::dropped();
+    post "/configuration/webhooks/retrievals" ["since", "until", "eventName", "webhookId"]
+        reattempt_all, contract::reattempt_all();
     get "/configuration/webhooks/retrievals/jobs/{jobId}" job, contract::job();
     post "/configuration/webhooks/retrievals/{eventId}" reattempt, contract::reattempt();
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PageQuery {
-    limit: Option<String>,
-    cursor: Option<String>,
-    status: Option<String>,
-}
-
 async fn history(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     developer: Developer<ConfigurationRead>,
     Path(webhook): Path<String>,
-    Query(query): Query<PageQuery>,
+    Query(query): Query<HistoryQuery>,
 ) -> Result<Json<EventList>, ApiError> {
-    let limit = Limit::parse(query.limit.as_deref())?;
-    let after = Cursor::parse(query.cursor.as_deref())?;
-    let status = query.status.as_deref().map(|name| EventStatus::from_name(name).ok_or_else(unknown_status));
-    let status = status.transpose()?;
+    let (status, page) = (query.status()?, query.page.read()?);
     let settings = functions.read(&developer.id).await?;
     let webhook = own_webhook(&settings, &webhook)?;
-    let after = after.filter(|after| after.webhook == webhook);
+    let after = page.after.filter(|after| after.webhook == webhook);
     let now = functions.api.now();
-    let page = functions.events.history(&developer.id, webhook, status, limit.0, after, now).await?;
+    let page = functions.events.history(&developer.id, webhook, status, page.limit, after, now).await?;
     Ok(Json(page_view(&settings, &page)))
 }
 
 async fn dropped(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     developer: Developer<ConfigurationRead>,
     Query(query): Query<DroppedQuery>,
 ) -> Result<Json<EventList>, ApiError> {
-    let limit = Limit::parse(query.limit.as_deref())?;
-    let after = Cursor::parse(query.cursor.as_deref())?;
-    let filter = query.filter.read()?;
+    let (filter, page) = (query.filter.read()?, query.page.read()?);
     let settings = functions.read(&developer.id).await?;
     if let Some(webhook) = filter.webhook {
         own_webhook(&settings, &webhook.to_string())?;
     }
     let now = functions.api.now();
-    let mut page = functions.reattempts.jobs().search(&developer.id, &filter, limit.0, after, now).await?;
+    let mut page = functions.reattempts.jobs().search(&developer.id, &filter, page.limit, page.after, now).await?;
     page.events.retain(|event| settings.webhooks.iter().any(|stored| stored.webhook.id == event.id.webhook));
     Ok(Json(page_view(&settings, &page)))
 }
 
 async fn view(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     developer: Developer<ConfigurationRead>,
     Path(event): Path<String>,
 ) -> Result<Json<OneEvent>, ApiError> {
@@ -126,6 +112,8 @@ async fn view(
     let update = functions.updates.get(&developer.id, id.update, now).await?;
     let event = match functions.events.get(&developer.id, id, now).await? {
         Some(event) => event,
+        // Its ten days are over. That its update is still kept is not its owner's business.
+        None if records_may_have_expired(id.update, now) => return Err(not_found()),
         // Published, and no attempt has ended yet: all there is to know is in the update.
         None => {
             let update =
@@ -145,7 +133,7 @@ async fn view(
 }
 
 async fn reattempt(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     developer: Developer<ConfigurationWrite>,
     Path(event): Path<String>,
 ) -> Result<Json<Response>, ApiError> {
@@ -153,45 +141,8 @@ async fn reattempt(
     functions.reattempt(&developer.id, id).await.map(Json)
 }
 
-/// Which dropped events are meant.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct FilterQuery {
-    since: Option<String>,
-    until: Option<String>,
-    event_name: Option<String>,
-    webhook_id: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct DroppedQuery {
-    limit: Option<String>,
-    cursor: Option<String>,
-    #[serde(flatten)]
-    filter: FilterQuery,
-}
-
-impl FilterQuery {
-    fn read(self) -> Result<Filter, ApiError> {
-        let time = |name: &str, text: Option<&str>, end| {
-            let invalid = || {
-                let message = format!("The query parameter `{name}` must be an ISO 8601 date or moment.");
-                ApiError::new(ErrorCode::MalformedRequest, message)
-            };
-            text.map(|text| moment(text, end).ok_or_else(invalid)).transpose()
-        };
-        let webhook = self.webhook_id.map(|id| id.parse()).transpose();
-        Ok(Filter {
-            webhook: webhook.map_err(|_| ApiError::new(ErrorCode::WebhookNotFound, "You have no such webhook."))?,
-            event_name: self.event_name,
-            since: time("since", self.since.as_deref(), false)?,
-            until: time("until", self.until.as_deref(), true)?,
-        })
-    }
-}
-
 async fn reattempt_all(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     developer: Developer<ConfigurationWrite>,
     Query(query): Query<FilterQuery>,
 ) -> Result<Json<AllReattempted>, ApiError> {
@@ -199,7 +150,7 @@ async fn reattempt_all(
 }
 
 async fn job(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     developer: Developer<ConfigurationRead>,
     Path(job): Path<String>,
 ) -> Result<Json<JobState>, ApiError> {
@@ -240,11 +191,6 @@ fn page_view(settings: &DeveloperSettings, page: &EventPage) -> EventList {
         events: page.events.iter().map(|event| event_view(event, format)).collect(),
         next_cursor: page.next.map(Cursor::encode),
     }
-}
-
-fn unknown_status() -> ApiError {
-    let known = EventStatus::NAMES.join(", ");
-    ApiError::new(ErrorCode::MalformedRequest, format!("The query parameter `status` must be one of {known}."))
 }
 
 fn not_found() -> ApiError {

@@ -45,7 +45,7 @@ impl Functions {
         }
         let configuration = Arc::new(settings.configuration.clone());
         match self.reattempts.one(developer, &configuration, webhook, id, None).await.map_err(refusal)? {
-            OneByHand::Made(made) => Ok(response(None, &webhook.webhook.callback_url, &made)),
+            OneByHand::Made(made) => Ok(response(None, webhook.webhook.callback_url.as_given(), &made)),
             OneByHand::Impossible(fault) => Err(refusal(fault)),
             OneByHand::Busy => {
                 let message = "Another reattempt of this event is under way.";
@@ -135,7 +135,7 @@ fn one_of_all(settings: &DeveloperSettings, id: EventId, result: OneByHand) -> O
 
 fn callback_url(settings: &DeveloperSettings, webhook: WebhookId) -> &str {
     let stored = settings.webhooks.iter().find(|stored| stored.webhook.id == webhook);
-    stored.map_or("", |stored| &stored.webhook.callback_url)
+    stored.map_or("", |stored| stored.webhook.callback_url.as_given())
 }
 
 /// A reattempt's answer, in which `responseCode` is text (docs/sources.md, S3.4).

@@ -6,9 +6,9 @@
 //! update without an `id` of its own has the message's: the same message makes the same events, however often it comes.
 
 use futures::future::join_all;
+use tenday_publishing::Publisher;
 use tenday_store::{Aws, BatchResponse, Clock, Environment, Record, SqsEvent};
 use tenday_telemetry::request_id;
-use updates::Publisher;
 
 /// The function.
 pub struct Ingest {

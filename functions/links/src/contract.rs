@@ -7,7 +7,8 @@ use tenday_api::openapi::{Operation, Section};
 use tenday_api::scopes::{LinksManage, LinksTest};
 use tenday_model::settings::link::LinkId;
 
-use crate::bodies::{Fire, Fired, LinkAnswer, Register};
+use crate::answers::{Fired, LinkAnswer};
+use crate::requests::{Fire, Register};
 
 fn operation(id: &'static str, summary: &'static str) -> Operation {
     Operation::new(Section::Links, id, summary)

@@ -1,24 +1,26 @@
 //! Links, which the platform registers, and the test events that developers fire for them (docs/sources.md, S0).
 
-mod bodies;
+mod answers;
 mod contract;
+mod requests;
 mod test_event;
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::{FromRef, FromRequestParts, State};
+use axum::extract::{FromRequestParts, State};
 use http::StatusCode;
 use http::request::Parts;
 use tenday_api::scopes::{LinksManage, LinksTest};
-use tenday_api::{Api, ApiError, Body, Developer, ErrorCode, Path, Platform, RateLimit, RateLimiter, Trace};
+use tenday_api::{
+    Api, ApiError, Body, Developer, ErrorCode, HasApi, Path, Platform, RateLimiter, RequestRate, Shared, Trace,
+};
 use tenday_model::settings::link::{Link, LinkId};
 use tenday_store::{Aws, Environment, Events, Links, Publishing, Queue, Registered, Settings, Updates};
 
-use bodies::{Fire, Fired, LinkAnswer, Register};
+use answers::{Fired, LinkAnswer};
+use requests::{Fire, Register};
 
 /// Test events are for people at work, and each of them is a request to somebody's server.
-const TEST_EVENTS: RateLimit = RateLimit { per_second: 5, burst: 5 };
+const TEST_EVENTS: RequestRate = RequestRate { per_second: 5, burst: 5 };
 
 struct Functions {
     api: Api,
@@ -28,12 +30,9 @@ struct Functions {
     test_events: RateLimiter,
 }
 
-#[derive(Clone)]
-struct Shared(Arc<Functions>);
-
-impl FromRef<Shared> for Api {
-    fn from_ref(shared: &Shared) -> Self {
-        shared.0.api.clone()
+impl HasApi for Functions {
+    fn api(&self) -> &Api {
+        &self.api
     }
 }
 
@@ -58,10 +57,10 @@ pub async fn run() -> Result<(), lambda_http::Error> {
     };
     environment.finish()?;
     functions.api.warm().await;
-    tenday_api::serve(router().with_state(Shared(Arc::new(functions)))).await
+    tenday_api::serve(router().with_state(Shared::new(functions))).await
 }
 
-tenday_api::routes! { Shared:
+tenday_api::routes! { Shared<Functions>:
     put "/links/{id}" register, contract::register();
     get "/links/{id}" view, contract::view();
     delete "/links/{id}" delete, contract::delete();
@@ -72,10 +71,10 @@ tenday_api::routes! { Shared:
 /// S0.6), where every other route answers 403.
 struct Tester(Developer<LinksTest>);
 
-impl FromRequestParts<Shared> for Tester {
+impl FromRequestParts<Shared<Functions>> for Tester {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &Shared<Functions>) -> Result<Self, ApiError> {
         let developer = Developer::from_request_parts(parts, state).await;
         developer.map(Self).map_err(|error| match error.code() {
             ErrorCode::InsufficientScope => error.recoded(ErrorCode::Unauthorized),
@@ -85,7 +84,7 @@ impl FromRequestParts<Shared> for Tester {
 }
 
 async fn register(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     _platform: Platform<LinksManage>,
     Path(id): Path<String>,
     body: Body<Register>,
@@ -96,7 +95,7 @@ async fn register(
 }
 
 async fn view(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     _platform: Platform<LinksManage>,
     Path(id): Path<String>,
 ) -> Result<Json<LinkAnswer>, ApiError> {
@@ -108,7 +107,7 @@ async fn view(
 }
 
 async fn delete(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     _platform: Platform<LinksManage>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
@@ -118,7 +117,7 @@ async fn delete(
 }
 
 async fn test(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     Tester(developer): Tester,
     Trace(trace): Trace,
     Path(id): Path<String>,

@@ -3,10 +3,11 @@
 use serde_json::value::to_raw_value;
 use tenday_api::{ApiError, ErrorCode};
 use tenday_model::ids::UpdateId;
+use tenday_model::publishing::matching::matching;
 use tenday_model::publishing::trace::TraceContext;
 use tenday_model::publishing::update::parse_content;
 use tenday_model::settings::link::{Link, TestEvent, TestRefusal};
-use tenday_store::{Accepted, MessageContent, NewUpdate, PublishError, StoreError, digest, matching};
+use tenday_store::{Accepted, MessageContent, NewUpdate, PublishError, StoreError, digest};
 
 use crate::Functions;
 
@@ -29,7 +30,9 @@ impl Functions {
             to_raw_value(&data).map_err(|error| StoreError::Corrupt { kind: "link", cause: error.to_string() })?;
         let content = parse_content(event_name, Some(&data), None).map_err(ApiError::validation)?;
         // Every type can express these events: they have one shape for all.
-        let webhooks = matching(&settings, &content).map_err(|problem| bad_config(&problem.to_string()))?;
+        let webhooks = settings.webhooks.iter().map(|stored| &stored.webhook);
+        let webhooks = matching(settings.configuration.integration, webhooks, &content)
+            .map_err(|problem| bad_config(&problem.to_string()))?;
         if webhooks.iter().all(|webhook| webhook.disabled.is_some()) {
             return Err(bad_config("You have no active webhook that subscribes to this event."));
         }
@@ -48,7 +51,8 @@ impl Functions {
             // No key that the platform publishes under begins like this.
             key: Some(format!("test/{}/{event_name}/{key}", link.id)),
             // Not the data: the link may have changed between two calls with one key.
-            digest: digest(&["test", link.id.as_str(), event_name, key]),
+            digest: digest(&[b"test", link.id.as_str().as_bytes(), event_name.as_bytes(), key.as_bytes()]),
+            earlier_digest: None,
         };
         let Accepted { update, to_send } = self.publishing.store(new, now).await.map_err(|error| match error {
             PublishError::Conflict => StoreError::Contended { what: "the test event" },

@@ -1,46 +1,12 @@
-//! What the function answers with.
+//! What the function answers with, beside what came of publishing.
 
+use jiff::Timestamp;
 use serde::Serialize;
-use tenday_api::{AttemptView, Date, ErrorBody};
-use tenday_model::delivery::event::{DropReason, EventStatus};
+use tenday_api::{AttemptView, Date, attempt_view};
+use tenday_model::dates::DateFormat;
+use tenday_model::delivery::event::{DropReason, Event, EventStatus, records_may_have_expired};
 use tenday_model::ids::{DeveloperId, EventId, UpdateId, WebhookId};
 use utoipa::ToSchema;
-
-/// As the request: one result, or the results of a list of updates in its order.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(untagged)]
-pub(crate) enum PublishAnswer {
-    One(AcceptedUpdate),
-    Many { updates: Vec<UpdateResult> },
-}
-
-/// What became of one update of a list: one that is refused has the body of its error, and was not stored.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(untagged)]
-pub(crate) enum UpdateResult {
-    Accepted(AcceptedUpdate),
-    Refused(ErrorBody),
-}
-
-/// A stored update.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct AcceptedUpdate {
-    pub(crate) update_id: UpdateId,
-    /// One for each webhook that subscribes to it.
-    pub(crate) events: Vec<EventOfUpdate>,
-    /// Why there are no events.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String, required = false)]
-    pub(crate) message: Option<&'static str>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct EventOfUpdate {
-    pub(crate) event_id: EventId,
-    pub(crate) webhook_id: WebhookId,
-}
 
 /// What became of an update. Dates are ISO whatever a configuration says, for the platform has none.
 #[derive(Debug, Serialize, ToSchema)]
@@ -51,16 +17,17 @@ pub(crate) struct UpdateState {
     pub(crate) event_name: String,
     pub(crate) occurred_at: Date,
     pub(crate) published_at: Date,
-    pub(crate) events: Vec<EventState>,
+    pub(crate) events: Vec<EventOfUpdate>,
 }
 
 /// What became of one of an update's events.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct EventState {
+#[schema(as = EventState)]
+pub(crate) struct EventOfUpdate {
     pub(crate) event_id: EventId,
     pub(crate) webhook_id: WebhookId,
-    pub(crate) status: EventStatus,
+    pub(crate) status: Standing,
     pub(crate) attempt_count: usize,
     #[schema(required)]
     pub(crate) last_attempt: Option<AttemptView>,
@@ -68,4 +35,45 @@ pub(crate) struct EventState {
     pub(crate) next_attempt_time: Option<Date>,
     #[schema(required)]
     pub(crate) drop_reason: Option<DropReason>,
+}
+
+/// Where an event stands, as far as that is still known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = EventStanding)]
+pub(crate) enum Standing {
+    /// Its automatic attempts are not spent.
+    Pending,
+    /// The receiver took it.
+    Delivered,
+    /// Its automatic attempts are spent. It can be reattempted by hand.
+    Dropped,
+    /// Its ten days are over: what became of it is not kept.
+    Expired,
+}
+
+impl EventOfUpdate {
+    /// `stored` is what is recorded of the event, if anything is.
+    pub(crate) fn of(id: EventId, stored: Option<&Event>, now: Timestamp) -> Self {
+        let status = match stored.map(|stored| stored.status) {
+            Some(EventStatus::Pending) => Standing::Pending,
+            Some(EventStatus::Delivered) => Standing::Delivered,
+            Some(EventStatus::Dropped) => Standing::Dropped,
+            None if records_may_have_expired(id.update, now) => Standing::Expired,
+            None => Standing::Pending,
+        };
+        Self {
+            event_id: id,
+            webhook_id: id.webhook,
+            status,
+            attempt_count: stored.map_or(0, |stored| stored.attempts.len()),
+            last_attempt: stored
+                .and_then(|stored| stored.attempts.last())
+                .map(|attempt| attempt_view(attempt, DateFormat::Iso)),
+            next_attempt_time: stored
+                .and_then(|stored| stored.next_attempt_at)
+                .map(|at| Date::new(DateFormat::Iso, at)),
+            drop_reason: stored.and_then(|stored| stored.dropped).map(|(reason, _)| reason),
+        }
+    }
 }

@@ -1,30 +1,23 @@
-//! Publishing: an update is stored, then its events are queued. A 202 means that it is stored. The function `ingest`
-//! publishes by the same code.
+//! The platform publishes, and looks at what became of it. What publishing does is in `tenday_publishing`.
 
 mod answers;
 mod contract;
-mod publish;
-mod request;
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json;
-use axum::extract::{FromRef, State};
+use axum::extract::State;
 use axum::response::IntoResponse;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use tenday_api::scopes::UpdatesPublish;
-use tenday_api::{Api, ApiError, Body, Date, ErrorCode, Path, Platform, Trace, attempt_view};
+use tenday_api::{Api, ApiError, Body, Date, ErrorCode, HasApi, IdempotencyKey, Path, Platform, Shared, Trace};
 use tenday_model::dates::DateFormat;
-use tenday_model::delivery::event::{Event, EventStatus};
 use tenday_model::ids::{EventId, UpdateId};
+use tenday_publishing::{Published, Publisher};
 use tenday_store::{Aws, Environment, Events, Updates};
 use tenday_telemetry::metrics;
 
-pub use publish::{Publisher, Refusal};
-
-use answers::{EventState, UpdateState};
-use request::Published;
+use answers::{EventOfUpdate, UpdateState};
 
 struct Functions {
     api: Api,
@@ -33,12 +26,9 @@ struct Functions {
     updates: Updates,
 }
 
-#[derive(Clone)]
-struct Shared(Arc<Functions>);
-
-impl FromRef<Shared> for Api {
-    fn from_ref(shared: &Shared) -> Self {
-        shared.0.api.clone()
+impl HasApi for Functions {
+    fn api(&self) -> &Api {
+        &self.api
     }
 }
 
@@ -59,39 +49,29 @@ pub async fn run() -> Result<(), lambda_http::Error> {
     };
     environment.finish()?;
     functions.api.warm().await;
-    tenday_api::serve(router().with_state(Shared(Arc::new(functions)))).await
+    tenday_api::serve(router().with_state(Shared::new(functions))).await
 }
 
-tenday_api::routes! { Shared:
+tenday_api::routes! { Shared<Functions>:
     post "/updates" publish, contract::publish();
     get "/updates/{updateId}" view, contract::view();
 }
 
 async fn publish(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     _platform: Platform<UpdatesPublish>,
-    trace: Trace,
-    headers: HeaderMap,
+    Trace(trace): Trace,
+    IdempotencyKey(key): IdempotencyKey,
     body: Body<Published>,
 ) -> Result<impl IntoResponse, ApiError> {
     let started = Instant::now();
-    let key = match headers.get("idempotency-key").map(|value| value.to_str().map(str::to_owned)) {
-        None => None,
-        Some(Ok(key)) if (1..=200).contains(&key.len()) => Some(key),
-        Some(_) => {
-            return Err(ApiError::new(
-                ErrorCode::MalformedRequest,
-                "The Idempotency-Key header must be 1 to 200 printable ASCII characters.",
-            ));
-        }
-    };
-    let answer = functions.publisher.publish(body.value, key, Some(trace.0), functions.api.now()).await?;
+    let answer = functions.publisher.publish(body.value, key, Some(trace), functions.api.now()).await?;
     metrics::publish_latency(started.elapsed());
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 
 async fn view(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     _platform: Platform<UpdatesPublish>,
     Path(update): Path<String>,
 ) -> Result<Json<UpdateState>, ApiError> {
@@ -102,19 +82,8 @@ async fn view(
     let stored = functions.events.of_update(&update.developer, id, &update.webhooks, now).await?;
     let date = |at| Date::new(DateFormat::Iso, at);
     let event = |webhook| {
-        let event_id = EventId { update: id, webhook };
-        let stored = stored.get(&event_id);
-        EventState {
-            event_id,
-            webhook_id: webhook,
-            status: stored.map_or(EventStatus::Pending, Event::status),
-            attempt_count: stored.map_or(0, |stored| stored.attempts.len()),
-            last_attempt: stored
-                .and_then(|stored| stored.attempts.last())
-                .map(|attempt| attempt_view(attempt, DateFormat::Iso)),
-            next_attempt_time: stored.and_then(Event::due).map(date),
-            drop_reason: stored.and_then(Event::dropped).map(|(reason, _)| reason),
-        }
+        let id = EventId { update: id, webhook };
+        EventOfUpdate::of(id, stored.get(&id), now)
     };
     Ok(Json(UpdateState {
         update_id: id,

@@ -7,8 +7,8 @@ use tenday_api::openapi::{Operation, Section};
 use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
 use tenday_model::ids::{RequestId, WebhookId};
 
-use crate::bodies::{Change, Create, Rotate};
-use crate::view::{Changed, Created, Deleted, OneWebhook, Rotated, SecretView, WebhookList};
+use crate::answers::{Changed, Created, Deleted, OneWebhook, Rotated, SecretView, WebhookList};
+use crate::requests::{Change, Create, Rotate};
 
 const WEBHOOK: &str = "WBK-019aa7f3-1a2b-7d4c-9e5f-60718293a4b5";
 const UPDATE: &str = "UPD-019aa7f5-0b1c-7d2e-8f3a-4b5c6d7e8f90";
@@ -163,7 +163,10 @@ pub(crate) fn delete() -> Operation {
 
 pub(crate) fn restore() -> Operation {
     operation("restoreWebhook", "Restore a deleted webhook")
-        .description("Within ten days. It comes back with its id, URL, secret and undelivered events.")
+        .description(
+            "Within ten days. It comes back with its id, URL, secret and undelivered events; disabled, if the \
+             configuration's type was changed to one that does not have its event.",
+        )
         .scope::<ConfigurationWrite>()
         .path::<RequestId>("requestId", "The `requestId` of the answer to the deletion")
         .answer::<OneWebhook>(StatusCode::OK, "The webhook is back", json!({ "webhook": webhook() }))
@@ -172,6 +175,7 @@ pub(crate) fn restore() -> Operation {
             ErrorCode::WebhookNotFound,
             ErrorCode::AllowlistRequired,
             ErrorCode::WebhookLimitReached,
+            ErrorCode::ConfigurationChanged,
         ])
 }
 

@@ -1,49 +1,44 @@
 //! A developer's webhooks (docs/sources.md, S1).
 
-mod bodies;
+mod answers;
 mod contract;
-mod view;
-
-use std::sync::Arc;
+mod requests;
 
 use axum::Json;
-use axum::extract::{FromRef, State};
+use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::routing::any;
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
 use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
-use tenday_api::{Api, ApiError, ApiHost, Body, Date, Developer, ErrorCode, Path, Query};
-use tenday_model::error::ValidationError;
+use tenday_api::{Api, ApiError, ApiHost, Body, Date, Developer, ErrorCode, HasApi, Path, Query, Shared};
+use tenday_model::destination::address::AddressPolicy;
+use tenday_model::destination::callback_url::UrlRules;
 use tenday_model::ids::{DeveloperId, RequestId, WebhookId};
 use tenday_model::settings::configuration::MAX_WEBHOOKS;
 use tenday_model::settings::custom_headers::CustomHeaders;
 use tenday_model::settings::webhook::Webhook;
 use tenday_model::signing::signature::Secret;
 use tenday_store::{
-    Aws, DeveloperSettings, Environment, Events, Keyring, OldSecret, Restored, Settings, StoredWebhook, random,
+    Aws, DeveloperSettings, Environment, Events, Keyring, OldSecret, Restored, Settings, StoredWebhook, Tries, random,
 };
 
-use bodies::{Change, Create, Rotate};
-use view::{Changed, ChangedWebhook, Deleted, OneWebhook, Rotated, SecretView, WebhookList};
+use answers::{Changed, ChangedWebhook, Deleted, OneWebhook, Rotated, SecretView, WebhookList};
+use requests::{Change, Create, ListQuery, Rotate};
 
 struct Functions {
     api: Api,
     settings: Settings,
     events: Events,
     keyring: Keyring,
-    local: bool,
+    policy: AddressPolicy,
     /// As the template names them; what API Gateway calls the API itself comes with each request.
     own_hosts: Vec<String>,
 }
 
-#[derive(Clone)]
-struct Shared(Arc<Functions>);
-
-impl FromRef<Shared> for Api {
-    fn from_ref(shared: &Shared) -> Self {
-        shared.0.api.clone()
+impl HasApi for Functions {
+    fn api(&self) -> &Api {
+        &self.api
     }
 }
 
@@ -60,19 +55,19 @@ pub async fn run() -> Result<(), lambda_http::Error> {
         settings: Settings::new(&aws, settings_table.clone()),
         events: Events::new(&aws, settings_table.clone(), environment.text("EVENTS_TABLE")),
         keyring: Keyring::new(&aws, settings_table, environment.text("KEYRING_KEY")),
-        local: environment.is_local(),
+        policy: environment.address_policy(),
         own_hosts: environment.optional("PUBLIC_HOST").into_iter().collect(),
     };
     environment.finish()?;
     functions.api.warm().await;
     // API Gateway takes this for a webhook's id where the events function has no route with the method.
     let router = router().route("/configuration/webhooks/retrievals", any(retrievals));
-    tenday_api::serve(router.with_state(Shared(Arc::new(functions)))).await
+    tenday_api::serve(router.with_state(Shared::new(functions))).await
 }
 
-tenday_api::routes! { Shared:
+tenday_api::routes! { Shared<Functions>:
     post "/configuration/webhooks" create, contract::create();
-    get "/configuration/webhooks" list, contract::list();
+    get "/configuration/webhooks" ["displayAll"] list, contract::list();
     get "/configuration/webhooks/{webhookId}" view_one, contract::view();
     patch "/configuration/webhooks/{webhookId}" change, contract::change();
     delete "/configuration/webhooks/{webhookId}" delete, contract::delete();
@@ -87,7 +82,7 @@ async fn retrievals() -> ApiError {
 }
 
 async fn create(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     developer: Developer<ConfigurationWrite>,
     host: ApiHost,
     body: Body<Create>,
@@ -99,13 +94,9 @@ async fn create(
             "A webhook needs a configuration. POST /configuration makes one.",
         ));
     };
-    let (webhook, headers) = body.value.webhook(
-        WebhookId::new(now, random()?),
-        now,
-        settings.configuration.integration,
-        functions.local,
-        &host.and(&functions.own_hosts),
-    )?;
+    let (id, integration) = (WebhookId::new(now, random()?), settings.configuration.integration);
+    let rules = UrlRules { policy: functions.policy, own_hosts: &host.and(&functions.own_hosts) };
+    let (webhook, headers) = body.value.webhook(id, now, integration, &rules)?;
     refuse_if_full(&settings)?;
     let secret = Secret::from_random(random()?);
     let sealed = functions.keyring.seal_webhook_secret(&developer.id, webhook.id, &secret).await?;
@@ -123,40 +114,25 @@ async fn create(
         settings.as_ref().map_or(Ok(()), refuse_if_full)?;
         return Err(ApiError::new(ErrorCode::ConfigurationChanged, "The configuration has just changed. Try again."));
     }
-    let answer = view::created(&stored.webhook, secret);
+    let answer = answers::created(&stored.webhook, secret);
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ListQuery {
-    display_all: Option<String>,
-}
-
 async fn list(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     developer: Developer<ConfigurationRead>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<WebhookList>, ApiError> {
-    let display_all = match query.display_all.as_deref() {
-        None | Some("true") => true,
-        Some("false") => false,
-        Some(_) => {
-            return Err(ApiError::new(
-                ErrorCode::MalformedRequest,
-                "The query parameter `displayAll` must be true or false.",
-            ));
-        }
-    };
+    let display_all = query.display_all()?;
     let settings = functions.read(&developer.id).await?;
     let now = functions.api.now();
     let health = functions.events.health(&developer.id, now).await?;
-    let dropped = functions.events.dropped(&developer.id, None, view::RETRIEVALS_COUNTED, None, now).await?;
-    Ok(Json(view::list(&settings, &health, &dropped, display_all)))
+    let dropped = functions.events.dropped(&developer.id, None, answers::RETRIEVALS_COUNTED, None, now).await?;
+    Ok(Json(answers::list(&settings, &health, &dropped, display_all)))
 }
 
 async fn view_one(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     developer: Developer<ConfigurationRead>,
     Path(webhook): Path<String>,
 ) -> Result<Json<OneWebhook>, ApiError> {
@@ -164,15 +140,15 @@ async fn view_one(
     let now = functions.api.now();
     let id = stored.webhook.id;
     let health = functions.events.health(&developer.id, now).await?;
-    let counted = view::RETRIEVALS_COUNTED;
+    let counted = answers::RETRIEVALS_COUNTED;
     let dropped = functions.events.dropped(&developer.id, Some(id), counted, None, now).await?;
     let health = health.get(&id).cloned().unwrap_or_default();
     let format = settings.configuration.date_format;
-    Ok(Json(OneWebhook { webhook: view::webhook(&stored.webhook, &health, &dropped, format) }))
+    Ok(Json(OneWebhook { webhook: answers::webhook(&stored.webhook, &health, &dropped, format) }))
 }
 
 async fn change(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     developer: Developer<ConfigurationWrite>,
     host: ApiHost,
     Path(webhook): Path<String>,
@@ -181,8 +157,8 @@ async fn change(
     let (settings, stored) = functions.find(&developer.id, &webhook).await?;
     let now = functions.api.now();
     let integration = settings.configuration.integration;
-    let (mut changes, headers) =
-        body.value.changes(&stored.webhook, integration, now, functions.local, &host.and(&functions.own_hosts))?;
+    let rules = UrlRules { policy: functions.policy, own_hosts: &host.and(&functions.own_hosts) };
+    let (mut changes, headers) = body.value.changes(&stored.webhook, integration, now, &rules)?;
     if let Some(headers) = headers {
         changes.headers = Some(functions.seal_headers(&developer.id, stored.webhook.id, headers.as_ref()).await?);
     }
@@ -199,7 +175,7 @@ async fn change(
 }
 
 async fn delete(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     developer: Developer<ConfigurationWrite>,
     Path(webhook): Path<String>,
 ) -> Result<Json<Deleted>, ApiError> {
@@ -214,7 +190,7 @@ async fn delete(
 }
 
 async fn restore(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     developer: Developer<ConfigurationWrite>,
     Path(request): Path<String>,
 ) -> Result<Json<OneWebhook>, ApiError> {
@@ -226,15 +202,18 @@ async fn restore(
         )
     };
     let request: RequestId = request.parse().map_err(|_| gone())?;
-    match functions.settings.restore_webhook(&developer.id, request, functions.api.now()).await? {
-        Restored::Done(id) => view_one_of(&functions, &developer.id, id).await,
-        Restored::NotFound => Err(gone()),
-        Restored::Refused => {
-            let settings = functions.settings.read(&developer.id, functions.api.now()).await?.ok_or_else(gone)?;
-            refuse_if_full(&settings)?;
-            Err(gone())
+    // Somebody may change the configuration between reading it and writing; then theirs is gone by.
+    let mut tries = Tries::default();
+    while tries.again().await {
+        let now = functions.api.now();
+        let settings = functions.settings.read(&developer.id, now).await?.ok_or_else(gone)?;
+        match functions.settings.restore_webhook(&developer.id, request, &settings, now).await? {
+            Restored::Done(id) => return view_one_of(&functions, &developer.id, id).await,
+            Restored::NotFound => return Err(gone()),
+            Restored::Refused => refuse_if_full(&settings)?,
         }
     }
+    Err(ApiError::new(ErrorCode::ConfigurationChanged, "The configuration keeps changing. Try again.").retry_after(1))
 }
 
 async fn view_one_of(
@@ -245,14 +224,14 @@ async fn view_one_of(
     let (settings, stored) = functions.find(developer, &id.to_string()).await?;
     let now = functions.api.now();
     let health = functions.events.health(developer, now).await?;
-    let dropped = functions.events.dropped(developer, Some(id), view::RETRIEVALS_COUNTED, None, now).await?;
+    let dropped = functions.events.dropped(developer, Some(id), answers::RETRIEVALS_COUNTED, None, now).await?;
     let health = health.get(&id).cloned().unwrap_or_default();
     let format = settings.configuration.date_format;
-    Ok(Json(OneWebhook { webhook: view::webhook(&stored.webhook, &health, &dropped, format) }))
+    Ok(Json(OneWebhook { webhook: answers::webhook(&stored.webhook, &health, &dropped, format) }))
 }
 
 async fn secret(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     // Who may read the secret may forge deliveries: it takes the scope that may also replace it.
     developer: Developer<ConfigurationWrite>,
     Path(webhook): Path<String>,
@@ -263,7 +242,7 @@ async fn secret(
 }
 
 async fn rotate(
-    State(Shared(functions)): State<Shared>,
+    State(functions): State<Shared<Functions>>,
     developer: Developer<ConfigurationWrite>,
     Path(webhook): Path<String>,
     body: Option<Body<Rotate>>,
@@ -331,9 +310,4 @@ fn refuse_if_full(settings: &DeveloperSettings) -> Result<(), ApiError> {
 
 fn not_found() -> ApiError {
     ApiError::new(ErrorCode::WebhookNotFound, "You have no such webhook.")
-}
-
-/// One thing wrong in a body.
-fn invalid(field: &str, kind: &'static str, message: impl Into<String>) -> ValidationError {
-    ValidationError::new(&["body", field], kind, message)
 }

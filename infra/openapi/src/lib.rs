@@ -27,8 +27,9 @@ event for every webhook that subscribes to it. Events that cannot be delivered a
 
 Every error has the same body, whose `error_code` is one of a closed set; only `/auth/token` answers as RFC 6749 says. A \
 path or a method that is not described here is answered with 404 `api_error.route_not_found` or with 405 \
-`api_error.method_not_allowed`. A field that is not in a body's schema is an error, not ignored. Whatever media type a \
-JSON body is sent as, it is read as JSON; at most 256 KB of it, at most 32 levels deep.
+`api_error.method_not_allowed`. A field that is not in a body's schema is an error, not ignored, and so is a query \
+parameter that a route does not have. Whatever media type a JSON body is sent as, it is read as JSON; at most 256 KB of \
+it, at most 32 levels deep.
 
 Dates are written as the configuration's `dateFormat` says.";
 

@@ -7,7 +7,7 @@ use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use tenday_model::error::ValidationError;
 
 use crate::error::{ApiError, ErrorCode};
@@ -114,7 +114,14 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let Object(value) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let location = location(error.path());
         let inner = error.into_inner();
-        if inner.is_data() { ApiError::validation(vec![validation_error(location, &inner)]) } else { malformed(&inner) }
+        if !inner.is_data() {
+            return malformed(&inner);
+        }
+        // serde stops at the first field that is wrong: what comes after it may be no JSON at all.
+        match serde_json::from_slice::<IgnoredAny>(bytes) {
+            Ok(_) => ApiError::validation(vec![validation_error(location, &inner)]),
+            Err(error) => malformed(&error),
+        }
     })?;
     deserializer.end().map_err(|error| malformed(&error))?;
     Ok(value)
@@ -226,6 +233,9 @@ mod tests {
             ("", ErrorCode::MalformedRequest),
             ("{", ErrorCode::MalformedRequest),
             ("{} x", ErrorCode::MalformedRequest),
+            ("{\"nam\":1, ", ErrorCode::MalformedRequest),
+            ("{\"name\":1} x", ErrorCode::MalformedRequest),
+            ("[\"x\"", ErrorCode::MalformedRequest),
             ("[]", ErrorCode::ValidationFailed),
             ("[\"x\", null, []]", ErrorCode::ValidationFailed),
             ("null", ErrorCode::ValidationFailed),

@@ -2,6 +2,7 @@
 //! cannot be reached without one.
 
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
@@ -11,7 +12,7 @@ use tenday_model::ids::{ClientId, DeveloperId};
 use tenday_store::{Aws, Clock, Environment, SigningKeys};
 
 use crate::error::{ApiError, ErrorCode};
-use crate::rate_limit::{RateLimit, RateLimiter};
+use crate::rate_limit::{RateLimiter, RequestRate};
 use crate::token::{Claims, TokenProblem, Verifier};
 
 /// What every HTTP function has.
@@ -28,7 +29,7 @@ impl Api {
         let clock = Clock::from_environment();
         let keys = SigningKeys::new(aws, environment.text("SETTINGS_TABLE"));
         let verifier = Verifier::new(keys, environment.text("TOKEN_ISSUER"), clock.clone());
-        let limiter = RateLimiter::new(RateLimit::from_environment(environment));
+        let limiter = RateLimiter::new(RequestRate::from_environment(environment));
         Self { verifier: Arc::new(verifier), limiter: Arc::new(limiter), clock }
     }
 
@@ -62,6 +63,41 @@ impl Api {
         })?;
         self.limiter.take(&claims.sub, self.now())?;
         Ok(claims)
+    }
+}
+
+/// What an HTTP function works with. It has an [`Api`], which tells its handlers who is calling.
+pub trait HasApi {
+    fn api(&self) -> &Api;
+}
+
+/// What the handlers of a function share.
+#[derive(Debug)]
+pub struct Shared<F>(Arc<F>);
+
+impl<F> Shared<F> {
+    pub fn new(functions: F) -> Self {
+        Self(Arc::new(functions))
+    }
+}
+
+impl<F> Clone for Shared<F> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<F> Deref for Shared<F> {
+    type Target = F;
+
+    fn deref(&self) -> &F {
+        &self.0
+    }
+}
+
+impl<F: HasApi> FromRef<Shared<F>> for Api {
+    fn from_ref(shared: &Shared<F>) -> Self {
+        shared.api().clone()
     }
 }
 

@@ -45,7 +45,7 @@ codes! {
     Unauthorized = UNAUTHORIZED "api_error.auth.unauthorized",
     /// The access token lacks the scope of this operation, or is of the wrong kind of client.
     InsufficientScope = FORBIDDEN "api_error.auth.insufficient_scope",
-    /// The request cannot be read: its body is not JSON, or a query parameter or header is not valid.
+    /// The request cannot be read: its body is not JSON, or a query parameter or header is not valid or not known.
     MalformedRequest = BAD_REQUEST "api_error.request.malformed",
     /// The body is JSON but not what the operation takes. `validation_errors` says what is wrong where.
     ValidationFailed = BAD_REQUEST "api_error.request.validation_failed",

@@ -1,4 +1,4 @@
-//! Path, query and trace of a request, whose rejections have the one error body too.
+//! Path, query, idempotency key and trace of a request, whose rejections have the one error body too.
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -22,7 +22,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     }
 }
 
-/// What stands after the question mark. Parameters that a route does not know are left alone.
+/// What stands after the question mark, of a route whose parameters [`routes!`](crate::routes) lists.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
@@ -34,6 +34,38 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
         read.map(|query| Self(query.0)).map_err(|rejection| {
             ApiError::new(ErrorCode::MalformedRequest, format!("The query is not valid: {}.", rejection.body_text()))
         })
+    }
+}
+
+/// The caller's own name for what it asks for, in the header `Idempotency-Key`: printable ASCII, so that it reads the same
+/// everywhere. A comma cannot be in it, for API Gateway makes one header with a comma of two.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey(pub Option<String>);
+
+impl IdempotencyKey {
+    /// As a regular expression, for the document.
+    pub const PATTERN: &str = "^[!-+\\--~]([ -+\\--~]*[!-+\\--~])?$";
+    const LONGEST: usize = 200;
+    const HEADER: &str = "idempotency-key";
+
+    fn is_one(key: &str) -> bool {
+        (1..=Self::LONGEST).contains(&key.len()) && key.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b',')
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let mut values = parts.headers.get_all(Self::HEADER).iter();
+        let Some(value) = values.next() else { return Ok(Self(None)) };
+        match value.to_str() {
+            Ok(key) if Self::is_one(key) && values.next().is_none() => Ok(Self(Some(key.to_owned()))),
+            _ => Err(ApiError::new(
+                ErrorCode::MalformedRequest,
+                "Give one Idempotency-Key header of 1 to 200 printable ASCII characters other than the comma.",
+            )),
+        }
     }
 }
 

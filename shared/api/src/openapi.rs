@@ -66,13 +66,18 @@ impl Section {
     }
 }
 
-/// Names every route of a function once: `method "path" handler, operation;`. Makes `router()`, which answers them, and
-/// `openapi()`, which describes them.
+/// Names every route of a function once: `method "path" handler, operation;`, with the query parameters that it knows
+/// before the handler, if it knows any: `method "path" ["limit", "cursor"] handler, operation;`. What is in the query
+/// beside them is refused; with `[..]` the handler judges it. Makes `router()`, which answers the routes, and `openapi()`,
+/// which describes them.
 #[macro_export]
 macro_rules! routes {
-    ($state:ty: $($method:ident $path:literal $handler:path, $operation:expr;)+) => {
+    ($state:ty: $($method:ident $path:literal $([$($known:tt)*])? $handler:path, $operation:expr;)+) => {
         fn router() -> axum::Router<$state> {
-            axum::Router::new()$(.route($path, axum::routing::$method($handler)))+
+            axum::Router::new()$(.route($path, $crate::refuse_unknown(
+                axum::routing::$method($handler),
+                $crate::routes!(@ known $($($known)*)?),
+            )))+
         }
 
         /// What the function's routes take and answer.
@@ -80,6 +85,8 @@ macro_rules! routes {
             $crate::openapi::fragment([$(($crate::routes!(@ $method), $path, $operation)),+])
         }
     };
+    (@ known ..) => { $crate::Parameters::LeftToHandler };
+    (@ known $($known:tt)*) => { $crate::Parameters::Known(&[$($known)*]) };
     (@ get) => { $crate::openapi::Method::Get };
     (@ put) => { $crate::openapi::Method::Put };
     (@ post) => { $crate::openapi::Method::Post };

@@ -18,13 +18,13 @@ const MOST_CLIENTS: usize = 1_000;
 
 /// A token bucket: so many requests at once, and so many a second from then on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RateLimit {
+pub struct RequestRate {
     /// At least 1.
     pub per_second: u32,
     pub burst: u32,
 }
 
-impl RateLimit {
+impl RequestRate {
     /// The deployment's own, for every client on every route.
     pub fn from_environment(environment: &mut Environment) -> Self {
         let per_second = environment.number("RATE_LIMIT_PER_SECOND");
@@ -39,8 +39,8 @@ pub struct RateLimiter {
 }
 
 impl RateLimiter {
-    pub fn new(limit: RateLimit) -> Self {
-        Self { buckets: Mutex::new(Buckets::new(limit)) }
+    pub fn new(rate: RequestRate) -> Self {
+        Self { buckets: Mutex::new(Buckets::new(rate)) }
     }
 
     /// Counts a request.
@@ -57,21 +57,21 @@ impl RateLimiter {
 /// here has a full one.
 #[derive(Debug)]
 struct Buckets {
-    limit: RateLimit,
+    rate: RequestRate,
     /// Microseconds since 1970.
     full_at: HashMap<ClientId, i64>,
 }
 
 impl Buckets {
-    fn new(limit: RateLimit) -> Self {
-        Self { limit, full_at: HashMap::new() }
+    fn new(rate: RequestRate) -> Self {
+        Self { rate, full_at: HashMap::new() }
     }
 
     /// Takes a token out of a client's bucket, or tells in how many seconds there will be one.
     fn take(&mut self, client: &ClientId, now: Timestamp) -> Result<(), u64> {
         let now = now.as_microsecond();
-        let one = 1_000_000 / i64::from(self.limit.per_second.max(1));
-        let whole = one * i64::from(self.limit.burst.max(1));
+        let one = 1_000_000 / i64::from(self.rate.per_second.max(1));
+        let whole = one * i64::from(self.rate.burst.max(1));
         // A clock that was set back leaves no bucket emptier than empty.
         let full_at = self.full_at.get(client).map_or(now, |at| (*at).clamp(now, now + whole));
         let missing = full_at + one - (now + whole);
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const LIMIT: RateLimit = RateLimit { per_second: 5, burst: 10 };
+    const LIMIT: RequestRate = RequestRate { per_second: 5, burst: 10 };
 
     fn client(name: impl std::fmt::Display) -> ClientId {
         format!("CLI-{name}").parse().unwrap()
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn retry_after_is_when_it_works_again() {
-        let mut buckets = Buckets::new(RateLimit { per_second: 1, burst: 1 });
+        let mut buckets = Buckets::new(RequestRate { per_second: 1, burst: 1 });
         assert_eq!(buckets.take(&client("a"), at(0)), Ok(()));
         assert_eq!(buckets.take(&client("a"), at(1)), Err(1));
         assert_eq!(buckets.take(&client("a"), at(1_000)), Ok(()));
@@ -156,7 +156,7 @@ mod tests {
         fn never_more_than_a_burst_and_the_rate(
             per_second in 1_u32..200, burst in 1_u32..400, steps in proptest::collection::vec(0_i64..500, 1..300),
         ) {
-            let mut buckets = Buckets::new(RateLimit { per_second, burst });
+            let mut buckets = Buckets::new(RequestRate { per_second, burst });
             let (mut now, mut taken) = (0, 0_u64);
             for step in steps {
                 now += step;

@@ -19,9 +19,10 @@ use tower::util::MapResponseLayer;
 
 use crate::answer::Answer;
 use crate::error::{ApiError, ErrorCode};
+use crate::routed::as_routed;
 
 /// API Gateway's name for the route that takes what no other does.
-const UNROUTED: &str = "$default";
+pub(crate) const UNROUTED: &str = "$default";
 
 /// The id of the request at hand, the same as in API Gateway's own log, and where its API is to be found.
 #[derive(Debug, Clone, Default)]
@@ -121,7 +122,8 @@ async fn answer(router: Router, unrouted: Unrouted, after: fn(())) -> Result<(),
             }
         }))
         .layer(from_fn(surround));
-    let runtime = lambda_http::runtime(router.into_service::<lambda_http::Body>().map_response(Answer::from));
+    let service = router.into_service::<lambda_http::Body>().map_request(as_routed).map_response(Answer::from);
+    let runtime = lambda_http::runtime(service);
     runtime.layer(TracingLayer::new()).layer(MapResponseLayer::new(after)).run().await
 }
 

@@ -10,7 +10,7 @@ use tenday_model::delivery::batch::{Attempted, Made};
 use tenday_model::delivery::event::{Attempt, DropReason};
 use tenday_model::delivery::outcome::Outcome;
 use tenday_model::destination::address::AddressPolicy;
-use tenday_model::destination::callback_url::{CallbackUrl, UrlRules};
+use tenday_model::destination::callback_url::UrlRules;
 use tenday_model::ids::{DeveloperId, EventId};
 use tenday_model::publishing::render::{Inexpressible, content_event_name};
 use tenday_model::publishing::trace::TraceContext;
@@ -38,7 +38,7 @@ pub struct Attempts {
     key: Mutex<Option<(Timestamp, Arc<EcSigningKey>)>>,
     lanes: Lanes,
     clock: Clock,
-    local: bool,
+    policy: AddressPolicy,
     own_hosts: Vec<String>,
     faults: LocalFaults,
 }
@@ -136,10 +136,9 @@ struct Sent {
 impl Attempts {
     pub fn from_environment(environment: &mut Environment, aws: &Aws, clock: Clock) -> Self {
         let settings_table = environment.text("SETTINGS_TABLE");
-        let local = environment.is_local();
+        let policy = environment.address_policy();
         let own_hosts = ["PUBLIC_HOST", "API_HOST"].into_iter().filter_map(|name| environment.optional(name));
         let own_hosts: Vec<String> = own_hosts.collect();
-        let policy = if local { AddressPolicy::Local } else { AddressPolicy::Deployed };
         let mut settings = SenderSettings::new(policy, own_hosts.clone());
         settings.timeout = environment.seconds("ATTEMPT_TIMEOUT_SECONDS");
         Self {
@@ -148,7 +147,7 @@ impl Attempts {
             key: Mutex::default(),
             lanes: Lanes::new(settings),
             clock,
-            local,
+            policy,
             own_hosts,
             faults: LocalFaults(if local { environment.optional("LOCAL_FAULTS").map(Into::into) } else { None }),
         }
@@ -208,15 +207,13 @@ impl Attempts {
         let name = |content: &Content| {
             content_event_name(target.configuration.integration, content).map_err(AttemptFault::Inexpressible)
         };
-        let rules = UrlRules { local: self.local, own_hosts: &self.own_hosts };
+        let rules = UrlRules { policy: self.policy, own_hosts: &self.own_hosts };
         // Judged again at every attempt: what was allowed when it was stored may not be any more.
-        let url = match CallbackUrl::parse(&target.webhook.webhook.callback_url, &rules) {
-            Ok(url) => url,
-            Err(problem) => {
-                let (outcome, answer) = (Outcome::Blocked(problem.blocked()), problem.to_string());
-                return Ok(Sent { outcome, milliseconds: 0, answer, event_name: name(&content)? });
-            }
-        };
+        let url = target.webhook.webhook.callback_url.clone();
+        if let Err(problem) = url.judge(&rules) {
+            let (outcome, answer) = (Outcome::Blocked(problem.blocked()), problem.to_string());
+            return Ok(Sent { outcome, milliseconds: 0, answer, event_name: name(&content)? });
+        }
         if url.url().scheme() == "https" {
             self.lanes.prepare()?;
         }

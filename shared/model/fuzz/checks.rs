@@ -12,13 +12,14 @@ const OWN: &str = "api.tenday.example.com";
 
 pub(crate) fn callback_url(text: &str) {
     let own_hosts = [OWN.to_owned()];
-    for rules in [UrlRules { local: false, own_hosts: &own_hosts }, UrlRules { local: true, own_hosts: &[] }] {
+    for (policy, own_hosts) in [(AddressPolicy::Deployed, &own_hosts[..]), (AddressPolicy::Local, &[])] {
+        let (rules, local) = (UrlRules { policy, own_hosts }, policy == AddressPolicy::Local);
         let Ok(parsed) = CallbackUrl::parse(text, &rules) else { continue };
         let url = parsed.url();
         assert_eq!(parsed.as_given(), text);
         assert_eq!(parsed.judge(&rules), Ok(()), "a second judgement says the same");
         assert!(url.username().is_empty() && url.password().is_none() && url.fragment().is_none());
-        assert!(url.scheme() == "https" || (rules.local && url.scheme() == "http"));
+        assert!(url.scheme() == "https" || (local && url.scheme() == "http"));
         assert!(matches!(url.port_or_known_default(), Some(443 | 80 | 1024..)));
         // Percent-encoding and punycode can make it longer, and nothing else can change.
         match CallbackUrl::parse(url.as_str(), &rules) {
@@ -30,13 +31,13 @@ pub(crate) fn callback_url(text: &str) {
             Some(Host::Ipv6(address)) => Some(IpAddr::from(address)),
             Some(Host::Domain(name)) => {
                 assert!(!name.is_empty() && name.is_ascii());
-                assert!(rules.local || (name != OWN && name.contains('.') && !name.ends_with('.')));
+                assert!(local || (name != OWN && name.contains('.') && !name.ends_with('.')));
                 name.trim_end_matches('.').parse().ok()
             }
             None => panic!("no host"),
         };
         if let Some(address) = literal {
-            assert!(special_range(address).is_none() || (rules.local && address.to_canonical().is_loopback()));
+            assert!(special_range(address).is_none() || (local && address.to_canonical().is_loopback()));
         }
     }
 }

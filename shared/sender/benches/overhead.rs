@@ -102,7 +102,7 @@ async fn ours(url: &str, certificate: &[u8]) -> f64 {
         tls: SharedTls::trusting(vec![certificate.to_vec()]),
         ..SenderSettings::new(AddressPolicy::Local, vec!["api.example.com".to_owned()])
     });
-    let url = CallbackUrl::parse(url, &UrlRules { local: true, own_hosts: &[] }).unwrap();
+    let url = CallbackUrl::parse(url, &UrlRules { policy: AddressPolicy::Local, own_hosts: &[] }).unwrap();
     let others = (1..ALLOWLIST).map(|n| Ipv4Addr::from_bits(0x0100_0000 + n).to_string());
     let entries = others.chain(["127.0.0.1".to_owned()]).map(|entry| entry.parse().unwrap());
     let allowlist = Allowlist::new(entries).unwrap();

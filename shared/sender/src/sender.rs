@@ -148,8 +148,7 @@ impl Sender {
     }
 
     async fn attempt(&self, means: &Means, request: &OutboundRequest<'_>) -> Result<Answer, Failure> {
-        let rules =
-            UrlRules { local: self.settings.policy == AddressPolicy::Local, own_hosts: &self.settings.own_hosts };
+        let rules = UrlRules { policy: self.settings.policy, own_hosts: &self.settings.own_hosts };
         request
             .url
             .judge(&rules)

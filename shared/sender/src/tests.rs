@@ -34,7 +34,7 @@ fn local(timeout: Duration) -> SenderSettings {
 }
 
 fn url(text: &str) -> CallbackUrl {
-    CallbackUrl::parse(text, &UrlRules { local: true, own_hosts: &[] }).unwrap()
+    CallbackUrl::parse(text, &UrlRules { policy: AddressPolicy::Local, own_hosts: &[] }).unwrap()
 }
 
 fn allowlist(entries: &[&str]) -> Allowlist {

@@ -30,6 +30,7 @@ pub use aws::environment::{Environment, EnvironmentError};
 pub use aws::operator::OperatorError;
 pub use aws::random::random;
 pub use aws::services::Aws;
+pub use aws::tries::Tries;
 pub use delivery::events::{Deliveries, Events, Key};
 pub use delivery::history::EventPage;
 pub use delivery::jobs::Jobs;
@@ -37,7 +38,7 @@ pub use delivery::queue::{DeliveryMessage, JobMessage, Message, MessageContent, 
 pub use delivery::rates::Rates;
 pub use delivery::schedules::Schedules;
 pub use error::StoreError;
-pub use publishing::publish::{Accepted, NewUpdate, PublishError, Publishing, digest, matching};
+pub use publishing::publish::{Accepted, NewUpdate, PublishError, Publishing, digest};
 pub use publishing::updates::{StoredUpdate, Updates};
 pub use settings::changes::{Changed, Restored, WebhookChanges};
 pub use settings::clients::{Client, Clients, secret_digest};

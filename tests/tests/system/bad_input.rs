@@ -134,6 +134,9 @@ async fn tokens_follow_the_rfc() {
     for (body, status, error) in [
         ("", 400, "invalid_request"),
         ("grant_type=password&client_id=a&client_secret=b", 400, "unsupported_grant_type"),
+        // No client authentication at all fails like a wrong one (RFC 6749, section 5.2).
+        ("grant_type=client_credentials", 401, "invalid_client"),
+        ("grant_type=client_credentials&client_id=CLI-local-platform", 401, "invalid_client"),
         ("grant_type=client_credentials&client_id=CLI-nobody&client_secret=b", 401, "invalid_client"),
         ("grant_type=client_credentials&client_id=CLI-local-platform&client_secret=b", 401, "invalid_client"),
         (

@@ -274,7 +274,7 @@ async fn s1_post_a_webhook_for_all_events() {
     let token = format!("Bearer {}", developer.token().await);
     let body = "{\n\t\t\"callbackURL: \"https://example.com/link-money/callback\"\n\t}";
     let answer = system.request(http::Method::POST, WEBHOOKS, &[("authorization", &token)], Some(body)).await;
-    answer.expect_error(400, "api_error.request.validation_failed");
+    answer.expect_error(400, "api_error.request.malformed");
 }
 
 #[tokio::test]

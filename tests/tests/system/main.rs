@@ -7,6 +7,7 @@ mod backlog;
 mod bad_input;
 mod clients;
 mod conformance;
+mod contract;
 mod delivery;
 mod documents;
 mod headers;

@@ -21,7 +21,8 @@ use crate::error::ErrorCode;
 /// A component's name and its schema.
 pub(super) type Named = (String, RefOr<Schema>);
 
-/// The description of one route. Every route may answer 500; what else it may answer is added here.
+/// The description of one route. Every route may answer 500, and 400 to a query parameter that it does not know; what else
+/// it may answer is added here.
 pub struct Operation {
     builder: OperationBuilder,
     schemas: Vec<Named>,
@@ -32,7 +33,8 @@ impl Operation {
     /// `id` is unique in the whole document; programs that are generated from it name their functions so.
     pub fn new(section: Section, id: &'static str, summary: &'static str) -> Self {
         let builder = OperationBuilder::new().tag(section.name()).operation_id(Some(id)).summary(Some(summary));
-        Self { builder, schemas: Vec::new(), errors: BTreeMap::new() }.errors(&[ErrorCode::Internal])
+        Self { builder, schemas: Vec::new(), errors: BTreeMap::new() }
+            .errors(&[ErrorCode::Internal, ErrorCode::MalformedRequest])
     }
 
     /// What the summary does not say.
@@ -79,17 +81,17 @@ impl Operation {
     /// A query parameter, which may be left out.
     pub fn query<T: ToSchema>(mut self, name: &'static str, description: &'static str) -> Self {
         let schema = self.reference::<T>();
-        self.parameter(ParameterIn::Query, name, description, schema).errors(&[ErrorCode::MalformedRequest])
+        self.parameter(ParameterIn::Query, name, description, schema)
     }
 
     /// A query parameter of a schema that has no type of its own.
     pub fn query_of(self, name: &'static str, description: &'static str, schema: impl Into<RefOr<Schema>>) -> Self {
-        self.parameter(ParameterIn::Query, name, description, schema.into()).errors(&[ErrorCode::MalformedRequest])
+        self.parameter(ParameterIn::Query, name, description, schema.into())
     }
 
     /// A header, which may be left out.
     pub fn header(self, name: &'static str, description: &'static str, schema: impl Into<RefOr<Schema>>) -> Self {
-        self.parameter(ParameterIn::Header, name, description, schema.into()).errors(&[ErrorCode::MalformedRequest])
+        self.parameter(ParameterIn::Header, name, description, schema.into())
     }
 
     /// What it publishes goes on under the caller's trace.
@@ -136,7 +138,7 @@ impl Operation {
 
     /// The errors that come with any JSON body.
     pub fn body_errors(self) -> Self {
-        self.errors(&[ErrorCode::MalformedRequest, ErrorCode::ValidationFailed, ErrorCode::RequestTooLarge])
+        self.errors(&[ErrorCode::ValidationFailed, ErrorCode::RequestTooLarge])
     }
 
     /// A successful answer.

@@ -275,6 +275,7 @@ impl<K: Known> Batch<K> {
             let message = &batch.messages[place.0];
             let (developer, event) = (&message.developer, message.event);
             let decision = decide(
+                event,
                 message.attempt,
                 &message.id,
                 batch.known.event(developer, event),

@@ -9,7 +9,7 @@ use aws_lc_rs::digest;
 use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::delivery::event::{DropReason, Event, State, TEN_DAYS};
+use crate::delivery::event::{DropReason, Event, State, TEN_DAYS, records_may_have_expired};
 use crate::delivery::health::Health;
 use crate::delivery::outcome::Outcome;
 use crate::ids::EventId;
@@ -21,6 +21,9 @@ pub const MOST_PUT_OFF: SignedDuration = SignedDuration::from_hours(6 * 24);
 
 /// A receiver may ask us to wait this long at most (Plaid's cap: docs/sources.md, P.8).
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(4 * 60 * 60);
+
+/// How far a delay is moved at most, as a part of it.
+const JITTER: f64 = 0.2;
 
 /// What to do with a queue message that asks for automatic attempt `number` of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +78,7 @@ pub enum Decision {
 
 /// Decides by what is stored. `webhook` is none when it, or its configuration, was deleted.
 pub fn decide(
+    event: EventId,
     number: u16,
     message_id: &str,
     stored: Option<&Event>,
@@ -87,9 +91,15 @@ pub fn decide(
         Plan::SendNext { since, due } => return Decision::SendNext { since, due },
         Plan::Attempt => {}
     }
-    if stored.is_none() && number > 1 {
-        // The attempt before this one was recorded before this message was sent: that record has expired since.
-        return Decision::Drop(DropReason::Expired);
+    if stored.is_none() {
+        if records_may_have_expired(event.update, now) {
+            // It may have been delivered long ago, and the message be a copy: what has expired never comes back.
+            return Decision::Acknowledge;
+        }
+        if number > 1 || may_be_over(event, now) {
+            // Dropped while that can still be recorded, so that an event which only ever waited is not lost.
+            return Decision::Drop(DropReason::Expired);
+        }
     }
     let Some(webhook) = webhook else { return Decision::Drop(DropReason::WebhookDeleted) };
     if webhook.disabled.is_some() {
@@ -164,6 +174,11 @@ pub fn next_delay(
     Some(asked.map_or(scheduled, |asked| asked.min(RETRY_AFTER_MAX).max(scheduled)))
 }
 
+/// The longest that may lie between a failed attempt and the next, for a delay of the schedule.
+pub fn longest_wait(delay: Duration) -> Duration {
+    delay.mul_f64(1.0 + JITTER).max(RETRY_AFTER_MAX)
+}
+
 /// A delay moved by up to a fifth either way, so that what failed together does not come back together. The same for
 /// the same event and attempt, so that doing it again after a crash gives the same moment.
 pub fn jittered(event: EventId, number: u16, delay: Duration) -> Duration {
@@ -171,7 +186,7 @@ pub fn jittered(event: EventId, number: u16, delay: Duration) -> Duration {
     let mut word = [0; 4];
     word.copy_from_slice(&hash.as_ref()[..4]);
     let fraction = f64::from(u32::from_be_bytes(word)) / f64::from(u32::MAX);
-    delay.mul_f64(0.8 + 0.4 * fraction)
+    delay.mul_f64(1.0 - JITTER + 2.0 * JITTER * fraction)
 }
 
 /// `Retry-After`: whole seconds, or an HTTP date (RFC 9110 section 10.2.3), or an ISO 8601 one as Plaid takes.
@@ -244,7 +259,7 @@ mod tests {
         Webhook {
             id: event_id(1).webhook,
             event_name: None,
-            callback_url: String::new(),
+            callback_url: "https://example.com/".parse().unwrap(),
             disabled: None,
             retry_schedule: None,
             rate_limit: None,
@@ -256,11 +271,36 @@ mod tests {
     #[test]
     fn what_has_expired_or_lost_its_webhook_is_dropped_and_not_attempted() {
         let webhook = webhook();
-        assert_eq!(decide(1, "m", None, Some(&webhook), None, now()), Decision::Attempt);
-        assert_eq!(decide(2, "m", None, Some(&webhook), None, now()), Decision::Drop(DropReason::Expired));
-        assert_eq!(decide(1, "m", None, None, None, now()), Decision::Drop(DropReason::WebhookDeleted));
+        let decide = |number, stored, webhook| decide(event_id(1), number, "m", stored, webhook, None, now());
+        assert_eq!(decide(1, None, Some(&webhook)), Decision::Attempt);
+        assert_eq!(decide(2, None, Some(&webhook)), Decision::Drop(DropReason::Expired));
+        assert_eq!(decide(1, None, None), Decision::Drop(DropReason::WebhookDeleted));
         let done = stored(State::Dropped { reason: DropReason::Gone, at: now() }, 1, "m");
-        assert_eq!(decide(2, "m", Some(&done), None, None, now()), Decision::Acknowledge);
+        assert_eq!(decide(2, Some(&done), None), Decision::Acknowledge);
+    }
+
+    #[test]
+    fn a_message_without_a_record_is_dropped_while_that_can_be_seen_and_ends_without_a_trace_once_a_record_may_be_gone()
+    {
+        let webhook = webhook();
+        let after = |days: i64, number| {
+            let now = now().checked_add(SignedDuration::from_hours(24 * days)).unwrap();
+            decide(event_id(1), number, "m", None, Some(&webhook), None, now)
+        };
+        for (days, first, second) in [
+            (0, Decision::Attempt, Decision::Drop(DropReason::Expired)),
+            (6, Decision::Attempt, Decision::Drop(DropReason::Expired)),
+            (7, Decision::Drop(DropReason::Expired), Decision::Drop(DropReason::Expired)),
+            (9, Decision::Drop(DropReason::Expired), Decision::Drop(DropReason::Expired)),
+            (10, Decision::Acknowledge, Decision::Acknowledge),
+            (16, Decision::Acknowledge, Decision::Acknowledge),
+        ] {
+            assert_eq!((after(days, 1), after(days, 2)), (first, second), "{days} days");
+        }
+        // What is recorded is gone by, however old its update is.
+        let put_off = stored(waiting(), 1, "m");
+        let late = now().checked_add(SignedDuration::from_hours(24 * 12)).unwrap();
+        assert_eq!(decide(event_id(1), 2, "n", Some(&put_off), Some(&webhook), None, late), Decision::Attempt);
     }
 
     #[test]
@@ -299,6 +339,7 @@ mod tests {
             let moved = jittered(event_id(n), number, delay);
             prop_assert!(moved >= delay.mul_f64(0.799) && moved <= delay.mul_f64(1.201));
             prop_assert_eq!(moved, jittered(event_id(n), number, delay));
+            prop_assert!(moved <= longest_wait(delay));
         }
 
         #[test]

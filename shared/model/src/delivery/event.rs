@@ -5,10 +5,22 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::delivery::outcome::OutcomeClass;
-use crate::ids::EventId;
+use crate::ids::{EventId, UpdateId};
 
 /// How long a dropped event waits, a deletion can be undone, and history goes back.
 pub const TEN_DAYS: SignedDuration = SignedDuration::from_hours(10 * 24);
+
+/// How far the clocks of two sandboxes may be apart, with room for the seconds that a stored moment is cut to.
+const CLOCKS: SignedDuration = SignedDuration::from_mins(1);
+
+/// Whether what was recorded of an update's events may have expired by `now`: a record is kept for at least ten days,
+/// and none is older than its update.
+///
+/// Until then, an event without a record is one that no attempt was recorded of. From then on nothing can be known of
+/// it: it may have been delivered, so nothing may be shown, sent or recorded of it any more.
+pub fn records_may_have_expired(update: UpdateId, now: Timestamp) -> bool {
+    now.duration_since(update.published_at()) >= TEN_DAYS - CLOCKS
+}
 
 /// Where an event stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -160,4 +172,40 @@ impl Event {
 /// Ten days after `at`.
 pub fn in_ten_days(at: Timestamp) -> Timestamp {
     at.checked_add(TEN_DAYS).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::recording::{Automatic, delivered, dropped, put_off};
+    use crate::ids::WebhookId;
+
+    #[test]
+    fn no_record_of_an_update_expires_while_a_missing_one_means_that_there_never_was_one() {
+        let published: Timestamp = "2026-11-21T18:00:00.999Z".parse().unwrap();
+        let id = EventId { update: UpdateId::new(published, [1; 10]), webhook: WebhookId::new(published, [2; 10]) };
+        let after = |wait: SignedDuration| published.checked_add(wait).unwrap();
+        // Recorded at once, by a sandbox whose clock is late, and cut to whole seconds as the store does.
+        let at = published.checked_sub(SignedDuration::from_secs(2)).unwrap();
+        let event = Event::new(id, "DATA_UPDATES".into(), 0, in_ten_days(at));
+        let attempt = Attempt {
+            at,
+            milliseconds: 1,
+            class: OutcomeClass::Success,
+            status: Some(200),
+            answer: String::new(),
+            manual: false,
+        };
+        let made = Automatic { number: 1, message_id: "m", event_name: "DATA_UPDATES", attempt };
+        for record in
+            [delivered(event.clone(), made, at), dropped(event.clone(), DropReason::Expired, at), put_off(event, at)]
+        {
+            let until = Timestamp::from_second(record.expires_at.as_second()).unwrap();
+            assert!(records_may_have_expired(id.update, until), "{record:?}");
+        }
+        assert!(!records_may_have_expired(id.update, published));
+        assert!(!records_may_have_expired(id.update, after(TEN_DAYS - SignedDuration::from_mins(2))));
+        assert!(records_may_have_expired(id.update, after(TEN_DAYS)));
+        assert!(records_may_have_expired(id.update, after(SignedDuration::from_hours(16 * 24))));
+    }
 }

@@ -12,6 +12,7 @@ use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::dates::Moment;
 use crate::delivery::event::{Event, in_ten_days};
 use crate::delivery::outcome::OutcomeClass;
 use crate::ids::{EventId, JobId, WebhookId};
@@ -37,7 +38,7 @@ pub struct Filter {
 
 /// A moment of a filter: an ISO 8601 moment, or a date, which is its beginning in UTC, or with `end` its end.
 pub fn moment(text: &str, end: bool) -> Option<Timestamp> {
-    if let Ok(moment) = text.parse() {
+    if let Ok(Moment(moment)) = text.parse() {
         return Some(moment);
     }
     let date: Date = text.parse().ok().filter(|_| text.len() == 10)?;

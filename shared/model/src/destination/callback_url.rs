@@ -5,12 +5,13 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use url::{Host, Url};
 
 use crate::delivery::outcome::Blocked;
-use crate::destination::address::special_range;
+use crate::destination::address::{AddressPolicy, special_range};
 
 /// The longest callback URL, in characters as given.
 pub const MAX_URL: usize = 2_048;
@@ -24,10 +25,10 @@ const MAX_LABEL: usize = 63;
 const LOCAL_SUFFIXES: &[&str] = &["localhost", "local", "localdomain", "internal", "home.arpa"];
 
 /// What a callback URL is judged by.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct UrlRules<'a> {
-    /// On a developer's own machine: plain http, local names and loopback addresses are allowed too.
-    pub local: bool,
+    /// On a developer's own machine plain http, local names and loopback addresses are allowed too.
+    pub policy: AddressPolicy,
     /// The host names of Tenday's own API. Neither one of them nor a name below it can be a receiver.
     pub own_hosts: &'a [String],
 }
@@ -124,7 +125,7 @@ impl CallbackUrl {
     pub fn judge(&self, rules: &UrlRules<'_>) -> Result<(), UrlProblem> {
         match self.url.scheme() {
             "https" => {}
-            "http" if rules.local => {}
+            "http" if rules.policy == AddressPolicy::Local => {}
             _ => return Err(UrlProblem::Scheme),
         }
         match self.url.host() {
@@ -203,7 +204,7 @@ fn judge_name(name: &str, rules: &UrlRules<'_>) -> Result<(), UrlProblem> {
     if rules.own_hosts.iter().any(|own| is_at_or_below(bare, own.trim_end_matches('.'))) {
         return Err(UrlProblem::OwnHost);
     }
-    if rules.local {
+    if rules.policy == AddressPolicy::Local {
         return Ok(());
     }
     if !bare.contains('.') || LOCAL_SUFFIXES.iter().any(|suffix| is_at_or_below(bare, suffix)) {
@@ -214,7 +215,7 @@ fn judge_name(name: &str, rules: &UrlRules<'_>) -> Result<(), UrlProblem> {
 
 fn judge_literal(address: IpAddr, rules: &UrlRules<'_>) -> Result<(), UrlProblem> {
     match special_range(address) {
-        Some(_) if rules.local && address.to_canonical().is_loopback() => Ok(()),
+        Some(_) if rules.policy == AddressPolicy::Local && address.to_canonical().is_loopback() => Ok(()),
         Some(range) => Err(UrlProblem::SpecialAddress { range }),
         None => Ok(()),
     }
@@ -240,11 +241,12 @@ impl Serialize for CallbackUrl {
     }
 }
 
-/// Reads the stored form, by the widest rules: the sender judges it again by those of its own.
-impl<'de> Deserialize<'de> for CallbackUrl {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text, &UrlRules { local: true, own_hosts: &[] }).map_err(serde::de::Error::custom)
+/// Reads the stored form, by the widest rules: every attempt judges it again by those of its own.
+impl FromStr for CallbackUrl {
+    type Err = UrlProblem;
+
+    fn from_str(text: &str) -> Result<Self, UrlProblem> {
+        Self::parse(text, &UrlRules { policy: AddressPolicy::Local, own_hosts: &[] })
     }
 }
 

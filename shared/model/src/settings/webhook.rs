@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::delivery::rate::RateLimit;
+use crate::destination::callback_url::CallbackUrl;
 use crate::ids::WebhookId;
 use crate::settings::configuration::RetrySchedule;
 
@@ -14,8 +15,7 @@ pub struct Webhook {
     pub id: WebhookId,
     /// None takes every event.
     pub event_name: Option<String>,
-    /// As the developer gave it.
-    pub callback_url: String,
+    pub callback_url: CallbackUrl,
     pub disabled: Option<Disabled>,
     pub retry_schedule: Option<RetrySchedule>,
     pub rate_limit: Option<RateLimit>,

@@ -151,7 +151,7 @@ impl World {
             webhook: Webhook {
                 id: WebhookId::new(now, [7; 10]),
                 event_name: None,
-                callback_url: "https://example.com/".into(),
+                callback_url: "https://example.com/".parse().unwrap(),
                 disabled: None,
                 retry_schedule: None,
                 rate_limit,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tenday_model::destination::address::AddressPolicy;
+
 /// What is wrong with the environment.
 #[derive(Debug, thiserror::Error)]
 #[error("the function's environment is incomplete: {}", .problems.join("; "))]
@@ -49,11 +51,13 @@ impl Environment {
         Duration::from_secs(u64::from(self.number(name)))
     }
 
-    /// Whether this is the local run, which allows callbacks to loopback and over plain http. That needs both its own
-    /// variable and an endpoint on this machine in place of AWS, so no deployment can switch it on by one mistake.
-    pub fn is_local(&self) -> bool {
+    /// Where callbacks may lead. The local run takes both its own variable and an endpoint on this machine in place of
+    /// AWS, so no deployment can switch it on by one mistake.
+    pub fn address_policy(&self) -> AddressPolicy {
         let loopback = |url: String| url.starts_with("http://127.0.0.1:") || url.starts_with("http://[::1]:");
-        self.optional("TENDAY_LOCAL").as_deref() == Some("1") && self.optional("AWS_ENDPOINT_URL").is_some_and(loopback)
+        let local = self.optional("TENDAY_LOCAL").as_deref() == Some("1")
+            && self.optional("AWS_ENDPOINT_URL").is_some_and(loopback);
+        if local { AddressPolicy::Local } else { AddressPolicy::Deployed }
     }
 
     /// Gives the function's metrics the name of its deployment, `METRICS_SERVICE`.

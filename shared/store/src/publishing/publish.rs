@@ -5,13 +5,10 @@
 //! caller publishes it again, with the same key; that finds the stored update and sends what is missing.
 
 use aws_lc_rs::digest::{Context, SHA256};
-use jiff::{SignedDuration, Timestamp};
-use tenday_model::delivery::decision::MOST_PUT_OFF;
-use tenday_model::delivery::event::TEN_DAYS;
+use jiff::Timestamp;
+use tenday_model::delivery::event::records_may_have_expired;
 use tenday_model::ids::{DeveloperId, EventId, UpdateId};
-use tenday_model::publishing::render::{Inexpressible, content_event_name, subscription_matches};
-use tenday_model::publishing::update::Content;
-use tenday_model::settings::configuration::effective_delays;
+use tenday_model::publishing::retention::kept_until;
 use tenday_model::settings::webhook::Webhook;
 
 use crate::aws::random::random;
@@ -29,7 +26,7 @@ pub struct Publishing {
     deliveries: Queue,
 }
 
-/// What is to be published, to a developer's webhooks that [`matching`] found.
+/// What is to be published, to those of a developer's webhooks that it is for.
 #[derive(Debug, Clone)]
 pub struct NewUpdate<'a> {
     pub developer: &'a DeveloperId,
@@ -41,6 +38,8 @@ pub struct NewUpdate<'a> {
     pub key: Option<String>,
     /// Tells a repetition from another update under the same key.
     pub digest: [u8; 32],
+    /// The digest that an earlier release would have stored of it: a repetition may come after a deployment.
+    pub earlier_digest: Option<[u8; 32]>,
 }
 
 /// An update that is stored, and the messages that are still to be queued.
@@ -71,27 +70,32 @@ impl Publishing {
     pub async fn store(&self, new: NewUpdate<'_>, now: Timestamp) -> Result<Accepted, PublishError> {
         let tail = match &new.key {
             Some(key) => {
-                let digest = digest(&[new.developer.as_str(), key]);
+                let digest = digest(&[new.developer.as_str().as_bytes(), key.as_bytes()]);
                 let mut tail = [0; 10];
                 tail.copy_from_slice(&digest[..10]);
                 tail
             }
             None => random()?,
         };
+        let webhooks = new.settings.iter().flat_map(|settings| &settings.webhooks).map(|stored| &stored.webhook);
         let update = StoredUpdate {
             id: UpdateId::new(now, tail),
             developer: new.developer.clone(),
             content: new.content,
             webhooks: new.webhooks.iter().map(|webhook| webhook.id).collect(),
             digest: new.digest,
-            expires_at: expiry(new.settings, now),
+            expires_at: kept_until(new.settings.map(|settings| &settings.configuration), webhooks, now),
         };
         let Some(stored) = self.updates.put(&update, now).await? else {
             let to_send = messages(&update, |_| true);
             return Ok(Accepted { update, to_send });
         };
-        if stored.digest != update.digest {
+        if stored.digest != update.digest && Some(stored.digest) != new.earlier_digest {
             return Err(PublishError::Conflict);
+        }
+        if records_may_have_expired(stored.id, now) {
+            // Events that were delivered and events that were never queued look alike by now: none is queued again.
+            return Ok(Accepted { update: stored, to_send: Vec::new() });
         }
         let recorded = self.events.of_update(&stored.developer, stored.id, &stored.webhooks, now).await?;
         let to_send = messages(&stored, |event| !recorded.contains_key(event));
@@ -104,43 +108,16 @@ impl Publishing {
     }
 }
 
-/// The webhooks that get an update: those that subscribe to the name which the developer's type gives it. A disabled
-/// one is among them; its event is kept for the day it is enabled.
-///
-/// # Errors
-/// When the developer's type cannot express the update.
-pub fn matching<'a>(settings: &'a DeveloperSettings, content: &Content) -> Result<Vec<&'a Webhook>, Inexpressible> {
-    let name = content_event_name(settings.configuration.integration, content)?;
-    let webhooks = settings.webhooks.iter().map(|stored| &stored.webhook);
-    Ok(webhooks.filter(|webhook| subscription_matches(webhook.event_name.as_deref(), name)).collect())
-}
-
-/// SHA-256 over texts, each with its length, so that no two lists of texts give the same bytes.
-pub fn digest(texts: &[&str]) -> [u8; 32] {
+/// SHA-256 over parts, each with its length, so that no two lists of parts give the same bytes.
+pub fn digest(parts: &[&[u8]]) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
-    for text in texts {
-        context.update(&(text.len() as u64).to_be_bytes());
-        context.update(text.as_bytes());
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
     }
     let mut bytes = [0; 32];
     bytes.copy_from_slice(context.finish().as_ref());
     bytes
-}
-
-/// An update is kept for as long as any of its events may need it: the longest schedule, then ten days.
-fn expiry(settings: Option<&DeveloperSettings>, now: Timestamp) -> Timestamp {
-    let longest = settings.and_then(|settings| {
-        let configuration = &settings.configuration;
-        let own = settings.webhooks.iter().map(|stored| stored.webhook.retry_schedule.as_ref());
-        own.chain([None])
-            .map(|own| effective_delays(own, configuration.retry_schedule.as_ref(), configuration.integration))
-            // A receiver may ask for up to four hours before each.
-            .map(|delays| delays.iter().map(|delay| (delay.as_secs() * 6 / 5).max(4 * 3600)).sum::<u64>())
-            .max()
-    });
-    let longest = SignedDuration::from_secs(i64::try_from(longest.unwrap_or(0)).unwrap_or(0));
-    let kept = TEN_DAYS + MOST_PUT_OFF + longest;
-    now.checked_add(kept).unwrap_or(Timestamp::MAX)
 }
 
 fn messages(update: &StoredUpdate, wanted: impl Fn(&EventId) -> bool) -> Vec<Outgoing> {

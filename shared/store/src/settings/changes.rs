@@ -7,9 +7,11 @@ use jiff::Timestamp;
 use tenday_model::delivery::event::TEN_DAYS;
 use tenday_model::delivery::rate::RateLimit;
 use tenday_model::destination::address::Allowlist;
+use tenday_model::destination::callback_url::CallbackUrl;
 use tenday_model::ids::{DeveloperId, RequestId, WebhookId};
+use tenday_model::publishing::matching::can_match;
 use tenday_model::settings::configuration::{Configuration, MAX_WEBHOOKS, RetrySchedule};
-use tenday_model::settings::webhook::Disabled;
+use tenday_model::settings::webhook::{Disabled, DisabledReason};
 
 use crate::dynamodb::item::{Attribute, EXPIRES_AT, Item, Reader, b, into_item, is_expired, json, m, n, s};
 use crate::dynamodb::keys;
@@ -38,7 +40,7 @@ pub enum Changed {
 /// Changes to a webhook; what is none stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WebhookChanges {
-    pub callback_url: Option<String>,
+    pub callback_url: Option<CallbackUrl>,
     pub disabled: Option<Option<Disabled>>,
     pub retry_schedule: Option<Option<RetrySchedule>>,
     pub rate_limit: Option<Option<RateLimit>>,
@@ -52,7 +54,7 @@ pub enum Restored<T> {
     Done(T),
     /// No such deletion, or its ten days are over, or it was undone already.
     NotFound,
-    /// What is there now stands in the way.
+    /// What is there now stands in the way, or has just been changed.
     Refused,
 }
 
@@ -143,7 +145,7 @@ impl Settings {
         let mut set: Vec<(&str, Attribute)> = Vec::new();
         let mut remove = Vec::new();
         if let Some(url) = &changes.callback_url {
-            set.push(("callbackURL", s(url)));
+            set.push(("callbackURL", s(url.as_given())));
         }
         match &changes.disabled {
             Some(Some(disabled)) => set.push(("disabled", json(disabled)?)),
@@ -214,7 +216,9 @@ impl Settings {
         Ok(self.rows.transact(CONTENDED, &writes).await?.is_empty())
     }
 
-    /// Brings a deleted webhook back with its id, URL and secrets, if its configuration has not been deleted since.
+    /// Brings a deleted webhook back with its id, URL and secrets, if its configuration has not been deleted since. If
+    /// the type has changed meanwhile, to one that lacks the webhook's event, it comes back disabled, as it would be had
+    /// it been there. Refused if `settings` are not what is stored any more.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -222,14 +226,22 @@ impl Settings {
         &self,
         developer: &DeveloperId,
         request: RequestId,
+        settings: &DeveloperSettings,
         now: Timestamp,
     ) -> Result<Restored<WebhookId>, StoreError> {
         let Some(was) = self.deleted(developer, request, "webhook", now).await? else {
             return Ok(Restored::NotFound);
         };
-        let webhook = webhook_from(&was)?;
+        let mut webhook = webhook_from(&was)?;
+        if webhook.generation != settings.generation {
+            return Ok(Restored::NotFound);
+        }
+        if webhook.webhook.disabled.is_none() && !can_match(settings.configuration.integration, &webhook.webhook) {
+            webhook.webhook.disabled = Some(Disabled { reason: DisabledReason::EventNameUnknown, since: now });
+        }
         let put = Write::put(webhook_item(developer, &webhook)?).only_if_new();
-        let writes = [undo(developer, request, now), put, count(developer, webhook.generation)];
+        let counted = count(developer, webhook.generation, Some(settings.configuration.version));
+        let writes = [undo(developer, request, now), put, counted];
         Ok(match self.rows.transact(CONTENDED, &writes).await?.first() {
             None => Restored::Done(webhook.webhook.id),
             Some(0 | 1) => Restored::NotFound,
@@ -245,7 +257,7 @@ impl Settings {
     /// When DynamoDB fails.
     pub async fn create_webhook(&self, developer: &DeveloperId, webhook: &StoredWebhook) -> Result<bool, StoreError> {
         let put = Write::put(webhook_item(developer, webhook)?).only_if_new();
-        let writes = [count(developer, webhook.generation), put];
+        let writes = [count(developer, webhook.generation, None), put];
         Ok(self.rows.transact(CONTENDED, &writes).await?.is_empty())
     }
 
@@ -278,14 +290,18 @@ fn has_version(configuration: &Item, version: u64) -> bool {
     Reader { kind: "configuration", item: configuration }.number("version").ok() == Some(version)
 }
 
-/// Counts one more webhook, if the configuration is still the same one and may have it.
-fn count(developer: &DeveloperId, generation: u64) -> Write {
-    Write::update(configuration_key(developer), "ADD webhookCount :by")
-        .only_if("generation = :generation AND webhookCount < :most AND allowlistSize > :none")
+/// Counts one more webhook, if the configuration is still the same one, of this version if one is given, and may have it.
+fn count(developer: &DeveloperId, generation: u64, version: Option<u64>) -> Write {
+    let may = "generation = :generation AND webhookCount < :most AND allowlistSize > :none";
+    let write = Write::update(configuration_key(developer), "ADD webhookCount :by")
         .value(":by", n(1))
         .value(":generation", n(generation))
         .value(":most", n(MAX_WEBHOOKS))
-        .value(":none", n(0))
+        .value(":none", n(0));
+    match version {
+        Some(version) => write.only_if(format!("{may} AND version = :version")).value(":version", n(version)),
+        None => write.only_if(may),
+    }
 }
 
 /// Counts one webhook less, if the configuration is still the same one.

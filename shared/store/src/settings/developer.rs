@@ -186,7 +186,7 @@ pub(crate) fn webhook_item(developer: &DeveloperId, stored: &StoredWebhook) -> R
     if let Some(name) = &webhook.event_name {
         item.insert("eventName".into(), s(name));
     }
-    item.insert("callbackURL".into(), s(&webhook.callback_url));
+    item.insert("callbackURL".into(), s(webhook.callback_url.as_given()));
     if let Some(disabled) = &webhook.disabled {
         item.insert("disabled".into(), json(disabled)?);
     }
@@ -222,7 +222,7 @@ pub(crate) fn webhook_from(item: &Item) -> Result<StoredWebhook, StoreError> {
         webhook: Webhook {
             id: id.parse().map_err(|error| StoreError::corrupt("webhook", error))?,
             event_name: read.optional_text("eventName").map(str::to_owned),
-            callback_url: read.text("callbackURL")?.to_owned(),
+            callback_url: read.parsed("callbackURL")?,
             disabled: read.optional_json("disabled")?,
             retry_schedule: read.optional_json("retrySchedule")?,
             rate_limit: rate_limit.transpose().map_err(|error| StoreError::corrupt("webhook", error))?,

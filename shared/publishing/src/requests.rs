@@ -1,15 +1,17 @@
 //! What the platform publishes: one update, or up to a hundred.
 
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tenday_api::Object;
+use tenday_model::dates::Moment;
 use tenday_model::error::ValidationError;
 use tenday_model::ids::DeveloperId;
+use tenday_model::publishing::canonical::canonical;
+use tenday_model::publishing::update::Content;
 use tenday_store::digest;
 use utoipa::ToSchema;
 
-use crate::contract::{RawPayload, UpdateEventName};
+use crate::schema::{RawPayload, UpdateEventName};
 
 /// The largest `data` or `raw` of one update, in bytes.
 pub(crate) const MAX_DATA: usize = 64 * 1024;
@@ -19,12 +21,12 @@ pub(crate) const MAX_UPDATES: usize = 100;
 /// The body of `POST /updates`: the fields of one update, or `updates`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Published {
+pub struct Published {
     developer_id: Option<DeveloperId>,
     event_name: Option<String>,
     data: Option<Box<RawValue>>,
     raw: Option<Box<RawValue>>,
-    occurred_at: Option<Timestamp>,
+    occurred_at: Option<Moment>,
     id: Option<String>,
     updates: Option<Vec<Object<Update>>>,
 }
@@ -46,7 +48,7 @@ pub(crate) struct Update {
     pub(crate) raw: Option<Box<RawValue>>,
     /// When it happened; unless given, now.
     #[schema(value_type = Option<String>, format = DateTime, examples("2026-11-21T18:16:00Z"))]
-    pub(crate) occurred_at: Option<Timestamp>,
+    pub(crate) occurred_at: Option<Moment>,
     /// The platform's own name for this update: publishing it again makes no new events.
     #[schema(min_length = 1, max_length = 200)]
     pub(crate) id: Option<String>,
@@ -116,10 +118,21 @@ impl Update {
         problems
     }
 
-    /// Tells a repetition from another update under the same key.
-    pub(crate) fn digest(&self) -> [u8; 32] {
-        let raw = |value: &Option<Box<RawValue>>| value.as_ref().map_or("", |value| value.get()).to_owned();
-        let occurred = self.occurred_at.map(|at| at.to_string()).unwrap_or_default();
-        digest(&[self.developer_id.as_str(), &self.event_name, &raw(&self.data), &raw(&self.raw), &occurred])
+    /// Tells a repetition from another update under the same key, by what it says.
+    pub(crate) fn digest(&self, content: &Content) -> [u8; 32] {
+        let (developer, name) = (self.developer_id.as_str().as_bytes(), self.event_name.as_bytes());
+        digest(&[developer, name, &canonical(content), self.occurred().as_bytes()])
+    }
+
+    /// By how it is written, as the first release told it. Its updates may still be stored.
+    pub(crate) fn digest_as_written(&self) -> [u8; 32] {
+        let written = |value: &Option<Box<RawValue>>| value.as_ref().map_or("", |value| value.get()).to_owned();
+        let (developer, name) = (self.developer_id.as_str().as_bytes(), self.event_name.as_bytes());
+        let (data, raw) = (written(&self.data), written(&self.raw));
+        digest(&[developer, name, data.as_bytes(), raw.as_bytes(), self.occurred().as_bytes()])
+    }
+
+    fn occurred(&self) -> String {
+        self.occurred_at.map(|Moment(at)| at.to_string()).unwrap_or_default()
     }
 }

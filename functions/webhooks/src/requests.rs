@@ -1,9 +1,10 @@
-//! The bodies that make and change a webhook. `eventName` and `callbackURL` are those of docs/sources.md, S1; `status`,
-//! `retrySchedule`, `rateLimit`, `headers` and the overlap of a rotation are ours.
+//! What the function takes: the bodies that make and change a webhook, and the query of their list. `eventName` and
+//! `callbackURL` are those of docs/sources.md, S1; `status`, `retrySchedule`, `rateLimit`, `headers` and the overlap of a
+//! rotation are ours.
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use tenday_api::{ApiError, absent_or};
+use tenday_api::{ApiError, ErrorCode, absent_or};
 use tenday_model::delivery::rate::RateLimit;
 use tenday_model::destination::callback_url::{CallbackUrl, UrlRules};
 use tenday_model::error::ValidationError;
@@ -16,8 +17,6 @@ use tenday_model::settings::webhook::{Disabled, DisabledReason, Webhook};
 use tenday_model::whole::Whole;
 use tenday_store::WebhookChanges;
 use utoipa::ToSchema;
-
-use crate::invalid;
 
 /// A new webhook.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -87,6 +86,27 @@ enum ChangedStatus {
     Disabled,
 }
 
+/// The query of the list.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ListQuery {
+    display_all: Option<String>,
+}
+
+impl ListQuery {
+    /// Whether the webhooks themselves are asked for.
+    pub(crate) fn display_all(&self) -> Result<bool, ApiError> {
+        match self.display_all.as_deref() {
+            None | Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(_) => Err(ApiError::new(
+                ErrorCode::MalformedRequest,
+                "The query parameter `displayAll` must be true or false.",
+            )),
+        }
+    }
+}
+
 /// How to rotate a secret.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -119,22 +139,21 @@ impl Create {
         id: WebhookId,
         now: Timestamp,
         integration: Integration,
-        local: bool,
-        own_hosts: &[String],
+        rules: &UrlRules<'_>,
     ) -> Result<(Webhook, Headers), ApiError> {
         let mut errors = Vec::new();
-        check_url(&self.callback_url, local, own_hosts, &mut errors);
+        let callback_url = read_url(&self.callback_url, rules, &mut errors);
         if let Some(name) = &self.event_name {
             check_event_name(integration, name, &mut errors);
         }
         let headers = check_headers(self.headers, &mut errors);
-        if !errors.is_empty() {
+        let Some(callback_url) = callback_url.filter(|_| errors.is_empty()) else {
             return Err(ApiError::validation(errors));
-        }
+        };
         let webhook = Webhook {
             id,
             event_name: self.event_name,
-            callback_url: self.callback_url,
+            callback_url,
             disabled: None,
             retry_schedule: self.retry_schedule,
             rate_limit: self.rate_limit,
@@ -151,8 +170,7 @@ impl Change {
         webhook: &Webhook,
         integration: Integration,
         now: Timestamp,
-        local: bool,
-        own_hosts: &[String],
+        rules: &UrlRules<'_>,
     ) -> Result<(WebhookChanges, Option<Headers>), ApiError> {
         let mut errors = Vec::new();
         if self.event_name.is_some() {
@@ -169,9 +187,7 @@ impl Change {
                 "nothing would change; give at least one of callbackURL, status, retrySchedule, rateLimit, headers";
             errors.push(ValidationError::new(&["body"], "missing", message));
         }
-        if let Some(url) = &self.callback_url {
-            check_url(url, local, own_hosts, &mut errors);
-        }
+        let callback_url = self.callback_url.and_then(|url| read_url(&url, rules, &mut errors));
         if let (Some(ChangedStatus::Active), Some(name)) = (self.status, &webhook.event_name) {
             check_event_name(integration, name, &mut errors);
         }
@@ -184,7 +200,7 @@ impl Change {
             ChangedStatus::Disabled => Some(Disabled { reason: DisabledReason::Developer, since: now }),
         });
         let changes = WebhookChanges {
-            callback_url: self.callback_url,
+            callback_url,
             disabled,
             retry_schedule: self.retry_schedule,
             rate_limit: self.rate_limit,
@@ -195,10 +211,10 @@ impl Change {
     }
 }
 
-fn check_url(url: &str, local: bool, own_hosts: &[String], errors: &mut Vec<ValidationError>) {
-    if let Err(problem) = CallbackUrl::parse(url, &UrlRules { local, own_hosts }) {
-        errors.push(invalid("callbackURL", "value", problem.to_string()));
-    }
+fn read_url(url: &str, rules: &UrlRules<'_>, errors: &mut Vec<ValidationError>) -> Option<CallbackUrl> {
+    CallbackUrl::parse(url, rules)
+        .map_err(|problem| errors.push(invalid("callbackURL", "value", problem.to_string())))
+        .ok()
 }
 
 fn check_headers(headers: Option<HeadersInput>, errors: &mut Vec<ValidationError>) -> Headers {
@@ -214,4 +230,9 @@ fn check_event_name(integration: Integration, name: &str, errors: &mut Vec<Valid
         let message = format!("your configuration's type has no such event; it has {known}");
         errors.push(invalid("eventName", "value", message));
     }
+}
+
+/// One thing wrong in a body.
+fn invalid(field: &str, kind: &'static str, message: impl Into<String>) -> ValidationError {
+    ValidationError::new(&["body", field], kind, message)
 }

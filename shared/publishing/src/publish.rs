@@ -7,20 +7,21 @@ use bytes::Bytes;
 use futures::future::join_all;
 use jiff::Timestamp;
 use tenday_api::{ApiError, Body, ErrorBody, ErrorCode};
+use tenday_model::dates::Moment;
 use tenday_model::error::ValidationError;
 use tenday_model::ids::{DeveloperId, EventId};
+use tenday_model::publishing::matching::matching;
 use tenday_model::publishing::trace::TraceContext;
 use tenday_model::publishing::update::parse_content;
 use tenday_store::{
     Accepted, Aws, DeveloperSettings, Environment, Events, MessageContent, NewUpdate, Outgoing, PublishError,
-    Publishing, Queue, Settings, Updates, matching, random,
+    Publishing, Queue, Settings, Updates, random,
 };
 
 use crate::answers::{AcceptedUpdate, EventOfUpdate, PublishAnswer, UpdateResult};
-use crate::request::{Published, Request, Update};
+use crate::requests::{Published, Request, Update};
 
-/// Publishes, for whoever takes updates from the platform: the routes of this function, and the function that reads a
-/// queue. Authorizing the platform is the caller's business.
+/// Publishes, for whoever takes updates from the platform. Authorizing it is the caller's business.
 pub struct Publisher {
     settings: Settings,
     publishing: Publishing,
@@ -82,7 +83,11 @@ impl Publisher {
         }
     }
 
-    pub(crate) async fn publish(
+    /// Publishes the body of `POST /updates`. `key` is the caller's own name for the whole of it.
+    ///
+    /// # Errors
+    /// When nothing was stored, or not every event of a single update could be queued.
+    pub async fn publish(
         &self,
         published: Published,
         key: Option<String>,
@@ -158,10 +163,13 @@ impl Publisher {
         let parsed =
             parse_content(&update.event_name, update.data.as_deref(), update.raw.as_deref()).map_err(&invalid)?;
         let webhooks = match settings {
-            Some(settings) => matching(settings, &parsed).map_err(|why| {
-                let error = ApiError::new(ErrorCode::UpdateInexpressible, format!("{why}."));
-                error.located(located(vec![why.validation_error()]))
-            })?,
+            Some(settings) => {
+                let webhooks = settings.webhooks.iter().map(|stored| &stored.webhook);
+                matching(settings.configuration.integration, webhooks, &parsed).map_err(|why| {
+                    let error = ApiError::new(ErrorCode::UpdateInexpressible, format!("{why}."));
+                    error.located(located(vec![why.validation_error()]))
+                })?
+            }
             None => Vec::new(),
         };
         let new = NewUpdate {
@@ -172,12 +180,13 @@ impl Publisher {
                 event_name: update.event_name.clone(),
                 data: update.data.clone(),
                 raw: update.raw.clone(),
-                occurred_at: update.occurred_at.unwrap_or(now),
+                occurred_at: update.occurred_at.map_or(now, |Moment(at)| at),
                 idempotency_key: None,
                 trace,
             },
             key,
-            digest: update.digest(),
+            digest: update.digest(&parsed),
+            earlier_digest: Some(update.digest_as_written()),
         };
         let accepted = self.publishing.store(new, now).await.map_err(|error| match error {
             PublishError::Conflict => ApiError::new(

@@ -1,12 +1,10 @@
 //! The body that registers a link, in our words, and the one that fires a test event, in MoneyKit's.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tenday_api::{ApiError, ErrorCode};
 use tenday_model::error::ValidationError;
-use tenday_model::ids::{DeveloperId, UpdateId};
-use tenday_model::settings::link::{
-    Environment, InvalidLinkId, Link, LinkErrorCode, LinkId, LinkState, Product, TestEvent,
-};
+use tenday_model::ids::DeveloperId;
+use tenday_model::settings::link::{Environment, InvalidLinkId, Link, LinkErrorCode, LinkState, Product, TestEvent};
 use utoipa::ToSchema;
 
 /// The longest idempotency key, in characters.
@@ -39,34 +37,6 @@ pub(crate) struct Fire {
     /// Yours, to know the delivered payload by. The same one, event and link again fires nothing more.
     #[schema(min_length = 1, max_length = 200)]
     webhook_idempotency_key: String,
-}
-
-/// A link, as it is registered.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct LinkAnswer {
-    link: LinkView,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = Link)]
-pub(crate) struct LinkView {
-    id: LinkId,
-    developer_id: DeveloperId,
-    environment: Environment,
-    state: LinkState,
-    #[schema(required = true)]
-    error_code: Option<LinkErrorCode>,
-    products: Vec<Product>,
-    tags: Vec<String>,
-}
-
-/// A test event is on its way.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = TestEventAnswer)]
-pub(crate) struct Fired {
-    /// What its deliveries carry as `MoneyKit-Delivery-Token`.
-    pub(crate) delivery_token: UpdateId,
 }
 
 impl Register {
@@ -105,13 +75,5 @@ impl Fire {
         let message = format!("must be 1 to {MAX_KEY} characters");
         let location = ["body", "webhook_idempotency_key"];
         Err(ApiError::validation(vec![ValidationError::new(&location, "value", message)]))
-    }
-}
-
-impl From<Link> for LinkAnswer {
-    fn from(link: Link) -> Self {
-        let Link { id, developer, environment, state, error, products, tags } = link;
-        let link = LinkView { id, developer_id: developer, environment, state, error_code: error, products, tags };
-        Self { link }
     }
 }

@@ -1,14 +1,12 @@
 //! A request for a token: RFC 6749's client credentials grant (section 4.4), by form or by HTTP Basic, or as JSON, which
 //! LinkMoney's own clients send.
 
-use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::header::WWW_AUTHENTICATE;
-use http::{HeaderValue, StatusCode};
-use serde::{Deserialize, Serialize};
-use tenday_api::ApiError;
+use serde::Deserialize;
 use utoipa::ToSchema;
+
+use crate::answers::Refusal;
 
 /// The largest body that is read.
 const MAX_FORM: usize = 8 * 1024;
@@ -19,23 +17,6 @@ pub(crate) struct Grant {
     pub(crate) client: String,
     pub(crate) secret: String,
     scope: Option<String>,
-}
-
-/// Why there is no token: RFC 6749, section 5.2.
-#[derive(Debug)]
-pub(crate) enum Refusal {
-    InvalidRequest(&'static str),
-    InvalidClient,
-    UnsupportedGrantType,
-    InvalidScope(String),
-    /// Not the caller's fault.
-    Api(ApiError),
-}
-
-impl From<ApiError> for Refusal {
-    fn from(error: ApiError) -> Self {
-        Self::Api(error)
-    }
 }
 
 /// The client credentials grant of RFC 6749. What is not listed here is ignored, as the RFC says.
@@ -62,25 +43,6 @@ enum GrantType {
     ClientCredentials,
 }
 
-/// The error body of RFC 6749, section 5.2.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct TokenError {
-    error: RefusalCode,
-    /// What is wrong, and what to do.
-    error_description: String,
-}
-
-/// The codes of RFC 6749, section 5.2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = TokenErrorCode)]
-enum RefusalCode {
-    InvalidRequest,
-    InvalidClient,
-    UnsupportedGrantType,
-    InvalidScope,
-}
-
 impl Grant {
     pub(crate) fn read(authorization: Option<&str>, body: &str) -> Result<Self, Refusal> {
         if body.len() > MAX_FORM {
@@ -98,9 +60,7 @@ impl Grant {
             }
             (Some(header), _, None) => basic(header).ok_or(Refusal::InvalidClient)?,
             (None, Some(client), Some(secret)) => (client, secret),
-            (None, _, _) => {
-                return Err(Refusal::InvalidRequest("client_id and client_secret are missing; give both"));
-            }
+            (None, _, _) => return Err(Refusal::NoClient),
         };
         Ok(Self { client, secret, scope: form.scope.filter(|scope| !scope.trim().is_empty()) })
     }
@@ -169,33 +129,6 @@ fn basic(header: &str) -> Option<(String, String)> {
     Some((decode(client)?, decode(secret)?))
 }
 
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let (status, error, description) = match self {
-            Self::Api(error) => return error.into_response(),
-            Self::InvalidRequest(why) => (StatusCode::BAD_REQUEST, RefusalCode::InvalidRequest, why.to_owned()),
-            Self::InvalidClient => (
-                StatusCode::UNAUTHORIZED,
-                RefusalCode::InvalidClient,
-                "there is no such client, or its secret is another".to_owned(),
-            ),
-            Self::UnsupportedGrantType => (
-                StatusCode::BAD_REQUEST,
-                RefusalCode::UnsupportedGrantType,
-                "the only grant_type is client_credentials".to_owned(),
-            ),
-            Self::InvalidScope(why) => (StatusCode::BAD_REQUEST, RefusalCode::InvalidScope, why),
-        };
-        let body = TokenError { error, error_description: description };
-        let mut response = (status, axum::Json(body)).into_response();
-        if status == StatusCode::UNAUTHORIZED {
-            let scheme = HeaderValue::from_static("Basic realm=\"tenday\"");
-            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
-        }
-        response
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,7 +158,10 @@ mod tests {
         let read = |body: &str| Grant::read(None, body);
         assert!(matches!(read(""), Err(Refusal::InvalidRequest(_))));
         assert!(matches!(read("grant_type=password"), Err(Refusal::UnsupportedGrantType)));
-        assert!(matches!(read("grant_type=client_credentials"), Err(Refusal::InvalidRequest(_))));
+        for nobody in ["", "&client_id=CLI-a", "&client_secret=s"] {
+            let body = format!("grant_type=client_credentials{nobody}");
+            assert!(matches!(read(&body), Err(Refusal::NoClient)), "{nobody}");
+        }
         assert!(matches!(read("grant_type=a&grant_type=b"), Err(Refusal::InvalidRequest(_))));
         assert!(matches!(read("scope=%zz"), Err(Refusal::InvalidRequest(_))));
         assert!(matches!(read("{"), Err(Refusal::InvalidRequest(_))));

@@ -1,4 +1,4 @@
-//! What a developer sees of a webhook (docs/sources.md, S1.4).
+//! What the function answers with: what a developer sees of a webhook (docs/sources.md, S1.4).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,6 +8,7 @@ use tenday_model::dates::DateFormat;
 use tenday_model::delivery::health::{Health, WebhookError};
 use tenday_model::delivery::outcome::OutcomeClass;
 use tenday_model::delivery::rate::RateLimit;
+use tenday_model::destination::callback_url::CallbackUrl;
 use tenday_model::ids::{EventId, RequestId, WebhookId};
 use tenday_model::settings::configuration::RetrySchedule;
 use tenday_model::settings::webhook::{Status, Webhook};
@@ -34,7 +35,8 @@ struct CreatedWebhook {
     #[schema(required)]
     event_name: Option<String>,
     #[serde(rename = "callbackURL")]
-    callback_url: String,
+    #[schema(value_type = String)]
+    callback_url: CallbackUrl,
     #[schema(required)]
     last_event: Option<EventId>,
     #[schema(required)]
@@ -58,7 +60,8 @@ pub(crate) struct ChangedWebhook {
     pub(crate) event_name: Option<String>,
     pub(crate) id: WebhookId,
     #[serde(rename = "callbackURL")]
-    pub(crate) callback_url: String,
+    #[schema(value_type = String)]
+    pub(crate) callback_url: CallbackUrl,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -76,7 +79,8 @@ pub(crate) struct WebhookView {
     #[schema(required)]
     event_name: Option<String>,
     #[serde(rename = "callbackURL")]
-    callback_url: String,
+    #[schema(value_type = String)]
+    callback_url: CallbackUrl,
     /// The last event that was attempted.
     #[schema(required)]
     last_event: Option<EventId>,

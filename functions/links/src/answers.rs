@@ -1,0 +1,42 @@
+//! What the function answers with: a link in our words, a fired test event in MoneyKit's.
+
+use serde::Serialize;
+use tenday_model::ids::{DeveloperId, UpdateId};
+use tenday_model::settings::link::{Environment, Link, LinkErrorCode, LinkId, LinkState, Product};
+use utoipa::ToSchema;
+
+/// A link, as it is registered.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LinkAnswer {
+    link: LinkView,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Link)]
+pub(crate) struct LinkView {
+    id: LinkId,
+    developer_id: DeveloperId,
+    environment: Environment,
+    state: LinkState,
+    #[schema(required = true)]
+    error_code: Option<LinkErrorCode>,
+    products: Vec<Product>,
+    tags: Vec<String>,
+}
+
+/// A test event is on its way.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TestEventAnswer)]
+pub(crate) struct Fired {
+    /// What its deliveries carry as `MoneyKit-Delivery-Token`.
+    pub(crate) delivery_token: UpdateId,
+}
+
+impl From<Link> for LinkAnswer {
+    fn from(link: Link) -> Self {
+        let Link { id, developer, environment, state, error, products, tags } = link;
+        let link = LinkView { id, developer_id: developer, environment, state, error_code: error, products, tags };
+        Self { link }
+    }
+}
