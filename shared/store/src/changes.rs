@@ -366,12 +366,17 @@ impl Settings {
     }
 
     /// Adds a webhook, counting it against the configuration in the same transaction, so that the limit and the need
-    /// for an allowlist hold however many are made at once. False when the configuration is gone, has no address in
-    /// its allowlist any more, or has all the webhooks it may have.
+    /// for an allowlist hold however many are made at once. False when the configuration is gone, has all the webhooks
+    /// it may have, or is of another `version` than the one that the webhook was made for: its type may have changed.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn create_webhook(&self, developer: &DeveloperId, webhook: &StoredWebhook) -> Result<bool, StoreError> {
+    pub async fn create_webhook(
+        &self,
+        developer: &DeveloperId,
+        webhook: &StoredWebhook,
+        version: u64,
+    ) -> Result<bool, StoreError> {
         let put = Put::builder()
             .table_name(self.table())
             .set_item(Some(webhook_item(developer, webhook)?))
@@ -379,7 +384,7 @@ impl Settings {
             .build()
             .map_err(|error| StoreError::corrupt("webhook", error))?;
         let actions = vec![
-            TransactWriteItem::builder().update(self.count(developer, webhook.generation, 1, None)?).build(),
+            TransactWriteItem::builder().update(self.count(developer, webhook.generation, 1, Some(version))?).build(),
             TransactWriteItem::builder().put(put).build(),
         ];
         Ok(self.transact(actions).await?.is_empty())
