@@ -103,7 +103,9 @@ async fn change(
         settings.configuration = body.value.apply(settings.configuration, functions.policy)?;
         match functions.settings.change(&developer.id, &settings.configuration).await? {
             Changed::Done => {
-                functions.disable_unknown(&developer.id, &settings).await?;
+                if body.value.gives_type() {
+                    functions.disable_unknown(&developer.id).await?;
+                }
                 return Ok(Json(OneConfiguration::of(&settings)));
             }
             Changed::Meanwhile => {}
@@ -167,8 +169,10 @@ impl Functions {
         Ok(self.settings.read(developer, self.api.now()).await?)
     }
 
-    /// Webhooks that can get nothing under the configuration's type are disabled, and say why.
-    async fn disable_unknown(&self, developer: &DeveloperId, settings: &DeveloperSettings) -> Result<(), ApiError> {
+    /// Webhooks that can get nothing under the configuration's type are disabled, and say why. They are read again: one
+    /// that was made while the type was changed was made for the old one; one that is made from now on is for the new.
+    async fn disable_unknown(&self, developer: &DeveloperId) -> Result<(), ApiError> {
+        let Some(settings) = self.read(developer).await? else { return Ok(()) };
         let webhooks = settings.webhooks.iter().map(|stored| &stored.webhook);
         for webhook in webhooks.filter(|webhook| !can_match(settings.configuration.integration, webhook)) {
             let disabled = Disabled { reason: DisabledReason::EventNameUnknown, since: self.api.now() };

@@ -94,6 +94,11 @@ impl Create {
 }
 
 impl Change {
+    /// Whether it says which type the configuration is of.
+    pub(crate) fn gives_type(&self) -> bool {
+        self.integration.is_some()
+    }
+
     pub(crate) fn check_not_empty(&self) -> Result<(), ApiError> {
         let empty = self.integration.is_none()
             && self.date_format.is_none()

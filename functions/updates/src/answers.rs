@@ -56,11 +56,10 @@ impl EventOfUpdate {
     /// `stored` is what is recorded of the event, if anything is.
     pub(crate) fn of(id: EventId, stored: Option<&Event>, now: Timestamp) -> Self {
         let status = match stored.map(|stored| stored.status) {
-            Some(EventStatus::Pending) => Standing::Pending,
             Some(EventStatus::Delivered) => Standing::Delivered,
             Some(EventStatus::Dropped) => Standing::Dropped,
             None if records_may_have_expired(id.update, now) => Standing::Expired,
-            None => Standing::Pending,
+            Some(EventStatus::Pending) | None => Standing::Pending,
         };
         Self {
             event_id: id,

@@ -87,35 +87,36 @@ async fn create(
     host: ApiHost,
     body: Body<Create>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let now = functions.api.now();
-    let Some(settings) = functions.settings.read(&developer.id, now).await? else {
-        return Err(ApiError::new(
-            ErrorCode::ConfigurationRequired,
-            "A webhook needs a configuration. POST /configuration makes one.",
-        ));
-    };
-    let (id, integration) = (WebhookId::new(now, random()?), settings.configuration.integration);
     let rules = UrlRules { policy: functions.policy, own_hosts: &host.and(&functions.own_hosts) };
-    let (webhook, headers) = body.value.webhook(id, now, integration, &rules)?;
-    refuse_if_full(&settings)?;
-    let secret = Secret::from_random(random()?);
-    let sealed = functions.keyring.seal_webhook_secret(&developer.id, webhook.id, &secret).await?;
-    let headers = functions.seal_headers(&developer.id, webhook.id, headers.as_ref()).await?;
-    let stored = StoredWebhook {
-        webhook,
-        secret: sealed,
-        old_secrets: Vec::new(),
-        headers: headers.map(|(_, sealed)| sealed),
-        generation: settings.generation,
-    };
-    if !functions.settings.create_webhook(&developer.id, &stored).await? {
-        // Somebody was quicker since the settings were read: say what stands in the way now.
-        let settings = functions.settings.read(&developer.id, now).await?;
-        settings.as_ref().map_or(Ok(()), refuse_if_full)?;
-        return Err(ApiError::new(ErrorCode::ConfigurationChanged, "The configuration has just changed. Try again."));
+    // Somebody may change the configuration between reading it and writing; then theirs is gone by.
+    let mut tries = Tries::default();
+    while tries.again().await {
+        let now = functions.api.now();
+        let Some(settings) = functions.settings.read(&developer.id, now).await? else {
+            return Err(ApiError::new(
+                ErrorCode::ConfigurationRequired,
+                "A webhook needs a configuration. POST /configuration makes one.",
+            ));
+        };
+        let (id, integration) = (WebhookId::new(now, random()?), settings.configuration.integration);
+        let (webhook, headers) = body.value.webhook(id, now, integration, &rules)?;
+        refuse_if_full(&settings)?;
+        let secret = Secret::from_random(random()?);
+        let sealed = functions.keyring.seal_webhook_secret(&developer.id, webhook.id, &secret).await?;
+        let headers = functions.seal_headers(&developer.id, webhook.id, headers.as_ref()).await?;
+        let stored = StoredWebhook {
+            webhook,
+            secret: sealed,
+            old_secrets: Vec::new(),
+            headers: headers.map(|(_, sealed)| sealed),
+            generation: settings.generation,
+        };
+        if functions.settings.create_webhook(&developer.id, &stored, settings.configuration.version).await? {
+            let answer = answers::created(&stored.webhook, secret);
+            return Ok((StatusCode::CREATED, Json(answer)));
+        }
     }
-    let answer = answers::created(&stored.webhook, secret);
-    Ok((StatusCode::CREATED, Json(answer)))
+    Err(keeps_changing())
 }
 
 async fn list(
@@ -213,7 +214,7 @@ async fn restore(
             Restored::Refused => refuse_if_full(&settings)?,
         }
     }
-    Err(ApiError::new(ErrorCode::ConfigurationChanged, "The configuration keeps changing. Try again.").retry_after(1))
+    Err(keeps_changing())
 }
 
 async fn view_one_of(
@@ -306,6 +307,10 @@ fn refuse_if_full(settings: &DeveloperSettings) -> Result<(), ApiError> {
         ));
     }
     Ok(())
+}
+
+fn keeps_changing() -> ApiError {
+    ApiError::new(ErrorCode::ConfigurationChanged, "The configuration keeps changing. Try again.").retry_after(1)
 }
 
 fn not_found() -> ApiError {

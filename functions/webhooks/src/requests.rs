@@ -135,7 +135,7 @@ impl Rotate {
 
 impl Create {
     pub(crate) fn webhook(
-        self,
+        &self,
         id: WebhookId,
         now: Timestamp,
         integration: Integration,
@@ -146,16 +146,16 @@ impl Create {
         if let Some(name) = &self.event_name {
             check_event_name(integration, name, &mut errors);
         }
-        let headers = check_headers(self.headers, &mut errors);
+        let headers = check_headers(self.headers.clone(), &mut errors);
         let Some(callback_url) = callback_url.filter(|_| errors.is_empty()) else {
             return Err(ApiError::validation(errors));
         };
         let webhook = Webhook {
             id,
-            event_name: self.event_name,
+            event_name: self.event_name.clone(),
             callback_url,
             disabled: None,
-            retry_schedule: self.retry_schedule,
+            retry_schedule: self.retry_schedule.clone(),
             rate_limit: self.rate_limit,
             header_names: headers.as_ref().map(CustomHeaders::names).unwrap_or_default(),
             created_at: now,

@@ -15,10 +15,11 @@ mod query;
 mod rate_limit;
 mod routed;
 mod serve;
+mod state;
 mod token;
 
 pub use body::{Body, MAX_BODY, Object, absent_or, read_body};
-pub use caller::{Api, Developer, HasApi, Platform, Scope, Shared, scopes};
+pub use caller::{Api, Developer, Platform, Scope, scopes};
 pub use date::Date;
 pub use error::{ApiError, ErrorBody, ErrorCode};
 pub use event_view::{AttemptView, EventView, attempt_view, event_view};
@@ -28,4 +29,5 @@ pub use page::{Cursor, Limit};
 pub use query::{Parameters, refuse_unknown};
 pub use rate_limit::{RateLimiter, RequestRate};
 pub use serve::{RequestId, Unrouted, serve, serve_and_then, serve_with_unrouted, start};
+pub use state::{HasApi, Shared};
 pub use token::{Claims, LIFETIME, TokenProblem, Verifier, issue};

@@ -134,6 +134,28 @@ async fn a_webhook_that_is_restored_after_a_change_of_type_is_disabled_like_thos
 }
 
 #[tokio::test]
+async fn no_webhook_is_active_for_an_event_that_its_type_does_not_have_whoever_comes_first() {
+    let system = System::start().await;
+    let developer = system.developer();
+    developer.post("/configuration", json!({ "ipAllowlist": ["127.0.0.1"] })).await.expect(201);
+    let body = json!({ "callbackURL": "http://127.0.0.1:8080/", "eventName": "DATA_UPDATES" });
+    for _ in 0..5 {
+        developer.patch("/configuration", json!({ "type": null })).await.expect(200);
+        let made = join_all((0..12).map(|_| developer.post("/configuration/webhooks", body.clone())));
+        let changed = developer.patch("/configuration", json!({ "type": "plaid" }));
+        let (made, changed) = futures::future::join(made, changed).await;
+        changed.expect(200);
+        for answer in made {
+            assert!([201, 400].contains(&answer.status), "{:#}", answer.body);
+        }
+        let all = developer.get("/configuration/webhooks").await.expect(200);
+        for webhook in all["webhooks"].as_array().unwrap() {
+            assert_eq!(webhook["status"], "disabled", "{webhook:#}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_id_in_a_path_is_taken_whole_or_not_at_all() {
     let system = System::start().await;
     let receiver = Receiver::start().await;

@@ -149,7 +149,7 @@ async fn warm_updates(stage: &Stage<'_>) {
 async fn publish_through(stage: &Stage<'_>, webhooks: usize, kills: &[u64]) {
     let story = format!("Updates killed after call {kills:?}");
     let before = stage.receiver.received().len();
-    let key = format!("{kills:?}");
+    let key = kills.iter().map(ToString::to_string).collect::<Vec<_>>().join("-");
     let update = json!({ "developerId": DEVELOPER, "eventName": "transactions.updated", "data": { "linkId": "a" } });
     let publish = || {
         let header = [("idempotency-key", key.as_str())];

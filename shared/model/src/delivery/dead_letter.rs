@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::delivery::event::{DropReason, Event, EventStatus, in_ten_days};
+use crate::delivery::event::{DropReason, Event, EventStatus, in_ten_days, records_may_have_expired};
 use crate::delivery::job::Job;
 use crate::delivery::recording::dropped;
 use crate::ids::EventId;
@@ -14,6 +14,8 @@ pub fn keep(id: EventId, attempt: u16, stored: Option<Event>, name: String, now:
         // It was delivered or dropped after all, or its attempts went on without this message.
         Some(event) if event.status() != EventStatus::Pending || event.automatic > attempt => return None,
         Some(event) => event,
+        // It may have been delivered long ago: what has expired never comes back.
+        None if records_may_have_expired(id.update, now) => return None,
         None => Event::new(id, name, 0, in_ten_days(now)),
     };
     Some(dropped(event, DropReason::Internal, now))

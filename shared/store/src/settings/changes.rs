@@ -240,7 +240,7 @@ impl Settings {
             webhook.webhook.disabled = Some(Disabled { reason: DisabledReason::EventNameUnknown, since: now });
         }
         let put = Write::put(webhook_item(developer, &webhook)?).only_if_new();
-        let counted = count(developer, webhook.generation, Some(settings.configuration.version));
+        let counted = count(developer, webhook.generation, settings.configuration.version);
         let writes = [undo(developer, request, now), put, counted];
         Ok(match self.rows.transact(CONTENDED, &writes).await?.first() {
             None => Restored::Done(webhook.webhook.id),
@@ -250,14 +250,14 @@ impl Settings {
     }
 
     /// Adds a webhook, counting it against the configuration in the same transaction, so that the limit and the need
-    /// for an allowlist hold however many are made at once. False when the configuration is gone, has no address in
-    /// its allowlist any more, or has all the webhooks it may have.
+    /// for an allowlist hold however many are made at once. False when the configuration is gone, has all the webhooks
+    /// it may have, or is of another `version` than the one that the webhook was made for: its type may have changed.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn create_webhook(&self, developer: &DeveloperId, webhook: &StoredWebhook) -> Result<bool, StoreError> {
+    pub async fn create_webhook(&self, developer: &DeveloperId, webhook: &StoredWebhook, version: u64) -> Result<bool, StoreError> {
         let put = Write::put(webhook_item(developer, webhook)?).only_if_new();
-        let writes = [count(developer, webhook.generation, None), put];
+        let writes = [count(developer, webhook.generation, version), put];
         Ok(self.rows.transact(CONTENDED, &writes).await?.is_empty())
     }
 
@@ -290,18 +290,17 @@ fn has_version(configuration: &Item, version: u64) -> bool {
     Reader { kind: "configuration", item: configuration }.number("version").ok() == Some(version)
 }
 
-/// Counts one more webhook, if the configuration is still the same one, of this version if one is given, and may have it.
-fn count(developer: &DeveloperId, generation: u64, version: Option<u64>) -> Write {
-    let may = "generation = :generation AND webhookCount < :most AND allowlistSize > :none";
-    let write = Write::update(configuration_key(developer), "ADD webhookCount :by")
+/// Counts one more webhook, if the configuration is still the same one, of this version, and may have it.
+fn count(developer: &DeveloperId, generation: u64, version: u64) -> Write {
+    Write::update(configuration_key(developer), "ADD webhookCount :by")
+        .only_if(
+            "generation = :generation AND version = :version AND webhookCount < :most AND allowlistSize > :none",
+        )
         .value(":by", n(1))
         .value(":generation", n(generation))
+        .value(":version", n(version))
         .value(":most", n(MAX_WEBHOOKS))
-        .value(":none", n(0));
-    match version {
-        Some(version) => write.only_if(format!("{may} AND version = :version")).value(":version", n(version)),
-        None => write.only_if(may),
-    }
+        .value(":none", n(0))
 }
 
 /// Counts one webhook less, if the configuration is still the same one.
