@@ -95,7 +95,7 @@ fn a_rate_limits_next_slot_means_what_it_meant() {
 fn a_job_means_what_it_meant() {
     check(ROWS, "job", |item| {
         let job = job_from(item)?;
-        let meaning = json!({
+        let mut meaning = json!({
             "id": job.id,
             "status": job.status,
             "filter": job.filter,
@@ -112,6 +112,9 @@ fn a_job_means_what_it_meant() {
             "unanswered": job.unanswered,
             "expiresAt": job.expires_at,
         });
+        if let Some(trying) = job.trying {
+            meaning["trying"] = json!(trying);
+        }
         Ok((meaning, Some(job_item(&owner(item), &job)?)))
     });
 }

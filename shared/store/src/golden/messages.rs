@@ -28,6 +28,7 @@ fn a_message_means_what_it_meant() {
                     "event": message.event,
                     "attempt": message.attempt,
                     "waits": message.waits,
+                    "taken": message.taken,
                     "scheduled": message.scheduled,
                     "content": message.content,
                 });
