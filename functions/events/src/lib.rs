@@ -12,7 +12,7 @@ use tenday_api::{
     Api, ApiError, Cursor, Date, Developer, ErrorCode, HasApi, Path, Query, Shared, attempt_view, event_view,
 };
 use tenday_attempts::{Reattempts, end_if_stuck};
-use tenday_model::delivery::event::{Event, EventStatus, records_may_have_expired};
+use tenday_model::delivery::event::{Event, records_may_have_expired};
 use tenday_model::ids::{DeveloperId, EventId, JobId, WebhookId};
 use tenday_store::{Aws, DeveloperSettings, Environment, EventPage, Events, Queue, Settings, Updates};
 

@@ -55,7 +55,7 @@ pub(crate) enum Standing {
 impl EventOfUpdate {
     /// `stored` is what is recorded of the event, if anything is.
     pub(crate) fn of(id: EventId, stored: Option<&Event>, now: Timestamp) -> Self {
-        let status = match stored.map(|stored| stored.status) {
+        let status = match stored.map(Event::status) {
             Some(EventStatus::Delivered) => Standing::Delivered,
             Some(EventStatus::Dropped) => Standing::Dropped,
             None if records_may_have_expired(id.update, now) => Standing::Expired,
@@ -69,10 +69,8 @@ impl EventOfUpdate {
             last_attempt: stored
                 .and_then(|stored| stored.attempts.last())
                 .map(|attempt| attempt_view(attempt, DateFormat::Iso)),
-            next_attempt_time: stored
-                .and_then(|stored| stored.next_attempt_at)
-                .map(|at| Date::new(DateFormat::Iso, at)),
-            drop_reason: stored.and_then(|stored| stored.dropped).map(|(reason, _)| reason),
+            next_attempt_time: stored.and_then(Event::due).map(|at| Date::new(DateFormat::Iso, at)),
+            drop_reason: stored.and_then(Event::dropped).map(|(reason, _)| reason),
         }
     }
 }

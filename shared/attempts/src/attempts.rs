@@ -10,7 +10,7 @@ use tenday_model::delivery::batch::{Attempted, Made};
 use tenday_model::delivery::event::{Attempt, DropReason};
 use tenday_model::delivery::outcome::Outcome;
 use tenday_model::destination::address::AddressPolicy;
-use tenday_model::destination::callback_url::UrlRules;
+use tenday_model::destination::callback_url::{CallbackUrl, UrlRules};
 use tenday_model::ids::{DeveloperId, EventId};
 use tenday_model::publishing::render::{Inexpressible, content_event_name};
 use tenday_model::publishing::trace::TraceContext;
@@ -149,7 +149,11 @@ impl Attempts {
             clock,
             policy,
             own_hosts,
-            faults: LocalFaults(if local { environment.optional("LOCAL_FAULTS").map(Into::into) } else { None }),
+            faults: LocalFaults(if policy == AddressPolicy::Local {
+                environment.optional("LOCAL_FAULTS").map(Into::into)
+            } else {
+                None
+            }),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use tenday_model::publishing::update::{EVENT_NAMES, describe};
+use tenday_model::publishing::update::EventName;
 use tenday_model::settings::integration::Integration;
 use utoipa::openapi::schema::AdditionalProperties;
 use utoipa::openapi::schema::AnyOfBuilder;
@@ -38,12 +38,12 @@ pub(crate) struct UpdateEventName;
 
 impl PartialSchema for UpdateEventName {
     fn schema() -> RefOr<Schema> {
-        let lines = EVENT_NAMES.iter().filter_map(|name| describe(name));
+        let lines = EventName::ALL.iter().map(|name| name.description());
         let lines = lines.map(|event| format!("- `{}`: {}", event.name, event.summary)).collect::<Vec<_>>();
         ObjectBuilder::new()
             .schema_type(Type::String)
             .description(Some(lines.join("\n")))
-            .enum_values(Some(EVENT_NAMES.iter().copied()))
+            .enum_values(Some(EventName::ALL.iter().map(|name| name.as_str())))
             .into()
     }
 }
@@ -102,19 +102,19 @@ impl ToSchema for UpdateContent {
 struct DataByName;
 
 impl DataByName {
-    fn component(event: &str) -> String {
+    fn component(event: EventName) -> String {
         format!("Data.{event}")
     }
 }
 
 impl PartialSchema for DataByName {
     fn schema() -> RefOr<Schema> {
-        let one = |event: &str| {
-            let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([event]));
+        let one = |event: EventName| {
+            let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([event.as_str()]));
             let data = Ref::from_schema_name(Self::component(event));
             ObjectBuilder::new().property("eventName", name).property("data", data).required("data")
         };
-        let choice = EVENT_NAMES.iter().fold(AnyOfBuilder::new(), |choice, event| choice.item(one(event)));
+        let choice = EventName::ALL.iter().fold(AnyOfBuilder::new(), |choice, event| choice.item(one(*event)));
         choice.description(Some("What `data` has to be, by `eventName`")).into()
     }
 }
@@ -125,7 +125,7 @@ impl ToSchema for DataByName {
     }
 
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        for event in EVENT_NAMES.iter().filter_map(|name| describe(name)) {
+        for event in EventName::ALL.iter().map(|name| name.description()) {
             let mut schema = event.data_schema();
             schema["description"] = event.summary.into();
             // A JSON Schema is one of OpenAPI 3.1's; a test sees that nothing of it gets lost on the way.

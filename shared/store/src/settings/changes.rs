@@ -255,7 +255,12 @@ impl Settings {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn create_webhook(&self, developer: &DeveloperId, webhook: &StoredWebhook, version: u64) -> Result<bool, StoreError> {
+    pub async fn create_webhook(
+        &self,
+        developer: &DeveloperId,
+        webhook: &StoredWebhook,
+        version: u64,
+    ) -> Result<bool, StoreError> {
         let put = Write::put(webhook_item(developer, webhook)?).only_if_new();
         let writes = [count(developer, webhook.generation, version), put];
         Ok(self.rows.transact(CONTENDED, &writes).await?.is_empty())
@@ -293,9 +298,7 @@ fn has_version(configuration: &Item, version: u64) -> bool {
 /// Counts one more webhook, if the configuration is still the same one, of this version, and may have it.
 fn count(developer: &DeveloperId, generation: u64, version: u64) -> Write {
     Write::update(configuration_key(developer), "ADD webhookCount :by")
-        .only_if(
-            "generation = :generation AND version = :version AND webhookCount < :most AND allowlistSize > :none",
-        )
+        .only_if("generation = :generation AND version = :version AND webhookCount < :most AND allowlistSize > :none")
         .value(":by", n(1))
         .value(":generation", n(generation))
         .value(":version", n(version))
