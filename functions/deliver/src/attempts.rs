@@ -1,7 +1,7 @@
 //! One attempt, from the stored webhook to the receiver's answer: the same for an automatic attempt and for one by
 //! hand.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -39,6 +39,8 @@ pub struct Attempts {
     clock: Clock,
     local: bool,
     own_hosts: Vec<String>,
+    /// What API Gateway calls the API, where each request says it and the template cannot.
+    api_host: OnceLock<String>,
     timeout: Duration,
 }
 
@@ -113,8 +115,14 @@ impl Attempts {
             clock,
             local,
             own_hosts,
+            api_host: OnceLock::new(),
             timeout,
         }
+    }
+
+    /// Makes no attempt at this host from now on: it is the API's own. It is the same at every request.
+    pub(crate) fn refuse_api_host(&self, name: &str) {
+        self.api_host.get_or_init(|| name.to_owned());
     }
 
     /// The longest that one attempt may take.
@@ -192,7 +200,8 @@ impl Attempts {
         composed: Composed,
         trace: TraceContext,
     ) -> Result<(Outcome, u32, String), AttemptFault> {
-        let rules = UrlRules { local: self.local, own_hosts: &self.own_hosts };
+        let own_hosts: Vec<String> = self.own_hosts.iter().chain(self.api_host.get()).cloned().collect();
+        let rules = UrlRules { local: self.local, own_hosts: &own_hosts };
         // Judged again at every attempt: what was allowed when it was stored may not be any more.
         let url = match CallbackUrl::parse(&target.webhook.webhook.callback_url, &rules) {
             Ok(url) => url,

@@ -11,7 +11,9 @@ use axum::extract::{FromRef, State};
 use deliver::Reattempts;
 use serde::Deserialize;
 use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
-use tenday_api::{Api, ApiError, Cursor, Date, Developer, ErrorCode, Limit, Path, Query, attempt_view, event_view};
+use tenday_api::{
+    Api, ApiError, ApiHost, Cursor, Date, Developer, ErrorCode, Limit, Path, Query, attempt_view, event_view,
+};
 use tenday_model::delivery::event::{Event, EventStatus};
 use tenday_model::delivery::job::{Filter, moment};
 use tenday_model::ids::{DeveloperId, EventId, JobId, WebhookId};
@@ -156,9 +158,11 @@ async fn view(
 async fn reattempt(
     State(Shared(functions)): State<Shared>,
     developer: Developer<ConfigurationWrite>,
+    host: ApiHost,
     Path(event): Path<String>,
 ) -> Result<Json<Response>, ApiError> {
     let id: EventId = event.parse().map_err(|_| not_found())?;
+    functions.refuse(&host);
     functions.reattempt(&developer.id, id).await.map(Json)
 }
 
@@ -202,8 +206,10 @@ impl FilterQuery {
 async fn reattempt_all(
     State(Shared(functions)): State<Shared>,
     developer: Developer<ConfigurationWrite>,
+    host: ApiHost,
     Query(query): Query<FilterQuery>,
 ) -> Result<Json<AllReattempted>, ApiError> {
+    functions.refuse(&host);
     functions.reattempt_all(&developer.id, query.read()?).await.map(Json)
 }
 
@@ -230,6 +236,13 @@ async fn job(
 }
 
 impl Functions {
+    /// No attempt goes to the API itself.
+    fn refuse(&self, host: &ApiHost) {
+        if let Some(name) = host.name() {
+            self.reattempts.refuse_api_host(name);
+        }
+    }
+
     async fn read(&self, developer: &DeveloperId) -> Result<DeveloperSettings, ApiError> {
         let settings = self.settings.read(developer, self.api.now()).await?;
         settings.ok_or_else(|| {
