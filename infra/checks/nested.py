@@ -12,28 +12,26 @@ Runs in the environment of requirements-sam.txt.
 import argparse
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 from samtranslator.yaml_helper import yaml_parse
 
 from rules import Rules, report
+from sources import metrics as emitted
 from template import FUNCTION, QUEUE, STACK, TABLE, Template, expand
 
 ALARM = "AWS::CloudWatch::Alarm"
-# What the functions emit, and by which dimension besides Service.
-METRICS = {
-    "Attempts": "Outcome", "FirstAttemptLag": None, "Dropped": "Reason", "Disabled": None, "BreakerChanges": "To",
-    "Duplicates": None, "PublishLatency": None, "KeyringFailures": None, "SchedulesCreated": None,
-    "SchedulesFired": None,
-}
+# What the canary's alarms are about is what does not happen.
+SOUNDS_WHERE_NOTHING_HAPPENS = {"NothingIsDelivered"}
 PAGE_HAS = ["What it means", "What users see", "Look", "Mend", "Verify"]
 
 
 class Stacks:
-    """template.yaml, its nested templates by logical id, and the runbooks by name."""
+    """template.yaml, its nested templates by logical id, the runbooks and what tells of the costs by name."""
 
-    def __init__(self, source, nested, pages):
-        self.source, self.nested, self.pages = source, nested, pages
+    def __init__(self, source, nested, pages, documents):
+        self.source, self.nested, self.pages, self.documents = source, nested, pages, documents
 
     def expanded(self):
         return Template(self.source, expand(self.source))
@@ -47,7 +45,7 @@ class Stacks:
                  self.source["Resources"]["Alarms"]["Properties"]["Parameters"].items()}
         for name, alarm in self.alarms().items():
             for metric in metrics(alarm):
-                for dimension in metric["Dimensions"]:
+                for dimension in metric.get("Dimensions", []):
                     parameter = dimension["Value"].get("Ref") if isinstance(dimension["Value"], dict) else None
                     yield name, metric["Namespace"], metric["MetricName"], given.get(parameter)
 
@@ -60,7 +58,9 @@ def read(path):
         for name, resource in source["Resources"].items() if resource["Type"] == STACK
     }
     pages = {page.stem: page.read_text(encoding="utf-8") for page in (root / "docs/runbooks").glob("*.md")}
-    return Stacks(source, nested, pages)
+    documents = {name: " ".join((root / name).read_text(encoding="utf-8").split())
+                 for name in ("docs/operations.md", "docs/deploy.md")}
+    return Stacks(source, nested, pages, documents)
 
 
 def metrics(alarm):
@@ -192,18 +192,6 @@ def functions_and_tables(stacks):
                 yield f"{name}: no alarm reads {metric}"
 
 
-@rule("lag, keyring, schedules, our own drops and the API's 5xx are watched",
-      no_alarm("DispatchLags"), no_alarm("KeyringFails"), no_alarm("SchedulesDoNotFire"), no_alarm("SchedulesDropped"),
-      no_alarm("DroppedByUs"), no_alarm("ApiFails"))
-def promises(stacks):
-    watched = {(namespace, metric) for _, namespace, metric, _ in stacks.watched()}
-    for wanted in (("Tenday", "FirstAttemptLag"), ("Tenday", "KeyringFailures"), ("Tenday", "SchedulesCreated"),
-                   ("Tenday", "SchedulesFired"), ("AWS/Scheduler", "InvocationDroppedCount"), ("Tenday", "Dropped"),
-                   ("AWS/ApiGateway", "5xx")):
-        if wanted not in watched:
-            yield f"no alarm reads {' '.join(wanted)}"
-
-
 @rule("an alarm reaches somebody, is silent where nothing happens, and is within what CloudWatch evaluates",
       alarm("KeyringFails", AlarmActions=[]), alarm("KeyringFails", TreatMissingData="breaching"),
       alarm("SchedulesDoNotFire", EvaluationPeriods=8), alarm("RetriesAreOld", EvaluationPeriods=1441),
@@ -212,8 +200,9 @@ def alarms(stacks):
     for name, properties in stacks.alarms().items():
         if not properties.get("AlarmActions"):
             yield f"{name}: tells nobody"
-        if properties.get("TreatMissingData") != "notBreaching":
-            yield f"{name}: sounds where nothing happens"
+        missing = "breaching" if name in SOUNDS_WHERE_NOTHING_HAPPENS else "notBreaching"
+        if properties.get("TreatMissingData") != missing:
+            yield f"{name}: what is missing is not {missing}"
         stats = [metric["MetricStat"]["Period"] for metric in properties.get("Metrics", []) if "MetricStat" in metric]
         period = properties.get("Period") or max(stats)
         # PutMetricAlarm: seven days, and one day for periods of less than an hour.
@@ -232,12 +221,12 @@ def own_metrics(stacks):
         for metric in metrics(properties):
             if metric["Namespace"] != "Tenday":
                 continue
-            dimensions = {dimension["Name"] for dimension in metric["Dimensions"]}
-            expected = {"Service", METRICS.get(metric["MetricName"], "?")} - {None}
+            dimensions = {dimension["Name"] for dimension in metric.get("Dimensions", [])}
+            expected = {"Service", emitted().get(metric["MetricName"], "?")} - {None}
             if dimensions != expected:
                 yield f"{name}: {metric['MetricName']} by {sorted(dimensions)} is nothing that is emitted"
     for title, metric in widgets(stacks):
-        if metric not in METRICS:
+        if metric not in emitted():
             yield f"the widget `{title}` reads {metric}, which is nothing that is emitted"
 
 
@@ -272,22 +261,30 @@ def runbooks(stacks):
             yield f"docs/runbooks/{name}.md: no alarm links to it"
 
 
-@rule("what EventBridge may send to the queues is tied to the rule, and is the event's detail alone",
-      in_nested("IngestByEvents", '"aws:SourceArn"', '"aws:SourceOwner"'), in_nested("IngestByEvents", "$.detail", "$"),
-      lambda stacks: stacks.nested["IngestByEvents"]["Resources"]["Rule"]["Properties"]["Targets"][0]
-      .pop("DeadLetterConfig"))
-def ingest(stacks):
-    resources = stacks.nested["IngestByEvents"]["Resources"]
-    for name, resource in resources.items():
-        if resource["Type"] == "AWS::SQS::QueuePolicy":
-            for statement in resource["Properties"]["PolicyDocument"]["Statement"]:
-                if statement.get("Condition") != {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["Rule", "Arn"]}}}:
-                    yield f"{name}: any rule may send"
-    for target in resources["Rule"]["Properties"]["Targets"]:
-        if target.get("InputPath") != "$.detail":
-            yield "Rule: sends more than what would be the body of a request"
-        if "DeadLetterConfig" not in target:
-            yield "Rule: what cannot be sent is lost"
+@rule("the documentation says how many alarms there are and what they cost",
+      no_alarm("KeyringFails"), no_alarm("IngestFails"), no_alarm("NothingIsDelivered"),
+      lambda stacks: stacks.nested["Alarms"]["Resources"]["ApiFails"]["Properties"]["Metrics"].pop())
+def costs(stacks):
+    count, read = Counter(), Counter()
+    for name, resource in stacks.nested["Alarms"]["Resources"].items():
+        if resource["Type"] == ALARM:
+            count[resource.get("Condition")] += 1
+            read[resource.get("Condition")] += len(metrics(resource["Properties"]))
+    by_queue = "IngestIsOn"
+    together = read[None] + read[by_queue]
+    says = {
+        "docs/operations.md": [
+            f"{count[None]} of them, {count[None] + count[by_queue]} with `{by_queue}`",
+            f"{read[None]} in all, {read[by_queue]} more with `{by_queue}`, {read['EgressIsStatic']} with `StaticEgress`, "
+            f"{read['CanaryIsOn']} with the canary"],
+        "docs/deploy.md": [
+            f"alarms {read[None]} metrics × $0.10 = {read[None] / 10:.2f} ({together} with publishing by a queue, "
+            f"{read['EgressIsStatic']} more with fixed addresses, {read['CanaryIsOn']} with the canary)"],
+    }
+    for document, sentences in says.items():
+        for sentence in sentences:
+            if sentence not in stacks.documents[document]:
+                yield f"{document} does not say: {sentence}"
 
 
 def main():

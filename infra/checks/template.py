@@ -1,9 +1,10 @@
 """What must hold for template.yaml beyond what the linters see, checked on the template as SAM expands it.
 
 `sam validate` knows SAM's grammar, cfn-lint each resource's schema, checkov general rules of security. None of them
-knows that a queue must outwait the function that reads it, or that a route without a slash deploys to nothing. Each
-rule below says such a thing, and carries the mistakes that it must catch: `--self-test` plants every one of them in
-a copy of the template and fails if its rule stays silent, so no rule can rot into one that always passes.
+knows that a queue must outwait the function that reads it, or that a new table must outlive the stack. Each rule below
+says such a thing of all that is of a kind, and carries the mistakes that it must catch: `--self-test` plants every one of
+them in a copy of the template and fails if its rule stays silent, so no rule can rot into one that always passes. What one
+thing alone must be is no rule: deployment.py compares it with what was reviewed, and sources.py with the code.
 
     template.py TEMPLATE [--expanded FILE]   check; write the expanded template, for cfn-lint and checkov
     template.py TEMPLATE --self-test         plant each mistake
@@ -37,8 +38,6 @@ STACK, LOGS = "AWS::CloudFormation::Stack", "AWS::Logs::LogGroup"
 API, STAGE = "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage"
 
 DAY = 86_400
-ANY = "x-amazon-apigateway-any-method"
-METHODS = {"get", "post", "put", "patch", "delete", "head", "options", ANY}
 # Only a local run sets these: one lets callbacks go to loopback, the others replace AWS and the clock. Lambda's own
 # AWS_ENDPOINT_URL_<SERVICE> would do the same for one service.
 LOCAL_ONLY = re.compile(r"TENDAY_LOCAL|TENDAY_CLOCK|AWS_ENDPOINT_URL")
@@ -62,8 +61,8 @@ def expand(source):
     source = copy.deepcopy(source)
     for resource in source["Resources"].values():
         if resource.get("Type") == "AWS::Serverless::Function":
-            # `sam package` would put an address of S3 here.
-            resource["Properties"]["CodeUri"] = "s3://bucket/key"
+            # `sam package` would put an address of S3 here; whose code it is stays to be seen.
+            resource["Properties"]["CodeUri"] = f"s3://bucket/{resource['Properties']['CodeUri']}"
     return transform(source, {}, NoPolicies())
 
 
@@ -274,41 +273,6 @@ def name_of(kind, where=lambda properties: True):
     )
 
 
-@rule("a route's path starts with a slash, and its parameters are whole segments",
-      route(Path="configuration"), route(Path="/configuration/{id"), route(Path="/configuration/a{id}"))
-def paths(template):
-    for path, method, _, _ in template.routes():
-        if path == "$default":
-            continue
-        segment = r"/(?:[A-Za-z0-9._~-]+|\{[A-Za-z0-9._-]+\+?\})"
-        if not re.fullmatch(f"(?:{segment})+|/", path):
-            yield f"{method.upper()} {path}: not a path that API Gateway matches"
-
-
-@rule("a route's method is one that HTTP has", route(Method="FETCH"), route(Method="GETT"))
-def methods(template):
-    for path, method, _, _ in template.routes():
-        if method not in METHODS:
-            yield f"{path}: no such method as {method.upper()}"
-
-
-@rule("every route reaches a function of this template, by payload version 2.0", route(PayloadFormatVersion="1.0"))
-def integrations(template):
-    for path, method, target, operation in template.routes():
-        if target not in template.of(FUNCTION):
-            yield f"{method.upper()} {path}: reaches {target}"
-        version = operation.get("x-amazon-apigateway-integration", {}).get("payloadFormatVersion")
-        if version != "2.0":
-            yield f"{method.upper()} {path}: payload version {version}"
-
-
-@rule("whatever no route takes is answered by us, so that a 404 has our error body",
-      lambda source: event(source, "HttpApi", lambda p: p["Path"] == "$default").update(Path="/none"))
-def default_route(template):
-    if not any(path == "$default" for path, *_ in template.routes()):
-        yield "there is no $default route"
-
-
 @rule("a function behind a route answers before API Gateway's 30 seconds are over", function(Timeout=30))
 def api_timeouts(template):
     for name in sorted({target for _, _, target, _ in template.routes() if target}):
@@ -447,15 +411,6 @@ def encryption(template):
             yield f"{name}: not rotated"
 
 
-@rule("settings can be restored to any second of the last 35 days",
-      lambda source: [r["Properties"].pop("PointInTimeRecoverySpecification")
-                      for r in source["Resources"].values() if r["Type"] == TABLE])
-def recovery(template):
-    name = "SettingsTable"
-    if template.get(name, "PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled") is not True:
-        yield f"{name}: no point-in-time recovery"
-
-
 @rule("every function has a role of its own",
       lambda source: [f["Properties"].update(Role={"Fn::GetAtt": ["SchedulerRole", "Arn"]})
                       for f in functions(source).values()],
@@ -528,13 +483,6 @@ def logs(template):
             yield f"{name}: kept for ever"
 
 
-@rule("nothing is traced, for nothing reads traces", function(Tracing="Active"))
-def tracing(template):
-    for name in template.of(FUNCTION):
-        if template.get(name, "TracingConfig"):
-            yield f"{name}: {template.get(name, 'TracingConfig')}"
-
-
 @rule("what costs money while nothing happens, or is another way in, is off until it is asked for",
       *[lambda source, name=name: source["Resources"][name].pop("Condition")
         for name in ("Network", "Dashboard", "Alarms", "Ingest", "IngestQueue")],
@@ -546,31 +494,6 @@ def off(template):
             yield f"{name}: is on by default"
 
 
-@rule("what EventBridge Scheduler may do is tied to this account",
-      without(name_of(ROLE, role_for("scheduler.amazonaws.com")),
-              "Properties", "AssumeRolePolicyDocument", "Statement", 0, "Condition"))
-def scheduler_trust(template):
-    for name in template.of(ROLE):
-        for statement in listed(template.get(name, "AssumeRolePolicyDocument", "Statement")):
-            if "scheduler.amazonaws.com" not in listed(statement["Principal"].get("Service", [])):
-                continue
-            if "aws:SourceAccount" not in json.dumps(statement.get("Condition", {})):
-                yield f"{name}: any account's schedules could use it"
-
-
-@rule("every function is a Rust binary for arm64 on Amazon Linux 2023, and another processor is the operator's choice",
-      function(Runtime="provided.al2"), function(Runtime="python3.13"), function(Architectures=["x86_64"]),
-      function(Handler="index.handler"))
-def runtimes(template):
-    for name, resource in template.of(FUNCTION).items():
-        if template.get(name, "Runtime") != "provided.al2023" or template.get(name, "Handler") != "bootstrap":
-            yield f"{name}: {template.get(name, 'Runtime')} {template.get(name, 'Handler')}"
-        if template.get(name, "Architectures") != ["arm64"]:
-            yield f"{name}: {template.get(name, 'Architectures')}"
-        if resource["Properties"].get("Architectures") != [{"Ref": "Architecture"}]:
-            yield f"{name}: its processor is not the parameter's"
-
-
 @rule("an attempt at its longest leaves its invocation time to record it",
       lambda source: source["Parameters"]["AttemptTimeoutSeconds"].update(MaxValue=28))
 def attempts(template):
@@ -580,7 +503,7 @@ def attempts(template):
             continue
         if isinstance(longest, dict):
             longest = template.parameters.get(longest.get("Ref"), {}).get("MaxValue", float("inf"))
-        if longest + AROUND_AN_ATTEMPT > template.get(name, "Timeout", default=3):
+        if int(longest) + AROUND_AN_ATTEMPT > template.get(name, "Timeout", default=3):
             yield f"{name}: an attempt may take {longest} seconds"
 
 

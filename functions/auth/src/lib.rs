@@ -38,6 +38,7 @@ const KEY_KEPT: SignedDuration = SignedDuration::from_mins(5);
 /// When the environment is incomplete or Lambda's runtime API fails.
 pub async fn run() -> Result<(), lambda_http::Error> {
     let mut environment = Environment::new();
+    environment.name_metrics();
     let aws = Aws::from_environment(&mut environment);
     let table = environment.text("SETTINGS_TABLE");
     let auth = Auth {

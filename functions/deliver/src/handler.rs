@@ -101,7 +101,7 @@ impl Deliver {
                 join(Box::pin(self.deliver(work, wait)), Box::pin(self.push(pushes, stop_at))).await;
             delivered.into_iter().chain(pushed).collect()
         } else {
-            self.one_after_another(work, pushes, suspects, deadline).await
+            Box::pin(self.one_after_another(work, pushes, suspects, deadline)).await
         };
         unfinished.retain(|id| !finished.contains(id));
         BatchResponse::failures(unfinished)
@@ -247,6 +247,7 @@ impl Deliver {
                     let attempt =
                         Arc::clone(self).attempt(work[place.index()].clone(), slot, Arc::clone(batch.known()));
                     let attempt = in_request(request_id(), attempt);
+                    let attempt = Box::pin(attempt);
                     running.push(tokio::spawn(async move { (place, attempt.await) }));
                 }
             }

@@ -21,7 +21,7 @@ async fn main() -> Result<(), Error> {
     let handle = |event: LambdaEvent<SqsEvent>| {
         let deliver = Arc::clone(&deliver);
         async move {
-            let handled = deliver.handle(event.payload, event.context.deadline());
+            let handled = Box::pin(deliver.handle(event.payload, event.context.deadline()));
             let answer = in_request(event.context.request_id.as_str(), handled).await;
             metrics::flush();
             Ok::<BatchResponse, Error>(answer)

@@ -9,7 +9,7 @@ use axum::Json;
 use axum::extract::State;
 use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
 use tenday_api::{
-    Api, ApiError, Cursor, Date, Developer, ErrorCode, HasApi, Path, Query, Shared, attempt_view, event_view,
+    Api, ApiError, ApiHost, Cursor, Date, Developer, ErrorCode, HasApi, Path, Query, Shared, attempt_view, event_view,
 };
 use tenday_attempts::{Reattempts, end_if_stuck};
 use tenday_model::delivery::event::{Event, records_may_have_expired};
@@ -135,17 +135,21 @@ async fn view(
 async fn reattempt(
     State(functions): State<Shared<Functions>>,
     developer: Developer<ConfigurationWrite>,
+    host: ApiHost,
     Path(event): Path<String>,
 ) -> Result<Json<Response>, ApiError> {
     let id: EventId = event.parse().map_err(|_| not_found())?;
+    functions.refuse(&host);
     functions.reattempt(&developer.id, id).await.map(Json)
 }
 
 async fn reattempt_all(
     State(functions): State<Shared<Functions>>,
     developer: Developer<ConfigurationWrite>,
+    host: ApiHost,
     Query(query): Query<FilterQuery>,
 ) -> Result<Json<AllReattempted>, ApiError> {
+    functions.refuse(&host);
     functions.reattempt_all(&developer.id, query.read()?).await.map(Json)
 }
 
@@ -172,6 +176,13 @@ async fn job(
 }
 
 impl Functions {
+    /// No attempt goes to the API itself.
+    fn refuse(&self, host: &ApiHost) {
+        if let Some(name) = host.name() {
+            self.reattempts.refuse_api_host(name);
+        }
+    }
+
     async fn read(&self, developer: &DeveloperId) -> Result<DeveloperSettings, ApiError> {
         let settings = self.settings.read(developer, self.api.now()).await?;
         settings.ok_or_else(|| {

@@ -307,7 +307,7 @@ fn program(
         ("AWS_ENDPOINT_URL", endpoint_url.into()),
         ("TENDAY_LOCAL", "1".into()),
         ("TENDAY_CLOCK_FILE", place.clock().to_string_lossy().into_owned()),
-        ("LOCAL_FAULTS", place.faults().to_string_lossy().into_owned()),
+        ("TENDAY_FAULTS", place.faults().to_string_lossy().into_owned()),
     ] {
         environment.insert(name.into(), value);
     }

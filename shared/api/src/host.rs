@@ -17,6 +17,10 @@ impl ApiHost {
         Self(Some(format!("{api_id}.execute-api.{region}.amazonaws.com{china}")))
     }
 
+    pub fn name(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
     /// It, and the other names that the API is known by.
     pub fn and(&self, others: &[String]) -> Vec<String> {
         others.iter().chain(&self.0).cloned().collect()

@@ -1,7 +1,7 @@
 //! One attempt, from the stored webhook to the receiver's answer: the same for an automatic attempt and for one by
 //! hand. What needs AWS is read first, on the thread that may; the rest happens on the receiver's lane.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -41,6 +41,8 @@ pub struct Attempts {
     policy: AddressPolicy,
     own_hosts: Vec<String>,
     faults: LocalFaults,
+    /// What API Gateway calls the API, where each request says it and the template cannot.
+    api_host: OnceLock<String>,
 }
 
 /// What an attempt is made at.
@@ -150,11 +152,17 @@ impl Attempts {
             policy,
             own_hosts,
             faults: LocalFaults(if policy == AddressPolicy::Local {
-                environment.optional("LOCAL_FAULTS").map(Into::into)
+                environment.optional("TENDAY_FAULTS").map(Into::into)
             } else {
                 None
             }),
+            api_host: OnceLock::new(),
         }
+    }
+
+    /// Makes no attempt at this host from now on: it is the API's own. It is the same at every request.
+    pub(crate) fn refuse_api_host(&self, name: &str) {
+        self.api_host.get_or_init(|| name.to_owned());
     }
 
     /// The longest that one attempt may take.
@@ -211,7 +219,8 @@ impl Attempts {
         let name = |content: &Content| {
             content_event_name(target.configuration.integration, content).map_err(AttemptFault::Inexpressible)
         };
-        let rules = UrlRules { policy: self.policy, own_hosts: &self.own_hosts };
+        let own_hosts: Vec<String> = self.own_hosts.iter().chain(self.api_host.get()).cloned().collect();
+        let rules = UrlRules { policy: self.policy, own_hosts: &own_hosts };
         // Judged again at every attempt: what was allowed when it was stored may not be any more.
         let url = target.webhook.webhook.callback_url.clone();
         if let Err(problem) = url.judge(&rules) {

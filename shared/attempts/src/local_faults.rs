@@ -1,6 +1,6 @@
 //! Faults at attempts, for tests of the local run: what an attempt may do to its thread and to its process.
 //!
-//! The local run alone sets `LOCAL_FAULTS`, the path of a file with a line for each fault: an event or a webhook, and a word.
+//! The local run alone sets `TENDAY_FAULTS`, the path of a file with a line for each fault: an event or a webhook, and a word.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

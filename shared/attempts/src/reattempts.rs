@@ -96,6 +96,12 @@ impl Reattempts {
         &self.jobs
     }
 
+    /// Makes no attempt at this host from now on. A function behind the API cannot be given the API's own name by the
+    /// template, which would go round in a circle; every request says it.
+    pub fn refuse_api_host(&self, name: &str) {
+        self.attempts.refuse_api_host(name);
+    }
+
     /// Reads ahead what the first attempt needs.
     pub async fn warm(&self) {
         self.attempts.warm().await;

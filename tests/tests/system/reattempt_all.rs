@@ -212,3 +212,39 @@ async fn a_job_leaves_a_receiver_alone_that_does_not_answer() {
     let kept = developer.get(&format!("{ALL}?limit=100")).await.expect(200);
     assert_eq!(kept["events"].as_array().unwrap().len(), 100);
 }
+
+#[tokio::test]
+async fn a_reattempt_by_hand_never_calls_the_api_itself() {
+    let system = System::start().await;
+    let receiver = Receiver::start().await;
+    let developer = system.developer();
+    let webhook = developer.subscribe(None, &receiver.url()).await;
+    drop_events(&system, &webhook, 2).await;
+    // No route takes such an address. A request by the API's own domain knows nothing of its default name, though, and a
+    // row may be older than its rules.
+    let body = json!({
+        "TableName": system.run.output("SettingsTableName").expect("an output"),
+        "Key": { "pk": { "S": DEVELOPER }, "sk": { "S": format!("S#{}", webhook["id"].as_str().unwrap()) } },
+        "UpdateExpression": "SET callbackURL = :own",
+        "ExpressionAttributeValues": { ":own": { "S": "https://local.execute-api.us-east-1.amazonaws.com/updates" } },
+    });
+    let headers = [
+        ("x-amz-target", "DynamoDB_20120810.UpdateItem"),
+        ("content-type", "application/x-amz-json-1.0"),
+        ("x-amz-date", "20261121T000000Z"),
+        (
+            "authorization",
+            "AWS4-HMAC-SHA256 Credential=test/20261121/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
+        ),
+    ];
+    system.aws(&headers, &body.to_string()).await.expect(200);
+    let listed = developer.get(ALL).await.expect(200);
+    let event = listed["events"][0]["id"].as_str().expect("a dropped event");
+    let one = developer.post_nothing(&format!("{ALL}/{event}")).await.expect(200);
+    let all = developer.post_nothing(ALL).await.expect(200);
+    for answer in std::iter::once(&one).chain(all["responses"].as_array().unwrap()) {
+        let message = answer["responseMessage"].as_str().unwrap();
+        assert!(message.starts_with("no answer (blocked)"), "{answer:#}");
+    }
+    assert_eq!(all["responses"].as_array().unwrap().len(), 2, "{all:#}");
+}

@@ -1,7 +1,7 @@
 //! What goes wrong at attempts, for tests of what a broken attempt costs others: whenever a function is about to attempt a
 //! certain event, its process is killed, or the attempt's thread spins, blocks or panics.
 //!
-//! The functions do that themselves, and only in a local run: `LOCAL_FAULTS` names a file that they read before each
+//! The functions do that themselves, and only in a local run: `TENDAY_FAULTS` names a file that they read before each
 //! attempt. It has one line for each event or webhook, `EVT-… kill` or `WBK-… spin`, and is replaced as a whole, so that a
 //! reader sees all of one state.
 

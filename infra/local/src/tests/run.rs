@@ -276,7 +276,7 @@ async fn attempts_that_are_to_go_wrong_are_told_to_every_function_by_a_file() {
     let fixture = Fixture::start().await;
     let (_, body) = fixture.ask("echo").await;
     let body: Value = serde_json::from_str(&body).unwrap();
-    let file = PathBuf::from(body["environment"]["LOCAL_FAULTS"].as_str().unwrap());
+    let file = PathBuf::from(body["environment"]["TENDAY_FAULTS"].as_str().unwrap());
     let read = || std::fs::read_to_string(&file).unwrap();
     assert_eq!(read(), "");
     let add = r#"{"event": "EVT-06dafskv3hu3t2idbdn7v04h080pl9vijse7ofka9ldmsvs0i410", "does": "spin"}"#;

@@ -61,6 +61,7 @@ impl Under {
 
 /// What an invocation does next.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "there are a few of them in a game")]
 enum Stage {
     Load,
     Page { page: Page, in_hand: usize, under: Vec<Under> },
@@ -267,6 +268,7 @@ impl Run {
 }
 
 /// How far a reattempt has come.
+#[allow(clippy::large_enum_variant, reason = "there are a few of them in a game")]
 enum Reattempt {
     On(Under),
     Ended(EventId, Ending),
