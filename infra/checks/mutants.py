@@ -219,7 +219,7 @@ def main():
     if problems:
         sys.exit("\n".join(problems))
     compare(GOLDEN / "mutants.md", text)
-    print("; ".join(line[2:] for line in text.splitlines() if line.startswith("- By ")),
+    print(*(line[2:] for line in text.splitlines() if line.startswith("- By ")),
           f"in {time.monotonic() - began:.0f} s")
 
 
