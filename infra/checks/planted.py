@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACE = ROOT / "target" / "planted"
-SEEDS = "6000"
+SEEDS = "10000"
 
 # name, file below shared/model/src/delivery, text, replacement
 FAULTS = [
