@@ -252,6 +252,8 @@ async fn a_receiver_outside_the_allowlist_is_never_called() {
     assert_eq!(receiver.received().len(), 0);
     let shown = developer.webhook(&created["webhook"]).await;
     assert_eq!(shown["errors"][0]["code"], "blocked", "{shown:#}");
+    let why = "no answer (blocked): 127.0.0.1 is not in your allowlist";
+    assert_eq!(shown["errors"][0]["message"], why, "{shown:#}");
 }
 
 #[tokio::test]
