@@ -127,7 +127,7 @@ def metrics():
 def writing():
     """The functions that write metrics when an invocation ends: all that are behind the API, and who says so."""
     return {path.parts[-3] for path in ROOT.glob("functions/*/src/*.rs")
-            if re.search(r"metrics::flush\(|tenday_api::serve\(", path.read_text(encoding="utf-8"))}
+            if re.search(r"metrics::flush\(|tenday_api::serve\w*\(", path.read_text(encoding="utf-8"))}
 
 
 @cache

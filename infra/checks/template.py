@@ -38,9 +38,9 @@ STACK, LOGS = "AWS::CloudFormation::Stack", "AWS::Logs::LogGroup"
 API, STAGE = "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage"
 
 DAY = 86_400
-# Only a local run sets these: one lets callbacks go to loopback, the others replace AWS and the clock. Lambda's own
-# AWS_ENDPOINT_URL_<SERVICE> would do the same for one service.
-LOCAL_ONLY = re.compile(r"TENDAY_LOCAL|TENDAY_CLOCK|AWS_ENDPOINT_URL")
+# Only a local run sets these: one lets callbacks go to loopback, the others replace AWS and the clock, or plant faults.
+# Lambda's own AWS_ENDPOINT_URL_<SERVICE> would do as AWS_ENDPOINT_URL does, for one service.
+LOCAL_ONLY = re.compile(r"TENDAY_LOCAL|TENDAY_CLOCK|TENDAY_FAULTS|AWS_ENDPOINT_URL")
 # What Lambda needs to attach a function to a VPC, which EC2 ties to no resource. Anything else is to be written out.
 MANAGED_POLICIES = {"AWSLambdaENIManagementAccess"}
 # The dead letters that no function reads; `nested.py` sees to it that an alarm does.
@@ -508,7 +508,7 @@ def attempts(template):
 
 
 @rule("nothing that only a local run sets is named anywhere",
-      variable("TENDAY_LOCAL", "1"), variable("AWS_ENDPOINT_URL", "http://127.0.0.1:4566"),
+      variable("TENDAY_LOCAL", "1"), variable("TENDAY_FAULTS", "/tmp/x"), variable("AWS_ENDPOINT_URL", "http://127.0.0.1:4566"),
       variable("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:4566"), variable("PUBLIC_HOST", {"Ref": "TENDAY_LOCAL"}),
       lambda source: source["Parameters"].update(X={"Type": "String", "Default": "AWS_ENDPOINT_URL"}))
 def local_only(template):
