@@ -2,7 +2,8 @@
 //!
 //! A lane is a thread with a runtime and a sender of its own, and so with connections of its own. It serves one receiver for
 //! as long as it lives: what a receiver does to a kept connection happens on the thread that only this receiver's attempts
-//! wait for. The lane that was not used for longest makes room for a new receiver's.
+//! wait for. A developer with very many receivers has some of them share a lane, and no attempt ever waits for another
+//! developer's: nobody can use up what others need. The lane that was not used for longest makes room for a new one.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,11 +13,15 @@ use std::time::Duration;
 
 use tenday_model::ids::DeveloperId;
 use tenday_sender::{Sender, SenderFault, SenderSettings};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-/// Lanes that there are at once: all the receivers of the largest batch, and some.
+/// Lanes that are kept: all the receivers of the largest batch, and some. There are more only while all are in use.
 const LANES: usize = 64;
+
+/// Lanes of one developer. Its receivers beyond these share them: threads are bounded by how many developers there are, and
+/// by no developer's choice.
+const OF_ONE_DEVELOPER: usize = 16;
 
 /// How much later than its limit an attempt's end may be heard of.
 const GRACE: Duration = Duration::from_millis(300);
@@ -40,29 +45,37 @@ pub(crate) struct Receiver {
 }
 
 /// Why an attempt did not end by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LaneFault {
-    #[error("the attempt did not end at its limit")]
+    /// It did not end at its limit.
     Stuck,
-    #[error("the attempt panicked")]
     Panicked,
-    #[error("no thread could be started for the attempt")]
+    /// None could be started for it.
     NoThread,
 }
 
 /// The lanes of a process.
 pub(crate) struct Lanes {
     settings: SenderSettings,
-    lanes: Mutex<Vec<Lane>>,
-    freed: Notify,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    lanes: Vec<Lane>,
+    /// How often any lane was taken.
+    takings: u64,
 }
 
 struct Lane {
+    /// The taking that it was made at.
+    id: u64,
+    /// The receiver that it was made for.
     receiver: Receiver,
     jobs: mpsc::UnboundedSender<Job>,
     /// Attempts that run on it.
     running: usize,
-    /// When it was last taken: a count of all takings.
+    /// The taking at which it was last taken.
     taken: u64,
 }
 
@@ -70,7 +83,7 @@ type Job = Box<dyn FnOnce(Arc<Sender>) -> Pin<Box<dyn Future<Output = ()> + Send
 
 impl Lanes {
     pub(crate) fn new(settings: SenderSettings) -> Self {
-        Self { settings, lanes: Mutex::default(), freed: Notify::new() }
+        Self { settings, kept: Mutex::default() }
     }
 
     /// The longest that one attempt may take.
@@ -96,7 +109,7 @@ impl Lanes {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        let jobs = self.take(&receiver).await?;
+        let (lane, jobs) = self.take(receiver)?;
         let (tell, told) = oneshot::channel();
         let job: Job = Box::new(move |sender| {
             Box::pin(async move {
@@ -112,35 +125,32 @@ impl Lanes {
                 Err(_) => Err(LaneFault::Stuck),
             },
         };
-        self.release(&receiver, result.as_ref().err());
+        self.release(lane, result.as_ref().err());
         result
     }
 
-    async fn take(&self, receiver: &Receiver) -> Result<mpsc::UnboundedSender<Job>, LaneFault> {
-        loop {
-            // Listening before looking: a lane that is freed between the two is not missed.
-            let freed = self.freed.notified();
-            tokio::pin!(freed);
-            freed.as_mut().enable();
-            if let Some(jobs) = self.look(receiver)? {
-                return Ok(jobs);
+    /// The receiver's lane, or another of its developer's, or a new one.
+    fn take(&self, receiver: Receiver) -> Result<(u64, mpsc::UnboundedSender<Job>), LaneFault> {
+        let mut kept = self.kept();
+        kept.takings += 1;
+        let (taken, lanes) = (kept.takings, &mut kept.lanes);
+        let own = lanes.iter().filter(|lane| lane.receiver.developer == receiver.developer).count();
+        let lane = match lanes.iter().position(|lane| lane.receiver == receiver) {
+            Some(lane) => Some(lane),
+            None if own < OF_ONE_DEVELOPER => None,
+            None => {
+                let own = lanes.iter().enumerate().filter(|(_, lane)| lane.receiver.developer == receiver.developer);
+                own.min_by_key(|(_, lane)| (lane.running, lane.taken)).map(|(index, _)| index)
             }
-            freed.await;
-        }
-    }
-
-    /// The receiver's lane, or a new one; none while all are taken.
-    fn look(&self, receiver: &Receiver) -> Result<Option<mpsc::UnboundedSender<Job>>, LaneFault> {
-        let mut lanes = self.lanes();
-        let taken = lanes.iter().map(|lane| lane.taken).max().unwrap_or(0) + 1;
-        if let Some(lane) = lanes.iter_mut().find(|lane| lane.receiver == *receiver) {
+        };
+        if let Some(lane) = lane.and_then(|index| lanes.get_mut(index)) {
             lane.running += 1;
             lane.taken = taken;
-            return Ok(Some(lane.jobs.clone()));
+            return Ok((lane.id, lane.jobs.clone()));
         }
-        if lanes.len() >= LANES {
+        while lanes.len() >= LANES {
             let idle = lanes.iter().enumerate().filter(|(_, lane)| lane.running == 0);
-            let Some((oldest, _)) = idle.min_by_key(|(_, lane)| lane.taken) else { return Ok(None) };
+            let Some((oldest, _)) = idle.min_by_key(|(_, lane)| lane.taken) else { break };
             lanes.swap_remove(oldest);
         }
         let (jobs, queue) = mpsc::unbounded_channel();
@@ -150,31 +160,29 @@ impl Lanes {
             tracing::error!(%error, "no thread could be started");
             return Err(LaneFault::NoThread);
         }
-        lanes.push(Lane { receiver: receiver.clone(), jobs: jobs.clone(), running: 1, taken });
-        Ok(Some(jobs))
+        lanes.push(Lane { id: taken, receiver, jobs: jobs.clone(), running: 1, taken });
+        Ok((taken, jobs))
     }
 
-    fn release(&self, receiver: &Receiver, fault: Option<&LaneFault>) {
-        let mut lanes = self.lanes();
+    fn release(&self, id: u64, fault: Option<&LaneFault>) {
+        let lanes = &mut self.kept().lanes;
         if fault == Some(&LaneFault::Stuck) {
             STUCK.store(true, Ordering::Relaxed);
         }
         match fault {
             // Its thread may never come back, or is not there: nothing is given to it any more.
-            Some(LaneFault::Stuck | LaneFault::NoThread) => lanes.retain(|lane| lane.receiver != *receiver),
+            Some(LaneFault::Stuck | LaneFault::NoThread) => lanes.retain(|lane| lane.id != id),
             Some(LaneFault::Panicked) | None => {
-                if let Some(lane) = lanes.iter_mut().find(|lane| lane.receiver == *receiver) {
+                if let Some(lane) = lanes.iter_mut().find(|lane| lane.id == id) {
                     lane.running = lane.running.saturating_sub(1);
                 }
             }
         }
-        drop(lanes);
-        self.freed.notify_waiters();
     }
 
     /// A panic under the lock leaves lanes that are as good as before.
-    fn lanes(&self) -> MutexGuard<'_, Vec<Lane>> {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -209,7 +217,11 @@ mod tests {
     }
 
     fn receiver(name: &str) -> Receiver {
-        Receiver { developer: "DEV-a".parse().unwrap(), authority: name.to_owned() }
+        receiver_of("DEV-a", name)
+    }
+
+    fn receiver_of(developer: &str, name: &str) -> Receiver {
+        Receiver { developer: developer.parse().unwrap(), authority: name.to_owned() }
     }
 
     #[tokio::test]
@@ -243,7 +255,9 @@ mod tests {
     #[tokio::test]
     async fn a_receiver_has_one_thread_for_as_long_as_there_is_room() {
         let lanes = lanes(Duration::from_secs(5));
-        let thread = |name: &str| lanes.run(receiver(name), |_| async { std::thread::current().id() });
+        let thread = |name: &str| {
+            lanes.run(receiver_of(&format!("DEV-{name}"), name), |_| async { std::thread::current().id() })
+        };
         let first = thread("one").await;
         assert_eq!(thread("one").await, first);
         assert_ne!(thread("two").await, first, "another receiver's attempts are on another thread");
@@ -251,10 +265,23 @@ mod tests {
             thread(&format!("other-{number}")).await.unwrap();
             assert_eq!(thread("one").await, first, "used all the time");
         }
-        assert_eq!(lanes.lanes().len(), LANES);
+        assert_eq!(lanes.kept().lanes.len(), LANES);
         let more = (0..2 * LANES).map(|number| {
-            lanes.run(receiver(&format!("more-{number}")), |_| tokio::time::sleep(Duration::from_millis(1)))
+            lanes.run(receiver_of(&format!("DEV-{number}"), "more"), |_| tokio::time::sleep(Duration::from_millis(1)))
         });
-        assert!(join_all(more).await.into_iter().all(|done| done.is_ok()), "more than there are lanes wait for one");
+        assert!(join_all(more).await.into_iter().all(|done| done.is_ok()), "more than are kept have one all the same");
+    }
+
+    #[tokio::test]
+    async fn a_developer_whose_receivers_all_hang_keeps_nobody_else_waiting() {
+        let lanes = lanes(Duration::from_secs(20));
+        let name = |number: usize| receiver(&format!("hangs-{number}"));
+        let hung = (0..2 * LANES).map(|number| lanes.run(name(number), |_| std::future::pending::<()>()));
+        let mut hung = Box::pin(join_all(hung));
+        assert!(futures::poll!(hung.as_mut()).is_pending());
+        let other = lanes.run(receiver_of("DEV-b", "answers"), |_| async { "answered" });
+        assert_eq!(timeout(Duration::from_secs(10), other).await, Ok(Ok("answered")));
+        let own = lanes.run(receiver("answers"), |_| async { "answered" });
+        assert_eq!(timeout(Duration::from_secs(10), own).await, Ok(Ok("answered")), "nor its other receivers");
     }
 }
