@@ -95,6 +95,22 @@ impl System {
         Answer::of(request).await
     }
 
+    /// An operation of the emulated DynamoDB, past all functions.
+    pub async fn dynamodb(&self, operation: &str, body: &Value) -> Answer {
+        let target = format!("DynamoDB_20120810.{operation}");
+        let headers = [
+            ("x-amz-target", target.as_str()),
+            ("content-type", "application/x-amz-json-1.0"),
+            ("x-amz-date", "20261121T000000Z"),
+            // The emulation wants a signature to be there, and does not check it.
+            (
+                "authorization",
+                "AWS4-HMAC-SHA256 Credential=test/20261121/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
+            ),
+        ];
+        self.aws(&headers, &body.to_string()).await
+    }
+
     /// Publishes an update that every type but mx and yodlee can express.
     pub async fn platform_publish(&self, developer: &str) -> Value {
         self.platform().publish(developer, "transactions.updated", serde_json::json!({ "linkId": "item-1" })).await

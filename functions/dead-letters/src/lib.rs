@@ -81,10 +81,7 @@ impl DeadLetters {
     /// What the event is called in lists. Of an update that is not kept any more nobody knows.
     async fn name(&self, message: &DeliveryMessage) -> Result<String, StoreError> {
         let now = self.clock.now();
-        let content = match &message.content {
-            Some(content) => Some(content.clone()),
-            None => self.updates.get(&message.developer, message.event.update, now).await?.map(|update| update.content),
-        };
+        let content = self.updates.content(message, now).await?;
         let Some(content) = content else { return Ok(String::new()) };
         let settings = self.settings.read(&message.developer, now).await?;
         let integration = settings.map(|settings| settings.configuration.integration);

@@ -4,6 +4,8 @@
 //! done. A message that is not in the answer's failures is deleted from its queue.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,12 +17,11 @@ use tenday_attempts::{AttemptFault, Attempts, Reattempts, SLOT_WAIT, Target, sle
 use tenday_model::delivery::batch::{Attempted, Batch, Failed, Known, Made, Note, Place, Record, Step};
 use tenday_model::ids::{DeveloperId, EventId};
 use tenday_store::{
-    Aws, BatchResponse, Clock, Deliveries, DeliveryMessage, Environment, Events, MessageContent, Queue, Schedules,
-    Settings, SqsEvent, StoreError, Updates,
+    Aws, BatchResponse, Clock, Deliveries, DeliveryMessage, Environment, Events, Queue, Schedules, Settings, SqsEvent,
+    StoreError, Updates,
 };
 use tenday_telemetry::metrics::{self, Breaker};
 use tenday_telemetry::{in_request, request_id};
-use tokio::task::JoinHandle;
 
 use crate::job::Runner;
 use crate::later::send_later;
@@ -51,7 +52,7 @@ pub struct Deliver {
 }
 
 /// Attempts under way, each in a task of its own, so that a panic ends one of them and not the batch.
-type Running = FuturesUnordered<JoinHandle<(Place, Attempted)>>;
+type Running<P> = FuturesUnordered<Pin<Box<dyn Future<Output = (P, Attempted)> + Send>>>;
 
 impl Deliver {
     pub fn from_environment(environment: &mut Environment) -> Self {
@@ -95,7 +96,7 @@ impl Deliver {
         };
         let wait = spare.min(SLOT_WAIT);
         let stop_at = Instant::now() + spare.min(JOB_RUN);
-        let (suspects, pushes): (Vec<_>, Vec<_>) = pushes.into_iter().partition(|push| push.receives > 1);
+        let (suspects, pushes): (Vec<_>, Vec<_>) = pushes.into_iter().partition(Push::is_suspect);
         let finished = if suspects.is_empty() && !work.iter().any(Work::is_suspect) {
             let (delivered, pushed) =
                 join(Box::pin(self.deliver(work, wait)), Box::pin(self.push(pushes, stop_at))).await;
@@ -209,7 +210,7 @@ impl Deliver {
         step: Step,
         batch: &mut Batch<Arc<Deliveries>>,
         work: &[Work],
-        running: &mut Running,
+        running: &mut Running<Place>,
         wait: Duration,
     ) {
         let now = self.clock.now();
@@ -246,9 +247,7 @@ impl Deliver {
                 for (place, slot) in places {
                     let attempt =
                         Arc::clone(self).attempt(work[place.index()].clone(), slot, Arc::clone(batch.known()));
-                    let attempt = in_request(request_id(), attempt);
-                    let attempt = Box::pin(attempt);
-                    running.push(tokio::spawn(async move { (place, attempt.await) }));
+                    running.push(begin(place, attempt));
                 }
             }
             Step::Await => some(running).await.into_iter().for_each(|(place, made)| batch.made(place, made)),
@@ -278,7 +277,7 @@ impl Deliver {
         let webhook = loaded.stored_webhook(developer, event.webhook).ok_or_else(gone)?;
         let configuration = loaded.configuration(developer).ok_or_else(gone)?;
         let stored = loaded.event(developer, *event);
-        let content = self.content(message).await?.ok_or(AttemptFault::Expired)?;
+        let content = self.updates.content(message, self.clock.now()).await?.ok_or(AttemptFault::Expired)?;
         // Not of those that their own receiver made wait: they would hide how fast we are.
         if stored.is_none() && *waits == 0 {
             let lag = self.clock.now().duration_since(event.update.published_at());
@@ -290,18 +289,10 @@ impl Deliver {
         self.attempts.make(&target).await
     }
 
-    async fn content(&self, message: &DeliveryMessage) -> Result<Option<MessageContent>, StoreError> {
-        if let Some(content) = &message.content {
-            return Ok(Some(content.clone()));
-        }
-        let update = self.updates.get(&message.developer, message.event.update, self.clock.now()).await?;
-        Ok(update.map(|update| update.content))
-    }
-
     /// What the event is called in lists. Of an update that is not kept any more nobody knows.
     async fn name(&self, message: &DeliveryMessage, loaded: &Deliveries) -> Result<String, StoreError> {
         let integration = loaded.configuration(&message.developer).map(|configuration| configuration.integration);
-        let content = self.content(message).await?;
+        let content = self.updates.content(message, self.clock.now()).await?;
         Ok(content.map_or_else(String::new, |content| content.event_name(integration)))
     }
 
@@ -331,21 +322,31 @@ impl Deliver {
     }
 }
 
-/// Waits until all attempts have ended, or some have and a moment has passed. What panicked is a fault of ours.
-async fn some(running: &mut Running) -> Vec<(Place, Attempted)> {
-    let mut came = Vec::new();
-    let mut ended = |ended: Result<_, tokio::task::JoinError>| match ended {
-        Ok(ended) => came.push(ended),
-        Err(error) => tracing::error!(%error, "an attempt panicked"),
-    };
-    let Some(first) = running.next().await else { return came };
-    ended(first);
+/// Begins an attempt. Whatever becomes of its task is told: what panicked is a fault of ours.
+fn begin<P: Send + 'static>(
+    place: P,
+    attempt: impl Future<Output = Attempted> + Send + 'static,
+) -> Pin<Box<dyn Future<Output = (P, Attempted)> + Send>> {
+    let task = tokio::spawn(in_request(request_id(), Box::pin(attempt)));
+    Box::pin(async move {
+        let attempted = task.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "an attempt panicked");
+            Attempted::Fault
+        });
+        (place, attempted)
+    })
+}
+
+/// Waits until all attempts have ended, or some have and a moment has passed.
+async fn some<P>(running: &mut Running<P>) -> Vec<(P, Attempted)> {
+    let Some(first) = running.next().await else { return Vec::new() };
+    let mut came = vec![first];
     let moment = tokio::time::sleep(RECORDED_WITHIN);
     tokio::pin!(moment);
     loop {
         tokio::select! {
             next = running.next() => match next {
-                Some(next) => ended(next),
+                Some(next) => came.push(next),
                 None => break,
             },
             () = &mut moment => break,
@@ -379,5 +380,27 @@ fn count(note: Note, work: &[Work]) {
             let work = &work[place.index()];
             tracing::warn!(event_id = %work.message.event, receives = work.receives, "taken before: attempted by itself");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenday_model::delivery::event::DropReason;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_on_one_attempt_of_ten_is_told_as_a_fault_of_ours_and_the_other_nine_are_made() {
+        let mut batch = Running::new();
+        for number in 0..10 {
+            batch.push(begin(number, async move {
+                assert_ne!(number, 6, "as planned");
+                Attempted::Never(DropReason::Internal)
+            }));
+        }
+        let mut told = some(&mut batch).await;
+        told.sort_by_key(|(number, _)| *number);
+        let expected = |number| if number == 6 { Attempted::Fault } else { Attempted::Never(DropReason::Internal) };
+        assert_eq!(told, (0..10).map(|number| (number, expected(number))).collect::<Vec<_>>());
     }
 }

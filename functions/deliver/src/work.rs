@@ -23,13 +23,17 @@ impl Work {
             event: self.message.event,
             attempt: self.message.attempt,
             waits: self.message.waits,
-            taken: self.receives.saturating_add(self.message.taken.into()),
+            taken: self.taken(),
         }
     }
 
     /// Whether its last invocation may have died of it.
     pub(crate) fn is_suspect(&self) -> bool {
-        self.receives > 1 || self.message.taken > 0
+        batch::is_suspect(self.taken())
+    }
+
+    fn taken(&self) -> u32 {
+        self.receives.saturating_add(self.message.taken.into())
     }
 }
 
@@ -54,6 +58,13 @@ pub(crate) struct Push {
     /// How often it was taken.
     pub(crate) receives: u32,
     pub(crate) origin: Origin,
+}
+
+impl Push {
+    /// Whether its last invocation may have died of it.
+    pub(crate) fn is_suspect(&self) -> bool {
+        batch::is_suspect(self.receives)
+    }
 }
 
 /// Reads the batch's messages. One that does not read stays with the queue, whose dead letters somebody looks at.

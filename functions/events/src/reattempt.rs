@@ -14,7 +14,6 @@ use tenday_model::delivery::outcome::OutcomeClass;
 use tenday_model::delivery::page::OnFault;
 use tenday_model::ids::{DeveloperId, EventId, JobId, WebhookId};
 use tenday_model::publishing::render::{RenderContext, render_content};
-use tenday_model::publishing::update::parse_content;
 use tenday_store::{DeveloperSettings, JobMessage, MessageContent, random};
 
 use crate::answers::{AllReattempted, Response};
@@ -146,8 +145,7 @@ fn response(event_id: Option<EventId>, callback_url: &str, made: &Made) -> Respo
             let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
             reason.unwrap_or_default().to_owned()
         }
-        None if attempt.answer.is_empty() => format!("no answer ({})", attempt.class.name()),
-        None => format!("no answer ({}): {}", attempt.class.name(), attempt.answer),
+        None => made.explain(),
     };
     Response {
         event_id,
@@ -174,7 +172,7 @@ fn refusal(fault: AttemptFault) -> ApiError {
 
 /// The payload as it would be sent now.
 pub(crate) fn payload(settings: &DeveloperSettings, id: EventId, content: &MessageContent) -> Option<Box<RawValue>> {
-    let parsed = parse_content(&content.event_name, content.data.as_deref(), content.raw.as_deref()).ok()?;
+    let parsed = content.parse().ok()?;
     let configuration = &settings.configuration;
     let context = RenderContext {
         event_id: id,

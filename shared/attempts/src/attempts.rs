@@ -41,8 +41,8 @@ pub struct Attempts {
     policy: AddressPolicy,
     own_hosts: Vec<String>,
     faults: LocalFaults,
-    /// What API Gateway calls the API, where each request says it and the template cannot.
-    api_host: OnceLock<String>,
+    /// These, and what API Gateway calls the API, where each request says it and the template cannot.
+    all_own_hosts: OnceLock<Vec<String>>,
 }
 
 /// What an attempt is made at.
@@ -156,13 +156,13 @@ impl Attempts {
             } else {
                 None
             }),
-            api_host: OnceLock::new(),
+            all_own_hosts: OnceLock::new(),
         }
     }
 
     /// Makes no attempt at this host from now on: it is the API's own. It is the same at every request.
     pub(crate) fn refuse_api_host(&self, name: &str) {
-        self.api_host.get_or_init(|| name.to_owned());
+        self.all_own_hosts.get_or_init(|| self.own_hosts.iter().cloned().chain([name.to_owned()]).collect());
     }
 
     /// The longest that one attempt may take.
@@ -219,8 +219,8 @@ impl Attempts {
         let name = |content: &Content| {
             content_event_name(target.configuration.integration, content).map_err(AttemptFault::Inexpressible)
         };
-        let own_hosts: Vec<String> = self.own_hosts.iter().chain(self.api_host.get()).cloned().collect();
-        let rules = UrlRules { policy: self.policy, own_hosts: &own_hosts };
+        let own_hosts = self.all_own_hosts.get().unwrap_or(&self.own_hosts);
+        let rules = UrlRules { policy: self.policy, own_hosts };
         // Judged again at every attempt: what was allowed when it was stored may not be any more.
         let url = target.webhook.webhook.callback_url.clone();
         if let Err(problem) = url.judge(&rules) {

@@ -107,17 +107,7 @@ async fn an_event_that_can_never_be_sent_does_not_keep_a_jobs_others_waiting() {
         "ConditionExpression": "attribute_exists(secret)",
         "ExpressionAttributeValues": { ":broken": { "B": "AAAA" } },
     });
-    let headers = [
-        ("x-amz-target", "DynamoDB_20120810.UpdateItem"),
-        ("content-type", "application/x-amz-json-1.0"),
-        // The emulation wants a signature to be there, and does not check it.
-        (
-            "authorization",
-            "AWS4-HMAC-SHA256 Credential=local/20261121/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
-        ),
-        ("x-amz-date", "20261121T000000Z"),
-    ];
-    system.aws(&headers, &body.to_string()).await.expect(200);
+    system.dynamodb("UpdateItem", &body).await.expect(200);
     let id = start_job(&system, 6).await;
     system.settle().await;
     assert_eq!(job(&stage, id).await["status"], "running", "a fault may pass: the push comes again");

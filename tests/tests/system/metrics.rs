@@ -136,16 +136,7 @@ async fn a_secret_that_does_not_open_is_a_failure_of_the_keyring() {
         "UpdateExpression": "SET secret = :other",
         "ExpressionAttributeValues": { ":other": { "B": "bm90IHNlYWxlZCB1bmRlciBvdXIga2V5IGF0IGFsbA==" } },
     });
-    let headers = [
-        ("x-amz-target", "DynamoDB_20120810.UpdateItem"),
-        ("content-type", "application/x-amz-json-1.0"),
-        ("x-amz-date", "20261121T000000Z"),
-        (
-            "authorization",
-            "AWS4-HMAC-SHA256 Credential=test/20261121/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
-        ),
-    ];
-    system.aws(&headers, &body.to_string()).await.expect(200);
+    system.dynamodb("UpdateItem", &body).await.expect(200);
     system.platform_publish(DEVELOPER).await;
     let measured = system.wait_for_measured(&[("KeyringFailures", 1)]).await;
     assert_eq!(receiver.received().len(), 0);

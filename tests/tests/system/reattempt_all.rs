@@ -228,16 +228,7 @@ async fn a_reattempt_by_hand_never_calls_the_api_itself() {
         "UpdateExpression": "SET callbackURL = :own",
         "ExpressionAttributeValues": { ":own": { "S": "https://local.execute-api.us-east-1.amazonaws.com/updates" } },
     });
-    let headers = [
-        ("x-amz-target", "DynamoDB_20120810.UpdateItem"),
-        ("content-type", "application/x-amz-json-1.0"),
-        ("x-amz-date", "20261121T000000Z"),
-        (
-            "authorization",
-            "AWS4-HMAC-SHA256 Credential=test/20261121/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
-        ),
-    ];
-    system.aws(&headers, &body.to_string()).await.expect(200);
+    system.dynamodb("UpdateItem", &body).await.expect(200);
     let listed = developer.get(ALL).await.expect(200);
     let event = listed["events"][0]["id"].as_str().expect("a dropped event");
     let one = developer.post_nothing(&format!("{ALL}/{event}")).await.expect(200);

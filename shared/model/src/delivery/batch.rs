@@ -51,11 +51,11 @@ impl Message {
     fn webhook(&self) -> WebhookKey {
         (self.developer.clone(), self.event.webhook)
     }
+}
 
-    /// Whether its last invocation may have died of it.
-    fn is_suspect(&self) -> bool {
-        self.taken > 1
-    }
+/// Whether the last invocation of a message that was taken so often may have died of it.
+pub fn is_suspect(taken: u32) -> bool {
+    taken > 1
 }
 
 /// What a batch goes by, as it was read at the beginning.
@@ -547,7 +547,7 @@ impl<K: Known> Batch<K> {
             return;
         }
         let risky = self.all(|stage| matches!(stage, Stage::Probe { .. } | Stage::Limited(_) | Stage::Ready(_)));
-        let suspects = risky.iter().filter(|place| self.messages[place.0].is_suspect());
+        let suspects = risky.iter().filter(|place| is_suspect(self.messages[place.0].taken));
         let Some(suspect) = suspects.copied().max_by_key(|place| self.messages[place.0].taken) else { return };
         self.cleared = false;
         self.notes.push(Note::Apart(suspect));

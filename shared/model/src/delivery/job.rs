@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::dates::Moment;
+use crate::delivery::batch::is_suspect;
 use crate::delivery::event::{Event, in_ten_days};
 use crate::delivery::outcome::OutcomeClass;
 use crate::ids::{EventId, JobId, WebhookId};
@@ -136,7 +137,7 @@ impl Job {
             self.page.retain(|other| *other != event);
             self.count(false);
         }
-        if taken > 1 { Pace::OneByOne } else { Pace::AtOnce }
+        if is_suspect(taken) { Pace::OneByOne } else { Pace::AtOnce }
     }
 
     /// Takes one event of the page in hand, to be attempted by itself once that is stored; false when there is none.

@@ -1,11 +1,13 @@
 //! Updates, as published: stored before anything is queued.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use tenday_model::ids::{DeveloperId, UpdateId, WebhookId};
 use uuid::Uuid;
 
 use crate::aws::services::Aws;
-use crate::delivery::queue::MessageContent;
+use crate::delivery::queue::{DeliveryMessage, MessageContent};
 use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, b, is_expired, long_json, n};
 use crate::dynamodb::keys;
 use crate::dynamodb::query::Query;
@@ -50,6 +52,22 @@ impl Updates {
             Written::Refused(Some(stored)) => update_from(&stored).map(Some),
             Written::Refused(None) => Err(StoreError::corrupt("update", "the stored one was not returned")),
         }
+    }
+
+    /// What a delivery message is about: what it carries along, or else what is stored; none if that is not kept any more.
+    ///
+    /// # Errors
+    /// When DynamoDB fails or the item does not read.
+    pub async fn content<'a>(
+        &self,
+        message: &'a DeliveryMessage,
+        now: Timestamp,
+    ) -> Result<Option<Cow<'a, MessageContent>>, StoreError> {
+        if let Some(content) = &message.content {
+            return Ok(Some(Cow::Borrowed(content)));
+        }
+        let update = self.get(&message.developer, message.event.update, now).await?;
+        Ok(update.map(|update| Cow::Owned(update.content)))
     }
 
     /// Finds an update by its id alone. Only the platform, which publishes for every developer, may ask.
