@@ -115,6 +115,9 @@ fn a_job_means_what_it_meant() {
         if let Some(trying) = job.trying {
             meaning["trying"] = json!(trying);
         }
+        if job.careful {
+            meaning["careful"] = json!(true);
+        }
         Ok((meaning, Some(job_item(&owner(item), &job)?)))
     });
 }
