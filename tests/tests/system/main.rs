@@ -20,6 +20,7 @@ mod links;
 mod lost_answers;
 mod main_path;
 mod metrics;
+mod pages;
 mod payloads;
 mod races;
 mod rate_limit;
