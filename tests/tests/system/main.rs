@@ -5,6 +5,7 @@
 mod admin;
 mod backlog;
 mod bad_input;
+mod browser;
 mod clients;
 mod conformance;
 mod contract;
