@@ -1,7 +1,7 @@
 // Starts the dashboard, and draws one view at a time: the one that the address's fragment names. What a view asked for is
 // broken off when another is drawn, so that no answer can come too late.
 import { ApiError, answeredAt, getToken, whenExpired } from './api.js';
-import { append, plain } from './dom.js';
+import { append, h, plain } from './dom.js';
 import { announce, asApiError, dialog, errorBox, action, head, place, step, toast } from './parts.js';
 import * as session from './session.js';
 import { catalogue, catalogueEvent } from './views/catalogue.js';
@@ -82,8 +82,8 @@ function failed(error, again) {
     const { status } = asApiError(error);
     return {
         title: 'Error',
-        content: [head(status === 404 ? 'This is not there' : 'This could not be shown'), errorBox(error, [
-            action('retry', 'Try again', again), ' ', step('home', '#/', 'To the overview')])],
+        content: [head(status === 404 ? 'This is not there' : 'This could not be shown'), errorBox(error),
+            h('div', { class: 'actions' }, action('retry', 'Try again', again), step('home', '#/', 'To the overview'))],
     };
 }
 
@@ -106,6 +106,9 @@ async function draw({ focus = true, said } = {}) {
     const route = find(fragment);
     const keep = said === undefined ? null : focused();
     frame(signedIn ? fragment : null);
+    const passing = place('toast');
+    if (passing.dataset.stays === 'gone' && said === undefined) passing.replaceChildren();
+    if (passing.dataset.stays === 'here') passing.dataset.stays = 'gone';
     main.setAttribute('aria-busy', 'true');
 
     let name = route.name;

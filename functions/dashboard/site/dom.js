@@ -100,12 +100,37 @@ export function when(value, none = 'never') {
 const units = /** @type {const} */ ([[86400, 'day'], [3600, 'hour'], [60, 'minute'], [1, 'second']]);
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'always' });
 
+/** @param {string | number} value */
+function fromNow(value) {
+    const seconds = Math.round((moment(value).getTime() - Date.now()) / 1000);
+    const [size, unit] = units.find(([size]) => Math.abs(seconds) >= size) ?? units[3];
+    return relative.format(Math.round(seconds / size), unit);
+}
+
 /** A moment with how far it is from now.
  * @param {string | number} value */
 export function until(value) {
-    const seconds = Math.round((moment(value).getTime() - Date.now()) / 1000);
-    const [size, unit] = units.find(([size]) => Math.abs(seconds) >= size) ?? units[3];
-    return h('span', null, when(value), ' ', h('small', { class: 'quiet' }, `(${relative.format(Math.round(seconds / size), unit)})`));
+    return h('span', null, when(value), ' ', h('small', { class: 'quiet' }, `(${fromNow(value)})`));
+}
+
+/** How far a moment is from now, with the moment behind it.
+ * @param {string | number} value */
+export function soon(value) {
+    const time = when(value);
+    if (time instanceof HTMLTimeElement) time.textContent = moment(value).getTime() <= Date.now() ? 'any moment now' : fromNow(value);
+    return time;
+}
+
+/** The beginning of what others wrote, where all of it is a step away.
+ * @param {string} text @param {number} limit */
+export function brief(text, limit) {
+    return said(text.length > limit ? `${text.slice(0, limit).trimEnd()}…` : text);
+}
+
+/** A name with the places where it may be broken.
+ * @param {string} name */
+export function name(name) {
+    return h('bdi', { class: 'name' }, ...name.split(/(?<=[._])/).flatMap((part, i) => (i ? [h('wbr'), part] : [part])));
 }
 
 /** @param {number} seconds */

@@ -70,6 +70,12 @@ function blame(form, name, message) {
     return true;
 }
 
+/** Where in a field: an entry of a list is counted as people count.
+ * @param {string[]} path */
+function within(path) {
+    return path.map((part) => (/^\d+$/.test(part) ? `entry ${Number(part) + 1}` : part)).join(', ');
+}
+
 /** Shows what went wrong: next to its fields where it says which, above the buttons otherwise. Nothing that was typed is lost.
  * @param {HTMLFormElement} form @param {unknown} error @param {Record<string, string>} names fields that are called otherwise here */
 function show(form, error, names) {
@@ -77,7 +83,7 @@ function show(form, error, names) {
         : error instanceof ApiError ? error.fields.map(({ location, message }) => {
             const path = location[0] === 'body' ? location.slice(1) : location;
             const name = path[0] ?? '';
-            return { name: names[name] ?? name, message: path.length > 1 ? `${path.slice(1).join('.')}: ${message}` : message };
+            return { name: names[name] ?? name, message: path.length > 1 ? `${within(path.slice(1))}: ${message}` : message };
         }) : [];
     const shown = problems.filter(({ name, message }) => blame(form, name, message));
     const first = form.querySelector('[aria-invalid]');

@@ -131,8 +131,8 @@ export function asApiError(error) {
     return new ApiError(0, 'page', error instanceof Error ? error.message : String(error));
 }
 
-/** @param {unknown} cause @param {Children} [after] */
-export function errorBox(cause, after) {
+/** @param {unknown} cause */
+export function errorBox(cause) {
     const error = asApiError(cause);
     const documented = error.code.includes('.');
     return h('div', { class: 'error', role: 'alert', 'data-code': error.code },
@@ -141,21 +141,25 @@ export function errorBox(cause, after) {
             documented ? [h('a', { href: `/docs#${error.code}` }, error.code), ' '] : null,
             error.requestId ? [
                 h('span', null, 'Request ', h('code', { class: 'request-id' }, said(error.requestId)), ' ', copyButton(error.requestId, 'the request id')),
-            ] : null) : null,
-        after ?? null);
+            ] : null) : null);
 }
 
-/** Nothing a button can do twice while it does it, and what goes wrong stands under it.
+/** Nothing a button can do twice while it does it, and what goes wrong stands under it, or under its row.
  * @param {HTMLButtonElement} button @param {() => Promise<unknown> | unknown} run */
 export async function busy(button, run) {
     if (button.getAttribute('aria-busy') === 'true') return;
-    const around = button.closest('.actions') ?? button;
-    if (around.nextElementSibling?.classList.contains('error')) around.nextElementSibling.remove();
+    const row = button.closest('tr');
+    const around = row ?? button.closest('.actions') ?? button;
+    if (around.nextElementSibling?.matches('.error, .row-error')) around.nextElementSibling.remove();
     button.setAttribute('aria-busy', 'true');
     try {
         await run();
     } catch (error) {
-        if (!(error instanceof DOMException && error.name === 'AbortError')) around.after(errorBox(error));
+        if (!(error instanceof DOMException && error.name === 'AbortError')) {
+            around.after(row
+                ? h('tr', { role: 'row', class: 'row-error' }, h('td', { role: 'cell', colspan: row.cells.length }, errorBox(error)))
+                : errorBox(error));
+        }
     } finally {
         button.removeAttribute('aria-busy');
     }
@@ -206,11 +210,13 @@ export async function confirmed({ title, text, confirm, danger = false }) {
     return answer === 'yes';
 }
 
-/** What was just done, with a way back where there is one. It stays until it is dismissed, or something else is done.
+/** What was just done, with a way back where there is one. With a way back it stays until it is dismissed
+ * or something else is done; without one, until somebody goes on.
  * @param {string} text @param {{ undo?: () => Promise<unknown>, more?: Child }} [way] */
 export function toast(text, { undo, more } = {}) {
     const region = place('toast');
     region.replaceChildren();
+    region.dataset.stays = undo ? 'yes' : 'here';
     append(region, [
         h('p', null, text),
         h('div', { class: 'actions' },

@@ -74,7 +74,7 @@ export class EventWatch extends HTMLElement {
             if (!attempt && event.status === 'pending' && passed < 60_000) return false;
             text.replaceChildren();
             append(text, [badge(event.status), ' ',
-                attempt ? [outcome(attempt), ` after ${attempt.milliseconds} ms. `] : null,
+                attempt ? [event.status === 'delivered' ? attempt.responseCode : outcome(attempt), ` after ${attempt.milliseconds} ms. `] : null,
                 event.status === 'pending' ? attempt ? 'It is attempted again later.' : 'It still waits for its first attempt.' : null,
                 event.dropReason ? DROPPED_BECAUSE[event.dropReason] : null]);
             announce(text.textContent ?? '');

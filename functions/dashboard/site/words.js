@@ -2,7 +2,7 @@
 
 /** @type {Record<string, string>} */
 export const OUTCOMES = {
-    success: 'Delivered',
+    success: 'Success',
     http_status: 'Refused',
     gone: 'Gone',
     timeout: 'Timed out',

@@ -1,6 +1,6 @@
 // The catalogue: every event of the developer's type, with its schema and an example.
 import { viewCatalogue, viewConfiguration } from '../api.js';
-import { h, said } from '../dom.js';
+import { h, name, said } from '../dom.js';
 import { block, empty, head, link, section, step } from '../parts.js';
 import { can } from '../session.js';
 import { TYPES } from '../words.js';
@@ -35,7 +35,7 @@ export async function catalogue({ signal }) {
             h('div', { id: 'events' }, [...kinds].map(([kind, list]) => h('section', { class: 'kind' },
                 h('h2', null, said(kind)),
                 h('ul', { class: 'plain-list' }, list.map(({ eventName, summary }) => h('li', { 'data-row': eventName },
-                    link(`#/catalogue/${encodeURIComponent(eventName)}`, h('code', null, said(eventName))), h('div', { class: 'quiet' }, said(summary)))))))),
+                    link(`#/catalogue/${encodeURIComponent(eventName)}`, h('code', null, name(eventName))), h('div', { class: 'quiet' }, said(summary)))))))),
         ],
     };
 }
@@ -54,7 +54,7 @@ export async function catalogueEvent({ parameter, signal }) {
     return {
         title: parameter,
         content: [
-            head(said(event.eventName), {
+            head(name(event.eventName), {
                 above: link('#/catalogue', 'Catalogue'),
                 below: here.map(({ summary }) => h('p', { class: 'prose' }, said(summary))),
                 actions: can('configuration:write') ? [
@@ -76,8 +76,8 @@ function fields(schema) {
     if (!properties.length && choices) return h('ul', { class: 'schema' }, choices.map((one, i) => h('li', null, h('span', { class: 'quiet' }, `${i ? 'or' : 'either'} ${typeName(one)}`), fields(one))));
     if (!properties.length) return null;
     const required = new Set(inner(schema).required ?? []);
-    return h('ul', { class: 'schema' }, properties.map(([name, field]) => h('li', null,
-        h('code', null, said(name)), ' ', h('small', { class: 'quiet' }, said(typeName(field)), required.has(name) ? '' : ', may be missing'),
+    return h('ul', { class: 'schema' }, properties.map(([key, field]) => h('li', null,
+        h('code', null, said(key)), ' ', h('small', { class: 'quiet' }, said(typeName(field)), required.has(key) ? '' : ', may be missing'),
         field.description ? h('div', { class: 'small' }, said(field.description)) : null,
         allowed(field),
         fields(field))));

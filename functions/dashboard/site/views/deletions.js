@@ -41,7 +41,7 @@ export async function deletions({ signal, go, redraw }) {
         if (!page.deletions.length && !page.nextCursor) return [empty('Nothing that was deleted can be brought back. What is deleted comes here for ten days.', step('home', '#/', 'To the overview'))];
         const { element, add } = table({
             id: 'deletions', caption: 'Deletions of the last ten days, newest first',
-            columns: ['What', 'Deleted', 'Can be undone until', ...(write ? [{ name: '', class: 'end' }] : [])],
+            columns: ['What', { name: 'Deleted', class: 'time' }, { name: 'Can be undone until', class: 'event' }, ...(write ? [{ name: '', class: 'end' }] : [])],
             rows: page.deletions.map(row),
         });
         const place = h('div', null, element);

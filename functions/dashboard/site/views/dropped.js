@@ -1,6 +1,6 @@
 // Dropped events: which wait, and reattempting one or all of them.
 import { listDropped, listWebhooks, reattempt, reattemptAll } from '../api.js';
-import { append, h, long, number, said, shortId, when } from '../dom.js';
+import { append, brief, h, long, name, number, said, shortId, when } from '../dom.js';
 import { field, form, select, value } from '../forms.js';
 import { action, announce, confirmed, empty, head, link, outcome, section, step, table, testBadge } from '../parts.js';
 import { can } from '../session.js';
@@ -96,18 +96,18 @@ function list_(page, choice, webhooks, context, filtered) {
         return {
             id: event.id,
             cells: [
-                [link(`#/events/${event.id}`, [said(event.eventName), ' ', shortId(event.id)]), ' ', testBadge(event)],
-                link(`#/webhooks/${event.webhookId}`, url ? said(url.length > 120 ? `${url.slice(0, 120)}…` : url) : shortId(event.webhookId), { class: 'url' }),
+                [link(`#/events/${event.id}`, [name(event.eventName), h('span', { class: 'unseen' }, ` ${event.id}`)]), ' ', testBadge(event), h('small', { class: 'quiet' }, shortId(event.id))],
+                link(`#/webhooks/${event.webhookId}`, url ? brief(url, 100) : shortId(event.webhookId), { class: 'url' }),
                 when(event.publishedTime),
-                [attempt ? outcome(attempt) : h('span', { class: 'quiet' }, 'no attempt'),
-                    event.dropReason && event.dropReason !== 'attempts_spent' ? h('small', { class: 'quiet' }, ' ', DROPPED_BECAUSE[event.dropReason]) : null],
+                h('div', null, attempt ? outcome(attempt) : h('span', { class: 'quiet' }, 'no attempt'),
+                    event.dropReason && event.dropReason !== 'attempts_spent' ? h('small', { class: 'quiet' }, DROPPED_BECAUSE[event.dropReason]) : null),
                 ...(write ? [h('div', { class: 'actions' }, action('reattempt', 'Reattempt', () => one(event), { about: `Reattempt ${event.eventName} ${event.id}` }))] : []),
             ],
         };
     };
     const { element, add } = table({
         id: 'dropped', caption: 'Dropped events, newest first',
-        columns: ['Event', 'Webhook', 'Published', 'Last attempt', ...(write ? [{ name: '', class: 'end' }] : [])],
+        columns: ['Event', 'Webhook', { name: 'Published', class: 'time' }, { name: 'Last attempt', class: 'event' }, ...(write ? [{ name: '', class: 'end' }] : [])],
         rows: page.events.map(row),
     });
     const place = h('div', null, element);
@@ -172,12 +172,14 @@ async function all(choice, filtered, place, context) {
     }
     const shown = document.getElementById('reattempted') ?? place;
     shown.replaceChildren();
-    append(shown, [results(answer), jobId ? followed(jobId, context.redraw) : null]);
+    append(shown, [results(answer, jobId !== undefined), jobId ? followed(jobId, context.redraw) : null]);
 }
 
-/** @param {import('../types/api').AllReattempted} answer */
-function results({ responses }) {
-    if (!responses.length) return null;
+/** @param {import('../types/api').AllReattempted} answer @param {boolean} goesOn */
+function results({ responses }, goesOn) {
+    if (!responses.length) {
+        return goesOn ? null : h('div', { class: 'notice' }, h('p', null, 'Nothing was sent. Events of a disabled webhook wait until it is enabled.'));
+    }
     const good = responses.filter(({ success }) => success).length;
     const bad = responses.filter(({ success }) => !success);
     return h('div', { class: 'notice', 'data-status': bad.length ? 'failing' : 'active' },

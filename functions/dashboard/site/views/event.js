@@ -1,6 +1,6 @@
 // One event: what was sent, what was answered, how to verify it, and sending it again.
 import { reattempt, viewEvent } from '../api.js';
-import { append, h, long, said, until, when } from '../dom.js';
+import { append, h, long, name, said, until, when } from '../dom.js';
 import { action, announce, badge, block, copyable, empty, facts, head, link, outcome, section, table, testBadge } from '../parts.js';
 import { can } from '../session.js';
 import { LANGUAGES } from '../verify.js';
@@ -15,7 +15,7 @@ export async function event(context) {
     return {
         title: event.eventName,
         content: [
-            head(said(event.eventName), {
+            head(name(event.eventName), {
                 above: ['Event of ', link(`#/webhooks/${event.webhookId}`, 'this webhook')],
                 beside: [badge(event.status), testBadge(event)],
                 below: copyable(event.id, 'the id'),
@@ -61,7 +61,7 @@ function attempts(event) {
     if (!event.attempts.length) return h('div', { id: 'attempts-place' }, empty(event.status === 'pending' ? 'It waits for its first attempt.' : 'No attempt was made.'));
     return table({
         id: 'attempts', caption: 'Attempts, oldest first',
-        columns: ['Time', 'Outcome', { name: 'ms', class: 'number' }, 'Answer'],
+        columns: [{ name: 'Time', class: 'time' }, { name: 'Outcome', class: 'event' }, { name: 'ms', class: 'number' }, 'Answer'],
         rows: event.attempts.map((attempt, i) => ({
             id: String(i + 1),
             cells: [
@@ -93,7 +93,7 @@ function request(event) {
     return h('div', { id: 'request' },
         h('p', { class: 'request-line' }, h('code', null, said(sent.method)), ' ', long(sent.url, 400)),
         table({
-            id: 'headers', caption: 'Headers of the newest attempt, as they were sent', columns: ['Header', 'Value'],
+            id: 'headers', caption: 'Headers of the newest attempt, as they were sent', columns: [{ name: 'Header', class: 'event' }, 'Value'],
             rows: sent.headers.map(({ name, value }) => ({ id: name, cells: [h('code', null, said(name)), h('code', { class: 'value' }, long(value, 400))] })),
         }).element,
         h('div', { class: 'between' },

@@ -1,6 +1,6 @@
 // The overview: in one glance what arrives, what does not, and why.
 import { listWebhooks, viewConfiguration } from '../api.js';
-import { duration, h, number, said, shortId, until, when } from '../dom.js';
+import { brief, duration, h, name, number, said, shortId, soon, when } from '../dom.js';
 import { announce, badge, empty, facts, head, link, section, step, table, testBadge } from '../parts.js';
 import { can } from '../session.js';
 import { DATE_FORMATS, DROPPED_BECAUSE, TYPES } from '../words.js';
@@ -66,12 +66,12 @@ function webhookTable(webhooks) {
     const { element, body } = table({
         id: 'webhooks',
         caption: 'Webhooks, with those that need somebody first',
-        columns: ['Callback', 'Event', 'Health', 'Last event', { name: 'Dropped', class: 'number' }],
+        columns: ['Callback', { name: 'Event', class: 'event' }, { name: 'Health', class: 'wide' }, { name: 'Last event', class: 'time' }, { name: 'Dropped', class: 'number' }],
         rows: sorted.map((webhook) => ({
             id: webhook.id,
             cells: [
-                link(`#/webhooks/${webhook.id}`, said(shortened(webhook.callbackURL)), { class: 'url' }),
-                webhook.eventName === null ? h('span', { class: 'quiet' }, 'all events') : h('code', null, said(webhook.eventName)),
+                link(`#/webhooks/${webhook.id}`, brief(webhook.callbackURL, 120), { class: 'url' }),
+                webhook.eventName === null ? h('span', { class: 'quiet' }, 'all events') : h('code', null, name(webhook.eventName)),
                 health(webhook),
                 when(webhook.lastEventTime),
                 webhook.retrievalCount
@@ -81,11 +81,6 @@ function webhookTable(webhooks) {
         })),
     });
     return webhooks.length > 8 ? [finder(sorted, body), element] : element;
-}
-
-/** @param {string} url */
-function shortened(url) {
-    return url.length > 160 ? `${url.slice(0, 160)}…` : url;
 }
 
 /** Finds among what is there: nothing is asked for.
@@ -109,8 +104,8 @@ function finder(webhooks, body) {
 function health(webhook) {
     const error = webhook.errors[0];
     return h('div', { class: 'health' }, badge(webhook.status),
-        webhook.status === 'failing' && webhook.nextAttemptTime ? h('small', null, 'put off until ', until(webhook.nextAttemptTime)) : null,
-        webhook.status !== 'active' && error ? h('small', { class: 'quiet' }, said(error.message)) : null);
+        webhook.status === 'failing' && webhook.nextAttemptTime ? h('small', null, 'put off, next attempt ', soon(webhook.nextAttemptTime)) : null,
+        webhook.status !== 'active' && error ? h('small', { class: 'quiet' }, brief(error.message, 110)) : null);
 }
 
 /** @param {import('../types/api').WebhookList['metadata']} metadata */
@@ -119,7 +114,7 @@ function latestDropped(metadata) {
     if (!events.length) return h('div', { id: 'latest-dropped' }, empty('Nothing was dropped. An event comes here when all of its attempts have failed, and waits ten days for you.'));
     return h('div', { id: 'latest-dropped' },
         h('ul', { class: 'plain-list' }, events.map((event) => h('li', { 'data-row': event.id },
-            h('div', null, link(`#/events/${event.id}`, [said(event.eventName), ' ', shortId(event.id)]), ' ', testBadge(event)),
+            h('div', null, link(`#/events/${event.id}`, [name(event.eventName), ' ', shortId(event.id)]), ' ', testBadge(event)),
             h('small', { class: 'quiet' }, when(event.droppedTime), ' · ', DROPPED_BECAUSE[event.dropReason ?? ''] ?? '')))),
         h('p', null, link('#/dropped', 'All dropped events')));
 }

@@ -28,7 +28,7 @@ export function signInForm(admit) {
 /** Where a new link can be pasted: opening it elsewhere would not bring back what is typed here.
  * @param {Admit} admit */
 export function askForLink(admit) {
-    return form('link', [field({
+    return form('session-link', [field({
         name: 'link', label: 'Or paste a new link from your platform',
         control: h('input', { autocapitalize: 'none', spellcheck: 'false' }),
     })], { submit: 'Use the link', action: 'use-link', kind: 'plain' }, async (element) => {

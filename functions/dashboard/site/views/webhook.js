@@ -1,6 +1,6 @@
 // One webhook: how it fares, what it got, its settings, its secret, and whether its address matches the allowlist.
 import * as api from '../api.js';
-import { append, code, duration, h, long, number, said, shortId, until, when } from '../dom.js';
+import { append, brief, code, duration, h, long, name, number, said, shortId, soon, until, when } from '../dom.js';
 import { select } from '../forms.js';
 import {
     action, announce, badge, busy, confirmed, copyable, dialog, empty, errorBox, facts, head, link, outcome, section, step, table, testBadge, toast,
@@ -28,7 +28,7 @@ export async function webhook(context) {
     return {
         title: webhook.callbackURL,
         content: [
-            head(h('span', { class: 'url' }, said(webhook.callbackURL.length > 200 ? `${webhook.callbackURL.slice(0, 200)}…` : webhook.callbackURL)), {
+            head(h('span', { class: 'url' }, brief(webhook.callbackURL, 120)), {
                 above: 'Webhook',
                 beside: badge(webhook.status),
                 below: copyable(webhook.id, 'the id'),
@@ -98,8 +98,9 @@ function standing(webhook) {
     }[webhook.status];
     return h('div', { class: 'notice', 'data-status': webhook.status },
         h('p', null, text, webhook.retrievalCount ? [' ', link(`#/dropped?webhookId=${webhook.id}`, `${number(webhook.retrievalCount, 'event')}${webhook.moreRetrievals ? ' or more' : ''} dropped`), '.'] : null),
-        webhook.errors.length ? h('ul', null, webhook.errors.slice(0, 3).map((error) => h('li', null,
-            when(error.time), ': ', long(error.message), error.eventId ? [' ', link(`#/events/${error.eventId}`, 'event', { 'aria-label': `The event of this failure, ${error.eventId}` })] : null))) : null);
+        webhook.errors.length ? h('ul', { class: 'failures' }, webhook.errors.slice(0, 3).map((error) => h('li', null,
+            h('div', null, when(error.time), error.eventId ? [' ', link(`#/events/${error.eventId}`, 'event', { 'aria-label': `The event of this failure, ${error.eventId}` })] : null),
+            h('div', null, long(error.message, 160))))) : null);
 }
 
 /** The last attempt of each of the newest events, oldest on the left: higher is slower, and a failure has another form.
@@ -137,7 +138,7 @@ function history(webhook, first, context) {
         }
         const { element, add } = table({
             id: 'history', caption: 'Events of the last ten days, newest first',
-            columns: ['Event', 'Published', 'State', { name: 'Attempts', class: 'number' }, 'Last attempt', { name: 'ms', class: 'number' }], rows,
+            columns: ['Event', { name: 'State', class: 'event' }, { name: 'Last attempt', class: 'event' }], rows,
         });
         place.replaceChildren(element);
         more(page, add);
@@ -187,14 +188,14 @@ function row(event) {
     return {
         id: event.id,
         cells: [
-            [link(`#/events/${event.id}`, [said(event.eventName), ' ', shortId(event.id)]), ' ', testBadge(event)],
-            when(event.publishedTime),
-            [badge(event.status),
-                event.nextAttemptTime ? h('small', null, ' next ', until(event.nextAttemptTime)) : null,
-                event.dropReason && event.dropReason !== 'attempts_spent' ? h('small', { class: 'quiet' }, ' ', DROPPED_BECAUSE[event.dropReason]) : null],
-            event.attemptCount,
-            attempt ? outcome(attempt) : h('span', { class: 'quiet' }, 'none yet'),
-            attempt ? attempt.milliseconds : '',
+            [link(`#/events/${event.id}`, [name(event.eventName), h('span', { class: 'unseen' }, ` ${event.id}`)]), ' ', testBadge(event),
+                h('small', { class: 'quiet' }, when(event.publishedTime), ' ', shortId(event.id))],
+            h('div', null, badge(event.status),
+                event.nextAttemptTime ? h('small', null, 'next ', soon(event.nextAttemptTime)) : null,
+                event.dropReason && event.dropReason !== 'attempts_spent' ? h('small', { class: 'quiet' }, DROPPED_BECAUSE[event.dropReason]) : null),
+            attempt
+                ? h('div', null, outcome(attempt), h('small', { class: 'quiet number' }, `${attempt.milliseconds} ms${event.attemptCount > 1 ? `, attempt ${event.attemptCount}` : ''}${attempt.manual ? ', by hand' : ''}`))
+                : h('span', { class: 'quiet' }, 'none yet'),
         ],
     };
 }
