@@ -29,6 +29,7 @@ mod readme;
 mod reads;
 mod reattempt_all;
 mod secrecy;
+mod sessions;
 mod settings;
 mod tenants;
 mod trace;

@@ -62,6 +62,12 @@ pub(crate) fn clients_of(owner: Option<&DeveloperId>) -> String {
     owner.map_or_else(|| "PLATFORM".to_owned(), developer)
 }
 
+/// A session of the dashboard, by its code's digest.
+pub(crate) fn session(owner: &DeveloperId, code_digest: &[u8]) -> Item {
+    let digest: String = code_digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    key(developer(owner), format!("CODE#{digest}"))
+}
+
 /// A link and the claim of its id.
 pub(crate) fn links(link: &LinkId) -> String {
     format!("LINK#{link}")

@@ -11,11 +11,12 @@ use crate::dynamodb::item::{EXPIRES_AT, Item, Reader};
 use crate::dynamodb::keys;
 use crate::error::StoreError;
 use crate::settings::changes::{deleted_from, deletion_item};
-use crate::settings::clients::{client_from, client_item, listed_client};
+use crate::settings::clients::{client_from, client_item, listed_client, secret_digest};
 use crate::settings::developer::{
     DeveloperSettings, configuration_from, configuration_item, webhook_from, webhook_item,
 };
 use crate::settings::links::{claim_item, link_from, link_item};
+use crate::settings::sessions::{CLIENT, session_from, session_item};
 use crate::signing::keyring::{Keyring, Sealed, keyring_item, wrapped_from};
 use crate::signing::signing_keys::{KeyPurpose, key_from, public_from, signer_of};
 
@@ -160,6 +161,26 @@ fn a_link_means_what_it_meant_and_its_claim_says_whose_it_is() {
         let claim = claim_item(&link);
         assert_eq!(claim["developer"].as_s(), Ok(&link.developer.to_string()));
         Ok((meaning, Some(link_item(&link)?)))
+    });
+}
+
+#[test]
+fn a_session_means_what_it_meant() {
+    check(ROWS, "session", |item| {
+        let digest = secret_digest("DEV-7c1f0a52-4a7e-4c58-9f0b-2f3f6f1b6a10.the code");
+        let session = session_from(item)?;
+        let meaning = json!({
+            "developer": session.developer,
+            "scopes": session.scopes,
+            "seconds": session.seconds,
+            "opened by": session.opened_by,
+            "until": session.expires_at,
+            "exchanged for": Reader { kind: "session", item }.optional_text(CLIENT),
+        });
+        let mut written = session_item(&session, &digest)?;
+        // Set when it is exchanged.
+        written.extend(item.get_key_value(CLIENT).map(|(name, client)| (name.clone(), client.clone())));
+        Ok((meaning, Some(written)))
     });
 }
 
