@@ -57,7 +57,7 @@ impl RequestId {
     }
 
     pub(crate) fn documentation_url(&self, code: ErrorCode) -> String {
-        format!("{}/openapi.json#{}", self.base_url, code.name())
+        format!("{}/docs#{}", self.base_url, code.name())
     }
 }
 

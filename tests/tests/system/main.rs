@@ -5,6 +5,7 @@
 mod admin;
 mod backlog;
 mod bad_input;
+mod browser;
 mod clients;
 mod conformance;
 mod contract;
@@ -20,6 +21,7 @@ mod links;
 mod lost_answers;
 mod main_path;
 mod metrics;
+mod pages;
 mod payloads;
 mod races;
 mod rate_limit;
