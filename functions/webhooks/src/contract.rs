@@ -84,12 +84,14 @@ pub(crate) fn create() -> Operation {
     operation("createWebhook", "Subscribe to a webhook")
         .description(
             "It needs a configuration, and at least one address in its `ipAllowlist`. The signing secret is in this \
-             answer, and in the one of `GET …/secret`.",
+             answer, and in the one of `GET …/secret`. Whoever comes from another sender of Standard Webhooks brings their \
+             `secret` along, and changes nothing of the receiver.",
         )
         .scope::<ConfigurationWrite>()
         .body::<Create>(&[
             ("specific", json!({ "eventName": "DATA_UPDATES", "callbackURL": URL })),
             ("generic", json!({ "callbackURL": "https://example.com/link-money/callback" })),
+            ("own secret", json!({ "callbackURL": "https://example.com/link-money/callback", "secret": SECRET })),
         ])
         .body_errors()
         .answer::<Created>(

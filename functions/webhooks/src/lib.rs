@@ -101,7 +101,7 @@ async fn create(
         let (id, integration) = (WebhookId::new(now, random()?), settings.configuration.integration);
         let (webhook, headers) = body.value.webhook(id, now, integration, &rules)?;
         refuse_if_full(&settings)?;
-        let secret = Secret::from_random(random()?);
+        let secret = body.value.secret.clone().map_or_else(|| random().map(Secret::from_random), Ok)?;
         let sealed = functions.keyring.seal_webhook_secret(&developer.id, webhook.id, &secret).await?;
         let headers = functions.seal_headers(&developer.id, webhook.id, headers.as_ref()).await?;
         let stored = StoredWebhook {

@@ -1,6 +1,6 @@
 //! What the function takes: the bodies that make and change a webhook, and the query of their list. `eventName` and
-//! `callbackURL` are those of docs/sources.md, S1; `status`, `retrySchedule`, `rateLimit`, `headers` and the overlap of a
-//! rotation are ours.
+//! `callbackURL` are those of docs/sources.md, S1; `status`, `retrySchedule`, `rateLimit`, `headers`, `secret` and the
+//! overlap of a rotation are ours.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use tenday_model::settings::configuration::RetrySchedule;
 use tenday_model::settings::custom_headers::{CustomHeaders, HeadersInput};
 use tenday_model::settings::integration::Integration;
 use tenday_model::settings::webhook::{Disabled, DisabledReason, Webhook};
+use tenday_model::signing::signature::Secret;
 use tenday_model::whole::Whole;
 use tenday_store::WebhookChanges;
 use utoipa::ToSchema;
@@ -42,6 +43,8 @@ pub(crate) struct Create {
     rate_limit: Option<RateLimit>,
     /// Sent with every event, beside the webhook's own.
     headers: Option<HeadersInput>,
+    /// Signs what is delivered, in place of a secret that is made: for a receiver that has one already.
+    pub(crate) secret: Option<Secret>,
 }
 
 /// What to change of a webhook: at least one field. What is left out stays.
