@@ -80,10 +80,10 @@ fn webhook_meaning(item: &Item) -> Result<Value, StoreError> {
         let headers = wait(keyring.open_webhook_headers(&developer, webhook.id, sealed)).unwrap();
         headers.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>()
     });
-    Ok(json!({
+    let mut meaning = json!({
         "developer": developer,
         "id": webhook.id,
-        "eventName": webhook.event_name,
+        "eventName": webhook.event_name(),
         "callbackURL": webhook.callback_url,
         "disabled": webhook.disabled,
         "retrySchedule": webhook.retry_schedule,
@@ -94,7 +94,14 @@ fn webhook_meaning(item: &Item) -> Result<Value, StoreError> {
         "secret": secret(&stored.secret),
         "oldSecrets": old.collect::<Vec<_>>(),
         "generation": stored.generation,
-    }))
+    });
+    if let Some(names) = webhook.several_events() {
+        meaning["eventNames"] = json!(names);
+    }
+    if let Some(ids) = &webhook.link_ids {
+        meaning["linkIds"] = json!(ids);
+    }
+    Ok(meaning)
 }
 
 #[test]
