@@ -42,6 +42,7 @@ pub use publishing::publish::{Accepted, NewUpdate, PublishError, Publishing, dig
 pub use publishing::updates::{StoredUpdate, Updates};
 pub use settings::changes::{Changed, Restored, WebhookChanges};
 pub use settings::clients::{Client, Clients, secret_digest};
+pub use settings::deletions::{Deleted, Deletion, Deletions};
 pub use settings::developer::{DeveloperSettings, OldSecret, Settings, StoredWebhook};
 pub use settings::links::{Links, Registered};
 pub use settings::sessions::{Session, Sessions};

@@ -44,7 +44,18 @@ pub(crate) fn webhook(webhook: WebhookId) -> String {
 }
 
 pub(crate) fn deletion(request: RequestId) -> String {
-    format!("D#{request}")
+    format!("{DELETIONS_PREFIX}{request}")
+}
+
+const DELETIONS_PREFIX: &str = "D#";
+
+/// The bounds of a developer's deletions, by the time they were done, and behind them of what the developer has now: one
+/// query reads both.
+pub(crate) const DELETIONS_AND_SETTINGS: [&str; 2] = [DELETIONS_PREFIX, "S$"];
+
+/// Which deletion a row is of, if it is one's.
+pub(crate) fn deletion_of(item: &Item) -> Option<RequestId> {
+    sk(item).and_then(|sort| sort.strip_prefix(DELETIONS_PREFIX))?.parse().ok()
 }
 
 pub(crate) fn client(client: &ClientId) -> Item {
