@@ -1,6 +1,6 @@
 // What several views show: heads, badges, tables, errors, buttons that do something, dialogs and toasts.
 import { ApiError } from './api.js';
-import { append, h, plain, said } from './dom.js';
+import { append, brief, h, plain, said } from './dom.js';
 import { OUTCOMES, OUTCOMES_MEAN, STATES } from './words.js';
 
 /** @typedef {import('./types/dom').Child} Child */
@@ -56,7 +56,7 @@ export function testBadge(event) {
 /** What an attempt came to: a word, and the receiver's status.
  * @param {{ outcome: string, responseCode: string | null }} attempt */
 export function outcome(attempt) {
-    return h('span', { class: 'outcome' }, badge(attempt.outcome), attempt.responseCode ? [' ', h('code', null, said(attempt.responseCode))] : null);
+    return h('span', { class: 'outcome' }, badge(attempt.outcome), attempt.responseCode ? [' ', h('code', null, brief(attempt.responseCode, 12))] : null);
 }
 
 /** The last part of an address that tells people most.

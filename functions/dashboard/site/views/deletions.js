@@ -1,6 +1,6 @@
 // Deletions that can still be undone.
 import { listDeletions, restore } from '../api.js';
-import { h, long, number, said, until, when } from '../dom.js';
+import { h, long, name, number, until, when } from '../dom.js';
 import { action, announce, empty, head, step, table, toast } from '../parts.js';
 import { can } from '../session.js';
 import { TYPES } from '../words.js';
@@ -32,7 +32,7 @@ export async function deletions({ signal, go, redraw }) {
             until(deletion.expiresTime),
             ...(write ? [deletion.restorable
                 ? h('div', { class: 'actions' }, action('restore', 'Restore', () => undo(deletion), { about: `Restore ${deletion.webhook?.callbackURL ?? deletion.configuration?.name ?? deletion.requestId}`.slice(0, 200) }))
-                : h('small', { class: 'quiet' }, said(deletion.reason ?? 'It cannot be restored.'))] : []),
+                : h('small', { class: 'quiet' }, long(deletion.reason ?? 'It cannot be restored.', 160))] : []),
         ],
     });
 
@@ -69,7 +69,7 @@ export async function deletions({ signal, go, redraw }) {
 
 /** @param {Deletion} deletion */
 function what({ kind, webhook, configuration, requestId }) {
-    const detail = webhook ? [long(webhook.callbackURL, 120), ' ', h('small', { class: 'quiet' }, webhook.eventName === null ? 'all events' : said(webhook.eventName))]
-        : configuration ? [said(configuration.name ?? 'without a name'), ' ', h('small', { class: 'quiet' }, TYPES[configuration.type ?? 'generic'])] : [h('code', null, requestId)];
+    const detail = webhook ? [long(webhook.callbackURL, 120), ' ', h('small', { class: 'quiet' }, webhook.eventName === null ? 'all events' : name(webhook.eventName))]
+        : configuration ? [long(configuration.name ?? 'without a name', 120), ' ', h('small', { class: 'quiet' }, TYPES[configuration.type ?? 'generic'])] : [h('code', null, requestId)];
     return h('div', null, h('small', { class: 'quiet' }, kind === 'webhook' ? 'Webhook' : 'Configuration'), h('div', { class: 'url' }, detail));
 }

@@ -52,7 +52,7 @@ async function example(query, signal) {
         const chosen = webhooks.find(({ id }) => id === webhook.value) ?? webhooks[0];
         const kept = name.value || wantedEvent;
         const names = [...new Set(events.map(({ eventName }) => eventName))].filter((eventName) => takes(chosen, eventName));
-        name.replaceChildren(...names.map((eventName) => h('option', { value: eventName, selected: eventName === kept }, eventName)));
+        name.replaceChildren(...names.map((eventName) => h('option', { value: eventName, selected: eventName === kept }, eventName.slice(0, 100))));
         show();
     };
     webhook.addEventListener('change', offer);

@@ -1,6 +1,6 @@
 // Making a webhook, and changing one.
 import { changeWebhook as change, createWebhook, viewCatalogue, viewConfiguration, viewWebhook } from '../api.js';
-import { code, h, said } from '../dom.js';
+import { brief, code, h } from '../dom.js';
 import { field, form, Mistake, schedule, select, value, written } from '../forms.js';
 import { empty, facts, head, link, step, toast } from '../parts.js';
 import { noConfiguration } from './overview.js';
@@ -111,7 +111,7 @@ function commonFields(webhook) {
         }),
         names.length ? h('div', { class: 'field' },
             h('p', { class: 'label' }, 'Headers'),
-            h('p', { class: 'hint' }, 'Set: ', names.map((name, i) => [i ? ', ' : '', h('code', null, said(name))]).flat(), '. Their values are not shown.'),
+            h('p', { class: 'hint' }, 'Set: ', names.map((name, i) => [i ? ', ' : '', h('code', null, brief(name, 60))]), '. Their values are not shown.'),
             h('label', { class: 'check' }, replace, ' Replace all of them')) : null,
         headers,
     ];
