@@ -36,7 +36,7 @@ export async function configuration(context) {
 }
 
 /** @param {Configuration} configuration @param {Context} context */
-function allowlist({ ipAllowlist, webhookIds }, { redraw }) {
+function allowlist({ ipAllowlist, webhookIds }, { redraw, signal }) {
     const write = can('configuration:write');
     return [
         h('p', { class: 'prose quiet' }, 'The only addresses that events are sent to, whatever a callback\'s name resolves to: IPv4, IPv6, or a block such as 123.40.21.0/24.'),
@@ -45,7 +45,7 @@ function allowlist({ ipAllowlist, webhookIds }, { redraw }) {
                 code(address),
                 write ? action('remove-address', 'Remove', async () => {
                     await api.changeConfiguration({ removeFromIpAllowlist: [address] });
-                    await redraw(`${address} removed.`);
+                    if (!signal.aborted) await redraw(`${address} removed.`);
                 }, { about: `Remove ${address}` }) : null)))
             : empty(webhookIds.length ? 'No address is allowed, so nothing can be sent.' : 'No address is allowed yet. A webhook needs at least one.'),
         write ? form('allowlist', [field({ name: 'address', label: 'Add an address', control: h('input', { spellcheck: 'false', placeholder: '123.40.21.1', class: 'narrow' }) })],
@@ -53,7 +53,7 @@ function allowlist({ ipAllowlist, webhookIds }, { redraw }) {
                 const address = value(element, 'address');
                 if (!address) throw new Mistake('address', 'Which address?');
                 await api.changeConfiguration({ ipAllowlist: address.split(/[\s,]+/).filter(Boolean) });
-                await redraw(`${address} added.`);
+                if (!signal.aborted) await redraw(`${address} added.`);
             }) : null,
     ];
 }
@@ -116,6 +116,7 @@ export async function changeConfiguration({ parameter, signal, go }) {
             ], { submit: present ? 'Save' : 'Create the configuration', action: 'save', beside: step('cancel', back, 'Cancel') }, async (element) => {
                 if (present) await save(element, present);
                 else await create(element);
+                if (signal.aborted) return;
                 announce('Saved.');
                 go(present ? '#/configuration' : '#/');
             }),

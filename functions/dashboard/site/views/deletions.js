@@ -1,7 +1,7 @@
 // Deletions that can still be undone.
 import { listDeletions, restore } from '../api.js';
-import { h, long, name, number, until, when } from '../dom.js';
-import { action, announce, empty, head, step, table, toast } from '../parts.js';
+import { h, long, name, until, when } from '../dom.js';
+import { action, empty, head, step, table, toast } from '../parts.js';
 import { can } from '../session.js';
 import { TYPES } from '../words.js';
 
@@ -9,7 +9,7 @@ import { TYPES } from '../words.js';
 
 /** @type {import('../app.js').View} */
 export async function deletions({ signal, go, redraw }) {
-    const page = await listDeletions(null, signal);
+    const page = await listDeletions(signal);
     const title = 'Deletions';
     const write = can('configuration:write');
 
@@ -36,34 +36,20 @@ export async function deletions({ signal, go, redraw }) {
         ],
     });
 
-    /** @returns {import('../types/dom').Children[]} */
-    const list = () => {
-        if (!page.deletions.length && !page.nextCursor) return [empty('Nothing that was deleted can be brought back. What is deleted comes here for ten days.', step('home', '#/', 'To the overview'))];
-        const { element, add } = table({
-            id: 'deletions', caption: 'Deletions of the last ten days, newest first',
-            columns: ['What', { name: 'Deleted', class: 'time' }, { name: 'Can be undone until', class: 'event' }, ...(write ? [{ name: '', class: 'end' }] : [])],
-            rows: page.deletions.map(row),
-        });
-        const place = h('div', null, element);
-        /** @param {string | null | undefined} cursor */
-        const more = (cursor) => {
-            if (!cursor) return;
-            const line = h('div', { class: 'actions' }, action('more', 'Older deletions', async () => {
-                const next = await listDeletions(cursor, signal);
-                line.remove();
-                add(next.deletions.map(row));
-                announce(`${number(next.deletions.length, 'older deletion')} shown.`);
-                more(next.nextCursor);
-            }));
-            place.append(line);
-        };
-        more(page.nextCursor);
-        return [place];
-    };
+    const list = page.deletions.length
+        ? [
+            table({
+                id: 'deletions', caption: 'Deletions of the last ten days, newest first',
+                columns: ['What', { name: 'Deleted', class: 'time' }, { name: 'Can be undone until', class: 'event' }, ...(write ? [{ name: '', class: 'end' }] : [])],
+                rows: page.deletions.map(row),
+            }).element,
+            page.moreDeletions ? h('p', { class: 'quiet' }, 'There are more: these are the newest.') : null,
+        ]
+        : empty('Nothing that was deleted can be brought back. What is deleted comes here for ten days.', step('home', '#/', 'To the overview'));
 
     return {
         title,
-        content: [head(title, { below: h('p', { class: 'prose' }, 'What was deleted in the last ten days, and can be brought back until then.') }), ...list()],
+        content: [head(title, { below: h('p', { class: 'prose' }, 'What was deleted in the last ten days, and can be brought back until then.') }), list],
     };
 }
 

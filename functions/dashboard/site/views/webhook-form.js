@@ -40,6 +40,7 @@ export async function newWebhook({ signal, go, query }) {
                     ...(rate ? { rateLimit: rate } : {}),
                     ...(headers ? { headers } : {}),
                 });
+                if (signal.aborted) return;
                 showSecretOf(webhook.id, webhook.secret);
                 go(`#/webhooks/${webhook.id}`);
             }),
@@ -63,7 +64,7 @@ export async function changeWebhook({ parameter: id, signal, go }) {
                     if (!Object.keys(changed).length) throw new Mistake('callbackURL', 'Nothing is changed yet.');
                     await change(webhook.id, changed);
                     toast('The webhook is changed.');
-                    go(here);
+                    if (!signal.aborted) go(here);
                 }),
         ],
     };

@@ -54,12 +54,12 @@ function buttons(webhook, context) {
         webhook.status === 'disabled'
             ? action('enable', 'Enable', async () => {
                 await api.changeWebhook(webhook.id, { status: 'active' });
-                await context.redraw('The webhook is enabled.');
+                if (!context.signal.aborted) await context.redraw('The webhook is enabled.');
             }, { kind: 'primary' })
             : step('send', `#/send?webhookId=${webhook.id}`, 'Send an example'),
         webhook.status === 'disabled' ? null : action('disable', 'Disable', async () => {
             await api.changeWebhook(webhook.id, { status: 'disabled' });
-            await context.redraw('The webhook is disabled. Its events are dropped, and kept for ten days.');
+            if (!context.signal.aborted) await context.redraw('The webhook is disabled. Its events are dropped, and kept for ten days.');
         }),
         action('delete', 'Delete', () => remove(webhook, context), { kind: 'danger' }),
     ];
