@@ -77,6 +77,7 @@ function parse(text) {
 
 /** @param {string} method @param {string} path @param {Options} [options] @returns {Promise<any>} */
 async function call(method, path, { body, query, signal } = {}) {
+    const asker = session.current()?.developer;
     for (;;) {
         const token = session.current()?.token ?? '';
         const { response, text } = await send(path + search(query), {
@@ -87,6 +88,8 @@ async function call(method, path, { body, query, signal } = {}) {
             },
             body: body === undefined ? undefined : JSON.stringify(body),
         }, signal);
+        // What somebody else asked, who was signed in before, is not answered to whoever is now.
+        if (session.current()?.developer !== asker) throw new DOMException('another session', 'AbortError');
         const answer = parse(text);
         if (response.ok && answer !== null) return answer;
         const error = failure(response, answer);
@@ -97,6 +100,7 @@ async function call(method, path, { body, query, signal } = {}) {
         const now = session.current()?.token ?? '';
         const renewed = (now !== token && now !== '') || await renew();
         signal?.throwIfAborted();
+        if (session.current()?.developer !== asker) throw new DOMException('another session', 'AbortError');
         if (!renewed) throw new ApiError(401, error.code, 'The session has ended, and nothing was changed. Sign in again, then try again.', error);
     }
 }
@@ -132,8 +136,8 @@ export const deleteConfiguration = () => call('DELETE', '/configuration');
 export const restore = (kind, requestId) =>
     call('POST', `${kind === 'webhook' ? '/configuration/webhooks' : '/configuration'}/restore/${encodeURIComponent(requestId)}`);
 
-/** @param {string | null} cursor @param {AbortSignal} [signal] @returns {Promise<import('./types/api').DeletionList>} */
-export const listDeletions = (cursor, signal) => call('GET', '/configuration/deletions', { query: { cursor }, signal });
+/** @param {AbortSignal} [signal] @returns {Promise<import('./types/api').DeletionList>} */
+export const listDeletions = (signal) => call('GET', '/configuration/deletions', { signal });
 
 /** All webhooks, or null where there is no configuration.
  * @param {AbortSignal} [signal] @returns {Promise<import('./types/api').WebhookList | null>} */

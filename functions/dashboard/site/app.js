@@ -106,6 +106,8 @@ async function draw({ focus = true, said } = {}) {
     const route = find(fragment);
     const keep = said === undefined ? null : focused();
     frame(signedIn ? fragment : null);
+    // What was asked about another view is not asked any more.
+    if (said === undefined) for (const open of document.querySelectorAll('dialog')) if (open.id !== 'sign-in-dialog') open.close();
     const passing = place('toast');
     if (passing.dataset.stays === 'gone' && said === undefined) passing.replaceChildren();
     if (passing.dataset.stays === 'here') passing.dataset.stays = 'gone';
@@ -210,8 +212,6 @@ async function admit(grant) {
     place('toast').replaceChildren();
     if (before !== null && before !== developer) history.replaceState(null, '', '#/');
     if (!session.can('configuration:read') && session.can('links:test') && /^(#\/?)?$/.test(location.hash)) history.replaceState(null, '', '#/send');
-    // What is open belongs to somebody else.
-    for (const open of document.querySelectorAll('dialog')) if (open.id !== 'sign-in-dialog') open.close();
     await draw();
 }
 

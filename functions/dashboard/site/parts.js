@@ -1,6 +1,6 @@
 // What several views show: heads, badges, tables, errors, buttons that do something, dialogs and toasts.
-import { ApiError } from './api.js';
-import { append, h, plain, said } from './dom.js';
+import { ApiError, viewCatalogue } from './api.js';
+import { append, brief, h, plain, said } from './dom.js';
 import { OUTCOMES, OUTCOMES_MEAN, STATES } from './words.js';
 
 /** @typedef {import('./types/dom').Child} Child */
@@ -56,7 +56,7 @@ export function testBadge(event) {
 /** What an attempt came to: a word, and the receiver's status.
  * @param {{ outcome: string, responseCode: string | null }} attempt */
 export function outcome(attempt) {
-    return h('span', { class: 'outcome' }, badge(attempt.outcome), attempt.responseCode ? [' ', h('code', null, said(attempt.responseCode))] : null);
+    return h('span', { class: 'outcome' }, badge(attempt.outcome), attempt.responseCode ? [' ', h('code', null, brief(attempt.responseCode, 12))] : null);
 }
 
 /** The last part of an address that tells people most.
@@ -125,6 +125,12 @@ export function block(id, text, what) {
         h('pre', { id, tabindex: 0, role: 'group', 'aria-label': what }, h('code', null, said(text))));
 }
 
+/** The documented example of an event.
+ * @param {unknown} example */
+export function example(example) {
+    return example === undefined ? h('p', { class: 'quiet' }, 'There is none.') : block('example', JSON.stringify(example, null, 2), 'the example');
+}
+
 /** @param {unknown} error */
 export function asApiError(error) {
     if (error instanceof ApiError) return error;
@@ -141,7 +147,27 @@ export function errorBox(cause) {
             documented ? [h('a', { href: `/docs#${error.code}` }, error.code), ' '] : null,
             error.requestId ? [
                 h('span', null, 'Request ', h('code', { class: 'request-id' }, said(error.requestId)), ' ', copyButton(error.requestId, 'the request id')),
-            ] : null) : null);
+            ] : null) : null,
+        documented ? remedy(error.code) : null);
+}
+
+/** What can be done about an error, in more words than its message has.
+ * @param {string} code */
+function remedy(code) {
+    const text = h('p', null, '…');
+    const details = h('details', {
+        class: 'small', ontoggle: async () => {
+            if (!details.open || text.dataset.told) return;
+            text.dataset.told = code;
+            try {
+                text.textContent = (await viewCatalogue()).errors[code]?.do ?? 'The reference says more.';
+            } catch (error) {
+                text.textContent = asApiError(error).message;
+                delete text.dataset.told;
+            }
+        },
+    }, h('summary', null, 'What to do'), text);
+    return details;
 }
 
 /** Nothing a button can do twice while it does it, and what goes wrong stands under it, or under its row.

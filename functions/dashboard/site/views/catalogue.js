@@ -1,7 +1,7 @@
 // The catalogue: every event of the developer's type, with its schema and an example.
 import { viewCatalogue, viewConfiguration } from '../api.js';
 import { h, name, said } from '../dom.js';
-import { block, empty, head, link, section, step } from '../parts.js';
+import { empty, example, head, link, section, step } from '../parts.js';
 import { can } from '../session.js';
 import { TYPES } from '../words.js';
 
@@ -18,7 +18,7 @@ async function events(signal) {
 /** @type {import('../app.js').View} */
 export async function catalogue({ signal }) {
     const { type, events: all, configured } = await events(signal);
-    /** @type {Map<string, { summary: string, eventName: string, example: unknown }[]>} */
+    /** @type {Map<string, import('../types/api').CatalogueEvent[]>} */
     const kinds = new Map();
     for (const event of all) {
         const kind = /^[A-Z_]+/.exec(event.eventName)?.[0] ?? 'MoneyKit';
@@ -63,7 +63,7 @@ export async function catalogueEvent({ parameter, signal }) {
             }),
             h('div', { class: 'columns' },
                 section('Fields', h('div', { id: 'schema' }, fields(event.schema))),
-                section('Example', block('example', JSON.stringify(event.example, null, 2), 'the example'))),
+                section('Example', example(event.example))),
         ],
     };
 }

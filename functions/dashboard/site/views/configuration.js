@@ -1,6 +1,6 @@
 // The configuration: in which shape events come, and where they may go.
 import * as api from '../api.js';
-import { duration, h, said } from '../dom.js';
+import { code, duration, h, long } from '../dom.js';
 import { field, form, Mistake, schedule, select, value, written } from '../forms.js';
 import { action, announce, confirmed, copyable, empty, facts, head, link, section, step, toast } from '../parts.js';
 import { can } from '../session.js';
@@ -24,7 +24,7 @@ export async function configuration(context) {
                 actions: write ? [step('change', '#/configuration/change', 'Change'), action('delete', 'Delete', () => remove(configuration, context), { kind: 'danger' })] : null,
             }),
             h('div', { id: 'settings' }, facts([
-                ['Name', configuration.name ? said(configuration.name) : 'none'],
+                ['Name', configuration.name ? long(configuration.name) : 'none'],
                 ['Type', TYPES[configuration.type ?? 'generic']],
                 ['Dates', DATE_FORMATS[configuration.dateFormat]],
                 ['Retries', configuration.retrySchedule ? configuration.retrySchedule.map(duration).join(', ') || 'none' : 'as the type has them'],
@@ -36,16 +36,16 @@ export async function configuration(context) {
 }
 
 /** @param {Configuration} configuration @param {Context} context */
-function allowlist({ ipAllowlist, webhookIds }, { redraw }) {
+function allowlist({ ipAllowlist, webhookIds }, { redraw, signal }) {
     const write = can('configuration:write');
     return [
         h('p', { class: 'prose quiet' }, 'The only addresses that events are sent to, whatever a callback\'s name resolves to: IPv4, IPv6, or a block such as 123.40.21.0/24.'),
         ipAllowlist.length
             ? h('ul', { id: 'allowlist', class: 'plain-list addresses' }, ipAllowlist.map((address) => h('li', { 'data-address': address, 'data-row': address },
-                h('code', null, said(address)),
+                code(address),
                 write ? action('remove-address', 'Remove', async () => {
                     await api.changeConfiguration({ removeFromIpAllowlist: [address] });
-                    await redraw(`${address} removed.`);
+                    if (!signal.aborted) await redraw(`${address} removed.`);
                 }, { about: `Remove ${address}` }) : null)))
             : empty(webhookIds.length ? 'No address is allowed, so nothing can be sent.' : 'No address is allowed yet. A webhook needs at least one.'),
         write ? form('allowlist', [field({ name: 'address', label: 'Add an address', control: h('input', { spellcheck: 'false', placeholder: '123.40.21.1', class: 'narrow' }) })],
@@ -53,7 +53,7 @@ function allowlist({ ipAllowlist, webhookIds }, { redraw }) {
                 const address = value(element, 'address');
                 if (!address) throw new Mistake('address', 'Which address?');
                 await api.changeConfiguration({ ipAllowlist: address.split(/[\s,]+/).filter(Boolean) });
-                await redraw(`${address} added.`);
+                if (!signal.aborted) await redraw(`${address} added.`);
             }) : null,
     ];
 }
@@ -116,6 +116,7 @@ export async function changeConfiguration({ parameter, signal, go }) {
             ], { submit: present ? 'Save' : 'Create the configuration', action: 'save', beside: step('cancel', back, 'Cancel') }, async (element) => {
                 if (present) await save(element, present);
                 else await create(element);
+                if (signal.aborted) return;
                 announce('Saved.');
                 go(present ? '#/configuration' : '#/');
             }),

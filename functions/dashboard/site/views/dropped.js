@@ -1,6 +1,6 @@
 // Dropped events: which wait, and reattempting one or all of them.
 import { listDropped, listWebhooks, reattempt, reattemptAll } from '../api.js';
-import { append, brief, h, long, name, number, said, shortId, when } from '../dom.js';
+import { append, brief, h, long, name, number, shortId, when } from '../dom.js';
 import { field, form, select, value } from '../forms.js';
 import { action, announce, confirmed, empty, head, link, outcome, section, step, table, testBadge } from '../parts.js';
 import { can } from '../session.js';
@@ -185,8 +185,8 @@ function results({ responses }, goesOn) {
     return h('div', { class: 'notice', 'data-status': bad.length ? 'failing' : 'active' },
         h('p', null, `${number(good, 'event')} delivered, ${bad.length} failed.`),
         bad.length ? h('ul', null, bad.slice(0, 10).map((response) => h('li', { 'data-row': response.eventId },
-            response.eventId ? [link(`#/events/${response.eventId}`, [said(response.eventName ?? 'Event'), ' ', shortId(response.eventId)]), ': '] : null,
-            response.responseCode ? [h('code', null, said(response.responseCode)), ' '] : null, long(response.responseMessage)))) : null,
+            response.eventId ? [link(`#/events/${response.eventId}`, [name(response.eventName ?? 'Event'), ' ', shortId(response.eventId)]), ': '] : null,
+            response.responseCode ? [h('code', null, brief(response.responseCode, 12)), ' '] : null, long(response.responseMessage)))) : null,
         bad.length > 10 ? h('p', null, `And ${bad.length - 10} more.`) : null);
 }
 

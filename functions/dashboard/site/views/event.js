@@ -1,6 +1,6 @@
 // One event: what was sent, what was answered, how to verify it, and sending it again.
 import { reattempt, viewEvent } from '../api.js';
-import { append, h, long, name, said, until, when } from '../dom.js';
+import { append, brief, code, due, h, long, name, said, when } from '../dom.js';
 import { action, announce, badge, block, copyable, empty, facts, head, link, outcome, section, table, testBadge } from '../parts.js';
 import { can } from '../session.js';
 import { LANGUAGES } from '../verify.js';
@@ -37,7 +37,7 @@ export async function event(context) {
 function standing(event) {
     return [
         ['Published', when(event.publishedTime)],
-        ...(event.nextAttemptTime ? [/** @type {[string, import('../types/dom').Children]} */ (['Next attempt', until(event.nextAttemptTime)])] : []),
+        ...(event.nextAttemptTime ? [/** @type {[string, import('../types/dom').Children]} */ (['Next attempt', due(event.nextAttemptTime)])] : []),
         ...(event.droppedTime ? [/** @type {[string, import('../types/dom').Children]} */ (['Dropped', [when(event.droppedTime), ': ', DROPPED_BECAUSE[event.dropReason ?? ''] ?? '']])] : []),
         ['Kept until', when(event.expiresTime)],
         ['Update', copyable(event.updateId, "the update's id")],
@@ -53,7 +53,7 @@ async function again(event, place, context) {
     shown.replaceChildren();
     append(shown, [h('div', { class: 'notice', 'data-status': answer.success ? 'active' : 'failing' },
         h('p', null, answer.success ? 'Delivered: the receiver answered ' : 'Not delivered: ',
-            answer.responseCode ? [h('code', null, said(answer.responseCode)), ' '] : null, long(answer.responseMessage), answer.success ? '' : '. The event stays dropped.'))]);
+            answer.responseCode ? [h('code', null, brief(answer.responseCode, 12)), ' '] : null, long(answer.responseMessage), answer.success ? '' : '. The event stays dropped.'))]);
 }
 
 /** @param {EventInFull} event */
@@ -94,7 +94,7 @@ function request(event) {
         h('p', { class: 'request-line' }, h('code', null, said(sent.method)), ' ', long(sent.url, 400)),
         table({
             id: 'headers', caption: 'Headers of the newest attempt, as they were sent', columns: [{ name: 'Header', class: 'event' }, 'Value'],
-            rows: sent.headers.map(({ name, value }) => ({ id: name, cells: [h('code', null, said(name)), h('code', { class: 'value' }, long(value, 400))] })),
+            rows: sent.headers.map(({ name, value }) => ({ id: name, cells: [code(name), h('code', { class: 'value' }, long(value, 400))] })),
         }).element,
         h('div', { class: 'between' },
             h('h3', null, 'Body'),

@@ -1,6 +1,6 @@
 // The overview: in one glance what arrives, what does not, and why.
 import { listWebhooks, viewConfiguration } from '../api.js';
-import { brief, duration, h, name, number, said, shortId, soon, when } from '../dom.js';
+import { brief, due, duration, h, name, number, shortId, when } from '../dom.js';
 import { announce, badge, empty, facts, head, link, section, step, table, testBadge } from '../parts.js';
 import { can } from '../session.js';
 import { DATE_FORMATS, DROPPED_BECAUSE, TYPES } from '../words.js';
@@ -19,7 +19,7 @@ export async function overview({ signal }) {
         title: 'Overview',
         content: [
             head('Overview', {
-                beside: configuration.name ? h('span', { class: 'quiet' }, said(configuration.name)) : null,
+                beside: configuration.name ? h('span', { class: 'quiet' }, brief(configuration.name, 200)) : null,
                 actions: can('configuration:write') && configuration.ipAllowlist.length ? step('create-webhook', '#/webhooks/new', 'New webhook', 'primary') : null,
             }),
             counts(webhooks, list.metadata),
@@ -75,7 +75,7 @@ function webhookTable(webhooks) {
                 health(webhook),
                 when(webhook.lastEventTime),
                 webhook.retrievalCount
-                    ? link(`#/dropped?webhookId=${webhook.id}`, `${webhook.retrievalCount}${webhook.moreRetrievals ? '+' : ''}`, { 'aria-label': number(webhook.retrievalCount, 'dropped event') })
+                    ? link(`#/dropped?webhookId=${webhook.id}`, [`${webhook.retrievalCount}${webhook.moreRetrievals ? '+' : ''}`, h('span', { class: 'unseen' }, ' dropped')])
                     : h('span', { class: 'quiet' }, '0'),
             ],
         })),
@@ -104,7 +104,7 @@ function finder(webhooks, body) {
 function health(webhook) {
     const error = webhook.errors[0];
     return h('div', { class: 'health' }, badge(webhook.status),
-        webhook.status === 'failing' && webhook.nextAttemptTime ? h('small', null, 'put off, next attempt ', soon(webhook.nextAttemptTime)) : null,
+        webhook.status === 'failing' && webhook.nextAttemptTime ? h('small', null, 'put off until ', due(webhook.nextAttemptTime)) : null,
         webhook.status !== 'active' && error ? h('small', { class: 'quiet' }, brief(error.message, 110)) : null);
 }
 
@@ -126,6 +126,6 @@ function settings(configuration) {
         ['Type', TYPES[configuration.type ?? 'generic']],
         ['Dates', DATE_FORMATS[configuration.dateFormat]],
         ['Retries', configuration.retrySchedule ? configuration.retrySchedule.map(duration).join(', ') : 'as the type has them'],
-        ['Allowlist', addresses.length ? [h('span', null, addresses.slice(0, 4).map((address, i) => [i ? ', ' : '', h('code', null, said(address))]).flat()), addresses.length > 4 ? ` and ${addresses.length - 4} more` : ''] : 'empty: nothing can be sent'],
+        ['Allowlist', addresses.length ? [h('span', null, addresses.slice(0, 4).map((address, i) => [i ? ', ' : '', h('code', null, brief(address, 50))]).flat()), addresses.length > 4 ? ` and ${addresses.length - 4} more` : ''] : 'empty: nothing can be sent'],
     ]), h('p', null, link('#/configuration', 'All settings')));
 }

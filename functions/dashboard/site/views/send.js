@@ -2,7 +2,7 @@
 import { listWebhooks, sendExample, testLink, viewCatalogue, viewConfiguration } from '../api.js';
 import { append, code, h } from '../dom.js';
 import { field, form, Mistake, select, value } from '../forms.js';
-import { block, empty, head, section, step } from '../parts.js';
+import { empty, example, head, section, step } from '../parts.js';
 import { can } from '../session.js';
 import { EventWatch } from '../watch.js';
 import { LINK_EVENTS } from '../words.js';
@@ -17,7 +17,7 @@ export async function send({ query, signal }) {
         content: [
             head('Send a test', { below: h('p', { class: 'prose' }, 'It goes the ordinary way: signed, with retries, and to be seen in the history.') }),
             h('div', { class: 'columns' },
-                can('configuration:write') ? section('An example, to one webhook', await example(query, signal)) : null,
+                can('configuration:write') ? section('An example, to one webhook', await exampleForm(query, signal)) : null,
                 can('links:test') ? section("A link's test event", linkTest()) : null),
         ],
     };
@@ -30,7 +30,7 @@ function takes(webhook, eventName) {
 }
 
 /** @param {URLSearchParams} query @param {AbortSignal} signal */
-async function example(query, signal) {
+async function exampleForm(query, signal) {
     const [configuration, list, { types }] = await Promise.all([viewConfiguration(signal), listWebhooks(signal), viewCatalogue()]);
     if (!configuration || !list) return noConfiguration();
     const webhooks = list.webhooks ?? [];
@@ -46,13 +46,13 @@ async function example(query, signal) {
     const show = () => {
         const event = events.find(({ eventName }) => eventName === name.value);
         preview.replaceChildren();
-        if (event) append(preview, [h('p', { class: 'quiet small' }, event.summary), block('example', JSON.stringify(event.example, null, 2), 'the example')]);
+        if (event) append(preview, [h('p', { class: 'quiet small' }, event.summary), example(event.example)]);
     };
     const offer = () => {
         const chosen = webhooks.find(({ id }) => id === webhook.value) ?? webhooks[0];
         const kept = name.value || wantedEvent;
         const names = [...new Set(events.map(({ eventName }) => eventName))].filter((eventName) => takes(chosen, eventName));
-        name.replaceChildren(...names.map((eventName) => h('option', { value: eventName, selected: eventName === kept }, eventName)));
+        name.replaceChildren(...names.map((eventName) => h('option', { value: eventName, selected: eventName === kept }, eventName.slice(0, 100))));
         show();
     };
     webhook.addEventListener('change', offer);

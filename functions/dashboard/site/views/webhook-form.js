@@ -1,6 +1,6 @@
 // Making a webhook, and changing one.
 import { changeWebhook as change, createWebhook, viewCatalogue, viewConfiguration, viewWebhook } from '../api.js';
-import { code, h, said } from '../dom.js';
+import { brief, code, h } from '../dom.js';
 import { field, form, Mistake, schedule, select, value, written } from '../forms.js';
 import { empty, facts, head, link, step, toast } from '../parts.js';
 import { noConfiguration } from './overview.js';
@@ -40,6 +40,7 @@ export async function newWebhook({ signal, go, query }) {
                     ...(rate ? { rateLimit: rate } : {}),
                     ...(headers ? { headers } : {}),
                 });
+                if (signal.aborted) return;
                 showSecretOf(webhook.id, webhook.secret);
                 go(`#/webhooks/${webhook.id}`);
             }),
@@ -63,7 +64,7 @@ export async function changeWebhook({ parameter: id, signal, go }) {
                     if (!Object.keys(changed).length) throw new Mistake('callbackURL', 'Nothing is changed yet.');
                     await change(webhook.id, changed);
                     toast('The webhook is changed.');
-                    go(here);
+                    if (!signal.aborted) go(here);
                 }),
         ],
     };
@@ -111,7 +112,7 @@ function commonFields(webhook) {
         }),
         names.length ? h('div', { class: 'field' },
             h('p', { class: 'label' }, 'Headers'),
-            h('p', { class: 'hint' }, 'Set: ', names.map((name, i) => [i ? ', ' : '', h('code', null, said(name))]).flat(), '. Their values are not shown.'),
+            h('p', { class: 'hint' }, 'Set: ', names.map((name, i) => [i ? ', ' : '', h('code', null, brief(name, 60))]), '. Their values are not shown.'),
             h('label', { class: 'check' }, replace, ' Replace all of them')) : null,
         headers,
     ];

@@ -1,6 +1,6 @@
 // One webhook: how it fares, what it got, its settings, its secret, and whether its address matches the allowlist.
 import * as api from '../api.js';
-import { append, brief, code, duration, h, long, name, number, said, shortId, soon, until, when } from '../dom.js';
+import { append, brief, code, due, duration, h, long, name, number, said, shortId, soon, until, when } from '../dom.js';
 import { select } from '../forms.js';
 import {
     action, announce, badge, busy, confirmed, copyable, dialog, empty, errorBox, facts, head, link, outcome, section, step, table, testBadge, toast,
@@ -54,12 +54,12 @@ function buttons(webhook, context) {
         webhook.status === 'disabled'
             ? action('enable', 'Enable', async () => {
                 await api.changeWebhook(webhook.id, { status: 'active' });
-                await context.redraw('The webhook is enabled.');
+                if (!context.signal.aborted) await context.redraw('The webhook is enabled.');
             }, { kind: 'primary' })
             : step('send', `#/send?webhookId=${webhook.id}`, 'Send an example'),
         webhook.status === 'disabled' ? null : action('disable', 'Disable', async () => {
             await api.changeWebhook(webhook.id, { status: 'disabled' });
-            await context.redraw('The webhook is disabled. Its events are dropped, and kept for ten days.');
+            if (!context.signal.aborted) await context.redraw('The webhook is disabled. Its events are dropped, and kept for ten days.');
         }),
         action('delete', 'Delete', () => remove(webhook, context), { kind: 'danger' }),
     ];
@@ -90,7 +90,7 @@ async function remove(webhook, context) {
 function standing(webhook) {
     if (webhook.status === 'active' && !webhook.errors.length) return null;
     const text = {
-        failing: ['It failed five times in a row, so attempts are put off', webhook.nextAttemptTime ? [' until ', until(webhook.nextAttemptTime)] : '', '. Nothing is lost: one attempt then decides whether the others follow.'].flat(),
+        failing: ['It failed five times in a row, so attempts are put off', webhook.nextAttemptTime ? [' until ', due(webhook.nextAttemptTime)] : '', '. Nothing is lost: one attempt then decides whether the others follow.'].flat(),
         disabled: [can('configuration:write')
             ? 'It is disabled: its events are dropped at once, and kept for ten days. Enable it, then reattempt them.'
             : 'It is disabled: its events are dropped at once, and kept for ten days.'],
