@@ -11,6 +11,7 @@ mod conformance;
 mod contract;
 mod delivery;
 mod documents;
+mod examples;
 mod headers;
 mod hostile;
 mod ingest;
