@@ -44,7 +44,9 @@ async function send(path, request, signal) {
     const limit = AbortSignal.timeout(40_000);
     try {
         const response = await fetch(path, {
-            ...request, signal: signal ? AbortSignal.any([signal, limit]) : limit, cache: 'no-store', credentials: 'omit', redirect: 'error', referrerPolicy: 'no-referrer',
+            ...request,
+            signal: signal ? AbortSignal.any([signal, limit]) : limit,
+            cache: 'no-store', credentials: 'omit', redirect: 'error', referrerPolicy: 'no-referrer',
         });
         const text = await response.text();
         answeredAt = performance.now();
@@ -167,7 +169,8 @@ export const checkAddress = (id) => call('POST', `${webhookPath(id)}/check`);
 /** @param {string} id @param {string} eventName @returns {Promise<import('./types/api').Example>} */
 export const sendExample = (id, eventName) => call('POST', `${webhookPath(id)}/examples`, { body: { eventName } });
 
-/** @param {string} id @param {{ status?: string, cursor?: string | null }} query @param {AbortSignal} [signal] @returns {Promise<import('./types/api').EventList>} */
+/** @param {string} id @param {{ status?: string, cursor?: string | null }} query @param {AbortSignal} [signal]
+ * @returns {Promise<import('./types/api').EventList>} */
 export const listEvents = (id, query, signal) => call('GET', `${webhookPath(id)}/events`, { query, signal });
 
 /** @param {string} id @param {AbortSignal} [signal] @returns {Promise<import('./types/api').EventInFull>} */
@@ -205,11 +208,11 @@ let catalogue = null;
 /** Every event of every type, a file beside this one: it never changes under its address, and is read once. */
 export function viewCatalogue() {
     catalogue ??= fetch(new URL('catalogue.json', import.meta.url)).then((response) => {
-        if (!response.ok) throw new ApiError(response.status, `http_${response.status}`, 'The catalogue of events could not be loaded. Reload the page.');
-        return response.json();
-    }).catch((error) => {
+        if (response.ok) return response.json();
+        throw new Error(`status ${response.status}`);
+    }).catch(() => {
         catalogue = null;
-        throw error instanceof ApiError ? error : new ApiError(0, 'no_answer', 'The catalogue of events could not be loaded. Check your connection, then try again.');
+        throw new ApiError(0, 'no_answer', 'The catalogue of events could not be loaded. Reload the page.');
     });
     return catalogue;
 }

@@ -127,10 +127,15 @@ export function soon(value) {
     return time;
 }
 
+/** @param {string} text @param {number} limit */
+export function clip(text, limit) {
+    return text.length > limit ? `${text.slice(0, limit).trimEnd()}…` : text;
+}
+
 /** The beginning of what others wrote, where all of it is a step away.
  * @param {string} text @param {number} limit */
 export function brief(text, limit) {
-    return said(text.length > limit ? `${text.slice(0, limit).trimEnd()}…` : text);
+    return said(clip(text, limit));
 }
 
 /** A name with the places where it may be broken.

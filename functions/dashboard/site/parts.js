@@ -1,6 +1,6 @@
 // What several views show: heads, badges, tables, errors, buttons that do something, dialogs and toasts.
 import { ApiError, viewCatalogue } from './api.js';
-import { append, brief, h, plain, said } from './dom.js';
+import { append, brief, h, name, plain, said } from './dom.js';
 import { OUTCOMES, OUTCOMES_MEAN, STATES } from './words.js';
 
 /** @typedef {import('./types/dom').Child} Child */
@@ -53,13 +53,19 @@ export function testBadge(event) {
     return event.test ? h('span', { class: 'badge', 'data-status': 'test', title: 'An example that was asked for: nothing happened to a link' }, 'Test') : null;
 }
 
+/** An event's name, which leads to it, and its id for whoever only hears it.
+ * @param {{ id: string, eventName: string, test?: boolean }} event */
+export function eventLink(event) {
+    return [link(`#/events/${event.id}`, [name(event.eventName), h('span', { class: 'unseen' }, ` ${event.id}`)]), ' ', testBadge(event)];
+}
+
 /** What an attempt came to: a word, and the receiver's status.
  * @param {{ outcome: string, responseCode: string | null }} attempt */
 export function outcome(attempt) {
     return h('span', { class: 'outcome' }, badge(attempt.outcome), attempt.responseCode ? [' ', h('code', null, brief(attempt.responseCode, 12))] : null);
 }
 
-/** The last part of an address that tells people most.
+/** A link within the site.
  * @param {string} href @param {Children} text @param {import('./types/dom').Attributes} [more] */
 export function link(href, text, more) {
     return h('a', { href, ...more }, text);
@@ -192,7 +198,8 @@ export async function busy(button, run) {
 }
 
 /** A button that does something, which may take a while or fail.
- * @param {string} name @param {Children} label @param {() => Promise<unknown> | unknown} run @param {{ kind?: 'primary' | 'danger' | 'plain', about?: string }} [more] */
+ * @param {string} name @param {Children} label @param {() => Promise<unknown> | unknown} run
+ * @param {{ kind?: 'primary' | 'danger' | 'plain', about?: string }} [more] */
 export function action(name, label, run, { kind = 'plain', about } = {}) {
     const button = h('button', { type: 'button', class: kind, 'data-action': name, 'aria-label': about, onclick: () => busy(button, run) }, label);
     return button;
@@ -246,8 +253,8 @@ export function toast(text, { undo, more } = {}) {
     append(region, [
         h('p', null, text),
         h('div', { class: 'actions' },
-            undo ? action('undo', 'Undo', undo, { kind: 'plain' }) : null,
+            undo ? action('undo', 'Undo', undo) : null,
             more,
-            h('button', { type: 'button', class: 'plain', 'data-action': 'dismiss', 'aria-label': 'Dismiss this message', onclick: () => region.replaceChildren() }, 'Dismiss')),
+            action('dismiss', 'Dismiss', () => region.replaceChildren())),
     ]);
 }

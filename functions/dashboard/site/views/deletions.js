@@ -1,6 +1,6 @@
 // Deletions that can still be undone.
 import { listDeletions, restore } from '../api.js';
-import { h, long, name, until, when } from '../dom.js';
+import { clip, h, long, name, until, when } from '../dom.js';
 import { action, empty, head, step, table, toast } from '../parts.js';
 import { can } from '../session.js';
 import { TYPES } from '../words.js';
@@ -16,7 +16,9 @@ export async function deletions({ signal, go, redraw }) {
     /** @param {Deletion} deletion */
     const undo = async (deletion) => {
         await restore(deletion.kind, deletion.requestId);
-        toast(deletion.kind === 'webhook' ? 'The webhook is back, with its secret and the events it did not get.' : 'The configuration is back, without its allowlist and its webhooks.');
+        toast(deletion.kind === 'webhook'
+            ? 'The webhook is back, with its secret and the events it did not get.'
+            : 'The configuration is back, without its allowlist and its webhooks.');
         if (signal.aborted) return;
         if (deletion.kind === 'webhook' && deletion.webhook) go(`#/webhooks/${deletion.webhook.id}`);
         else if (deletion.kind === 'configuration') go('#/configuration');
@@ -24,23 +26,29 @@ export async function deletions({ signal, go, redraw }) {
     };
 
     /** @param {Deletion} deletion */
-    const row = (deletion) => ({
-        id: deletion.requestId,
-        cells: [
-            what(deletion),
-            when(deletion.deletedTime),
-            until(deletion.expiresTime),
-            ...(write ? [deletion.restorable
-                ? h('div', { class: 'actions' }, action('restore', 'Restore', () => undo(deletion), { about: `Restore ${deletion.webhook?.callbackURL ?? deletion.configuration?.name ?? deletion.requestId}`.slice(0, 200) }))
-                : h('small', { class: 'quiet' }, long(deletion.reason ?? 'It cannot be restored.', 160))] : []),
-        ],
-    });
+    const row = (deletion) => {
+        const called = deletion.webhook?.callbackURL ?? deletion.configuration?.name ?? deletion.requestId;
+        return {
+            id: deletion.requestId,
+            cells: [
+                what(deletion),
+                when(deletion.deletedTime),
+                until(deletion.expiresTime),
+                ...(write ? [deletion.restorable
+                    ? h('div', { class: 'actions' }, action('restore', 'Restore', () => undo(deletion), { about: `Restore ${clip(called, 200)}` }))
+                    : h('small', { class: 'quiet' }, long(deletion.reason ?? 'It cannot be restored.', 160))] : []),
+            ],
+        };
+    };
 
     const list = page.deletions.length
         ? [
             table({
                 id: 'deletions', caption: 'Deletions of the last ten days, newest first',
-                columns: ['What', { name: 'Deleted', class: 'time' }, { name: 'Can be undone until', class: 'event' }, ...(write ? [{ name: '', class: 'end' }] : [])],
+                columns: [
+                    'What', { name: 'Deleted', class: 'time' }, { name: 'Can be undone until', class: 'event' },
+                    ...(write ? [{ name: '', class: 'end' }] : []),
+                ],
                 rows: page.deletions.map(row),
             }).element,
             page.moreDeletions ? h('p', { class: 'quiet' }, 'There are more: these are the newest.') : null,
@@ -55,7 +63,10 @@ export async function deletions({ signal, go, redraw }) {
 
 /** @param {Deletion} deletion */
 function what({ kind, webhook, configuration, requestId }) {
-    const detail = webhook ? [long(webhook.callbackURL, 120), ' ', h('small', { class: 'quiet' }, webhook.eventName === null ? 'all events' : name(webhook.eventName))]
-        : configuration ? [long(configuration.name ?? 'without a name', 120), ' ', h('small', { class: 'quiet' }, TYPES[configuration.type ?? 'generic'])] : [h('code', null, requestId)];
-    return h('div', null, h('small', { class: 'quiet' }, kind === 'webhook' ? 'Webhook' : 'Configuration'), h('div', { class: 'url' }, detail));
+    const called = webhook?.callbackURL ?? configuration?.name ?? requestId;
+    const more = webhook ? (webhook.eventName === null ? 'all events' : name(webhook.eventName)) : TYPES[configuration?.type ?? 'generic'];
+    return h('div', null,
+        h('small', { class: 'quiet' }, kind === 'webhook' ? 'Webhook' : 'Configuration'),
+        h('div', { class: 'url' }, long(called, 120)),
+        h('small', { class: 'quiet' }, more));
 }

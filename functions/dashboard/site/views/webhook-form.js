@@ -14,7 +14,8 @@ export async function newWebhook({ signal, go, query }) {
     const title = 'New webhook';
     if (!configuration) return { title, content: [head(title), noConfiguration()] };
     if (!configuration.ipAllowlist.length) {
-        return { title, content: [head(title), empty('The allowlist is empty. A webhook needs at least one address that events may be sent to.', step('allowlist', '#/configuration', 'Add an address', 'primary'))] };
+        const what = 'The allowlist is empty. A webhook needs at least one address that events may be sent to.';
+        return { title, content: [head(title), empty(what, step('allowlist', '#/configuration', 'Add an address', 'primary'))] };
     }
     const names = await eventNames(configuration.type ?? 'generic');
     return {
@@ -87,7 +88,9 @@ export async function eventNames(type) {
 function callbackField(url) {
     return field({
         name: 'callbackURL', label: 'Callback URL', hint: 'Where events are sent by POST: https, with a host whose addresses are in the allowlist.',
-        control: h('input', { type: 'url', inputmode: 'url', maxlength: 2048, required: true, value: url, spellcheck: 'false', placeholder: 'https://example.com/webhooks' }),
+        control: h('input', {
+            type: 'url', inputmode: 'url', maxlength: 2048, required: true, value: url, spellcheck: 'false', placeholder: 'https://example.com/webhooks',
+        }),
     });
 }
 
