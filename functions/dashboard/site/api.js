@@ -44,7 +44,9 @@ async function send(path, request, signal) {
     const limit = AbortSignal.timeout(40_000);
     try {
         const response = await fetch(path, {
-            ...request, signal: signal ? AbortSignal.any([signal, limit]) : limit, cache: 'no-store', credentials: 'omit', redirect: 'error', referrerPolicy: 'no-referrer',
+            ...request,
+            signal: signal ? AbortSignal.any([signal, limit]) : limit,
+            cache: 'no-store', credentials: 'omit', redirect: 'error', referrerPolicy: 'no-referrer',
         });
         const text = await response.text();
         answeredAt = performance.now();
@@ -77,6 +79,7 @@ function parse(text) {
 
 /** @param {string} method @param {string} path @param {Options} [options] @returns {Promise<any>} */
 async function call(method, path, { body, query, signal } = {}) {
+    const asker = session.current()?.developer;
     for (;;) {
         const token = session.current()?.token ?? '';
         const { response, text } = await send(path + search(query), {
@@ -87,6 +90,8 @@ async function call(method, path, { body, query, signal } = {}) {
             },
             body: body === undefined ? undefined : JSON.stringify(body),
         }, signal);
+        // What somebody else asked, who was signed in before, is not answered to whoever is now.
+        if (session.current()?.developer !== asker) throw new DOMException('another session', 'AbortError');
         const answer = parse(text);
         if (response.ok && answer !== null) return answer;
         const error = failure(response, answer);
@@ -97,6 +102,7 @@ async function call(method, path, { body, query, signal } = {}) {
         const now = session.current()?.token ?? '';
         const renewed = (now !== token && now !== '') || await renew();
         signal?.throwIfAborted();
+        if (session.current()?.developer !== asker) throw new DOMException('another session', 'AbortError');
         if (!renewed) throw new ApiError(401, error.code, 'The session has ended, and nothing was changed. Sign in again, then try again.', error);
     }
 }
@@ -132,8 +138,8 @@ export const deleteConfiguration = () => call('DELETE', '/configuration');
 export const restore = (kind, requestId) =>
     call('POST', `${kind === 'webhook' ? '/configuration/webhooks' : '/configuration'}/restore/${encodeURIComponent(requestId)}`);
 
-/** @param {string | null} cursor @param {AbortSignal} [signal] @returns {Promise<import('./types/api').DeletionList>} */
-export const listDeletions = (cursor, signal) => call('GET', '/configuration/deletions', { query: { cursor }, signal });
+/** @param {AbortSignal} [signal] @returns {Promise<import('./types/api').DeletionList>} */
+export const listDeletions = (signal) => call('GET', '/configuration/deletions', { signal });
 
 /** All webhooks, or null where there is no configuration.
  * @param {AbortSignal} [signal] @returns {Promise<import('./types/api').WebhookList | null>} */
@@ -163,7 +169,8 @@ export const checkAddress = (id) => call('POST', `${webhookPath(id)}/check`);
 /** @param {string} id @param {string} eventName @returns {Promise<import('./types/api').Example>} */
 export const sendExample = (id, eventName) => call('POST', `${webhookPath(id)}/examples`, { body: { eventName } });
 
-/** @param {string} id @param {{ status?: string, cursor?: string | null }} query @param {AbortSignal} [signal] @returns {Promise<import('./types/api').EventList>} */
+/** @param {string} id @param {{ status?: string, cursor?: string | null }} query @param {AbortSignal} [signal]
+ * @returns {Promise<import('./types/api').EventList>} */
 export const listEvents = (id, query, signal) => call('GET', `${webhookPath(id)}/events`, { query, signal });
 
 /** @param {string} id @param {AbortSignal} [signal] @returns {Promise<import('./types/api').EventInFull>} */
@@ -201,11 +208,11 @@ let catalogue = null;
 /** Every event of every type, a file beside this one: it never changes under its address, and is read once. */
 export function viewCatalogue() {
     catalogue ??= fetch(new URL('catalogue.json', import.meta.url)).then((response) => {
-        if (!response.ok) throw new ApiError(response.status, `http_${response.status}`, 'The catalogue of events could not be loaded. Reload the page.');
-        return response.json();
-    }).catch((error) => {
+        if (response.ok) return response.json();
+        throw new Error(`status ${response.status}`);
+    }).catch(() => {
         catalogue = null;
-        throw error instanceof ApiError ? error : new ApiError(0, 'no_answer', 'The catalogue of events could not be loaded. Check your connection, then try again.');
+        throw new ApiError(0, 'no_answer', 'The catalogue of events could not be loaded. Reload the page.');
     });
     return catalogue;
 }

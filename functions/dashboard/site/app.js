@@ -1,7 +1,7 @@
 // Starts the dashboard, and draws one view at a time: the one that the address's fragment names. What a view asked for is
 // broken off when another is drawn, so that no answer can come too late.
 import { ApiError, answeredAt, getToken, whenExpired } from './api.js';
-import { append, h, plain } from './dom.js';
+import { append, brief, h, plain } from './dom.js';
 import { announce, asApiError, dialog, errorBox, action, head, place, step, toast } from './parts.js';
 import * as session from './session.js';
 import { catalogue, catalogueEvent } from './views/catalogue.js';
@@ -69,12 +69,21 @@ function find(fragment) {
 
 /** @type {View} */
 async function notFound({ parameter }) {
-    return { title: 'Not found', content: [head('There is no such page', { below: ['Nothing is at ', plain(parameter).slice(0, 200), '.'] }), step('home', '#/', 'To the overview')] };
+    return {
+        title: 'Not found',
+        content: [
+            head('There is no such page', { below: ['Nothing is at ', brief(parameter, 200), '.'] }),
+            h('div', { class: 'actions' }, step('home', '#/', 'To the overview')),
+        ],
+    };
 }
 
 /** @type {View} */
-async function nothingToRead() {
-    return { title: 'Nothing to show', content: [head('This session may not look here', { below: 'Its scopes allow something else. Ask your platform for a link with the scope configuration:read.' })] };
+async function notAllowed() {
+    return {
+        title: 'Not allowed',
+        content: head('This session may not do this', { below: 'Its scopes allow something else. Ask your platform for a link with more of them.' }),
+    };
 }
 
 /** @param {unknown} error @param {() => Promise<void>} again @returns {Drawn} */
@@ -106,6 +115,8 @@ async function draw({ focus = true, said } = {}) {
     const route = find(fragment);
     const keep = said === undefined ? null : focused();
     frame(signedIn ? fragment : null);
+    // What was asked about another view is not asked any more.
+    if (said === undefined) for (const open of document.querySelectorAll('dialog')) if (open.id !== 'sign-in-dialog') open.close();
     const passing = place('toast');
     if (passing.dataset.stays === 'gone' && said === undefined) passing.replaceChildren();
     if (passing.dataset.stays === 'here') passing.dataset.stays = 'gone';
@@ -164,7 +175,7 @@ function permitted(name, view) {
     const needs = name === 'send' ? session.can('links:test') || session.can('configuration:write')
         : name.startsWith('new-') || name.startsWith('change-') ? session.can('configuration:write') && session.can('configuration:read')
             : name === 'not-found' || session.can('configuration:read');
-    return needs ? view : nothingToRead;
+    return needs ? view : notAllowed;
 }
 
 /** The frame around a view: where one can go, who is signed in, whether the session has ended.
@@ -210,8 +221,6 @@ async function admit(grant) {
     place('toast').replaceChildren();
     if (before !== null && before !== developer) history.replaceState(null, '', '#/');
     if (!session.can('configuration:read') && session.can('links:test') && /^(#\/?)?$/.test(location.hash)) history.replaceState(null, '', '#/send');
-    // What is open belongs to somebody else.
-    for (const open of document.querySelectorAll('dialog')) if (open.id !== 'sign-in-dialog') open.close();
     await draw();
 }
 
@@ -229,8 +238,8 @@ async function enterByCode(code) {
         await admit({ grant_type: 'authorization_code', code: decodeURIComponent(code) });
     } catch (cause) {
         const error = asApiError(cause instanceof URIError ? new Error('The link is not whole.') : cause);
-        const told = new ApiError(error.status, error.code,
-            `This link does not let you in: ${error.message} A link works once, for five minutes. Ask your platform for a new one, or sign in with a client's id and secret.`, error);
+        const told = new ApiError(error.status, error.code, `This link does not let you in: ${error.message} A link works once, \
+for five minutes. Ask your platform for a new one, or sign in with a client's id and secret.`, error);
         const open = document.querySelector('#sign-in-dialog .form-actions');
         if (open) {
             open.before(errorBox(told));

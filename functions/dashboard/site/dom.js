@@ -62,7 +62,7 @@ export function long(text, limit = 280) {
 
 /** @param {string} text */
 export function code(text) {
-    return h('code', null, said(text));
+    return h('code', null, long(text));
 }
 
 /** An id that is too long for its place: events begin with their moment, all others end with what tells them apart.
@@ -113,6 +113,12 @@ export function until(value) {
     return h('span', null, when(value), ' ', h('small', { class: 'quiet' }, `(${fromNow(value)})`));
 }
 
+/** Until when something waits that may be over by now.
+ * @param {string | number} value */
+export function due(value) {
+    return moment(value).getTime() > Date.now() ? until(value) : h('span', null, 'now: any moment');
+}
+
 /** How far a moment is from now, with the moment behind it.
  * @param {string | number} value */
 export function soon(value) {
@@ -121,15 +127,21 @@ export function soon(value) {
     return time;
 }
 
+/** @param {string} text @param {number} limit */
+export function clip(text, limit) {
+    return text.length > limit ? `${text.slice(0, limit).trimEnd()}…` : text;
+}
+
 /** The beginning of what others wrote, where all of it is a step away.
  * @param {string} text @param {number} limit */
 export function brief(text, limit) {
-    return said(text.length > limit ? `${text.slice(0, limit).trimEnd()}…` : text);
+    return said(clip(text, limit));
 }
 
 /** A name with the places where it may be broken.
  * @param {string} name */
 export function name(name) {
+    if (name.length > 80) return brief(name, 80);
     return h('bdi', { class: 'name' }, ...name.split(/(?<=[._])/).flatMap((part, i) => (i ? [h('wbr'), part] : [part])));
 }
 

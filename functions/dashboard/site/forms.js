@@ -96,13 +96,16 @@ function show(form, error, names) {
 /**
  * A form that is sent by script: while it is, it cannot be sent again; when that fails, everything stays as it was typed.
  * @param {string} name @param {Children[]} fields
- * @param {{ submit: string, action: string, kind?: 'primary' | 'danger' | 'plain', beside?: Children, names?: Record<string, string>, id?: string, class?: string }} how
+ * @param {{
+ *   submit: string, action: string, kind?: 'primary' | 'danger' | 'plain', beside?: Children,
+ *   names?: Record<string, string>, class?: string,
+ * }} how
  * @param {(form: HTMLFormElement) => Promise<unknown>} send
  */
 export function form(name, fields, how, send) {
     const button = h('button', { type: 'submit', class: how.kind ?? 'primary', 'data-action': how.action }, how.submit);
     const element = h('form', {
-        name, id: how.id, class: how.class ?? 'form', novalidate: true, autocomplete: 'off',
+        name, class: how.class ?? 'form', novalidate: true, autocomplete: 'off',
         onsubmit: (/** @type {SubmitEvent} */ event) => {
             event.preventDefault();
             void busy(button, async () => {

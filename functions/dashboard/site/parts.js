@@ -1,6 +1,6 @@
 // What several views show: heads, badges, tables, errors, buttons that do something, dialogs and toasts.
-import { ApiError } from './api.js';
-import { append, h, plain, said } from './dom.js';
+import { ApiError, viewCatalogue } from './api.js';
+import { append, brief, h, name, plain, said } from './dom.js';
 import { OUTCOMES, OUTCOMES_MEAN, STATES } from './words.js';
 
 /** @typedef {import('./types/dom').Child} Child */
@@ -53,13 +53,19 @@ export function testBadge(event) {
     return event.test ? h('span', { class: 'badge', 'data-status': 'test', title: 'An example that was asked for: nothing happened to a link' }, 'Test') : null;
 }
 
+/** An event's name, which leads to it, and its id for whoever only hears it.
+ * @param {{ id: string, eventName: string, test?: boolean }} event */
+export function eventLink(event) {
+    return [link(`#/events/${event.id}`, [name(event.eventName), h('span', { class: 'unseen' }, ` ${event.id}`)]), ' ', testBadge(event)];
+}
+
 /** What an attempt came to: a word, and the receiver's status.
  * @param {{ outcome: string, responseCode: string | null }} attempt */
 export function outcome(attempt) {
-    return h('span', { class: 'outcome' }, badge(attempt.outcome), attempt.responseCode ? [' ', h('code', null, said(attempt.responseCode))] : null);
+    return h('span', { class: 'outcome' }, badge(attempt.outcome), attempt.responseCode ? [' ', h('code', null, brief(attempt.responseCode, 12))] : null);
 }
 
-/** The last part of an address that tells people most.
+/** A link within the site.
  * @param {string} href @param {Children} text @param {import('./types/dom').Attributes} [more] */
 export function link(href, text, more) {
     return h('a', { href, ...more }, text);
@@ -125,6 +131,12 @@ export function block(id, text, what) {
         h('pre', { id, tabindex: 0, role: 'group', 'aria-label': what }, h('code', null, said(text))));
 }
 
+/** The documented example of an event.
+ * @param {unknown} example */
+export function example(example) {
+    return example === undefined ? h('p', { class: 'quiet' }, 'There is none.') : block('example', JSON.stringify(example, null, 2), 'the example');
+}
+
 /** @param {unknown} error */
 export function asApiError(error) {
     if (error instanceof ApiError) return error;
@@ -141,7 +153,27 @@ export function errorBox(cause) {
             documented ? [h('a', { href: `/docs#${error.code}` }, error.code), ' '] : null,
             error.requestId ? [
                 h('span', null, 'Request ', h('code', { class: 'request-id' }, said(error.requestId)), ' ', copyButton(error.requestId, 'the request id')),
-            ] : null) : null);
+            ] : null) : null,
+        documented ? remedy(error.code) : null);
+}
+
+/** What can be done about an error, in more words than its message has.
+ * @param {string} code */
+function remedy(code) {
+    const text = h('p', null, '…');
+    const details = h('details', {
+        class: 'small', ontoggle: async () => {
+            if (!details.open || text.dataset.told) return;
+            text.dataset.told = code;
+            try {
+                text.textContent = (await viewCatalogue()).errors[code]?.do ?? 'The reference says more.';
+            } catch (error) {
+                text.textContent = asApiError(error).message;
+                delete text.dataset.told;
+            }
+        },
+    }, h('summary', null, 'What to do'), text);
+    return details;
 }
 
 /** Nothing a button can do twice while it does it, and what goes wrong stands under it, or under its row.
@@ -166,7 +198,8 @@ export async function busy(button, run) {
 }
 
 /** A button that does something, which may take a while or fail.
- * @param {string} name @param {Children} label @param {() => Promise<unknown> | unknown} run @param {{ kind?: 'primary' | 'danger' | 'plain', about?: string }} [more] */
+ * @param {string} name @param {Children} label @param {() => Promise<unknown> | unknown} run
+ * @param {{ kind?: 'primary' | 'danger' | 'plain', about?: string }} [more] */
 export function action(name, label, run, { kind = 'plain', about } = {}) {
     const button = h('button', { type: 'button', class: kind, 'data-action': name, 'aria-label': about, onclick: () => busy(button, run) }, label);
     return button;
@@ -220,8 +253,8 @@ export function toast(text, { undo, more } = {}) {
     append(region, [
         h('p', null, text),
         h('div', { class: 'actions' },
-            undo ? action('undo', 'Undo', undo, { kind: 'plain' }) : null,
+            undo ? action('undo', 'Undo', undo) : null,
             more,
-            h('button', { type: 'button', class: 'plain', 'data-action': 'dismiss', 'aria-label': 'Dismiss this message', onclick: () => region.replaceChildren() }, 'Dismiss')),
+            action('dismiss', 'Dismiss', () => region.replaceChildren())),
     ]);
 }

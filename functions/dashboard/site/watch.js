@@ -2,7 +2,7 @@
 import { viewEvent, viewJob } from './api.js';
 import { append, h, number } from './dom.js';
 import { announce, badge, errorBox, link, outcome } from './parts.js';
-import { DROPPED_BECAUSE } from './words.js';
+import { DROPPED_BECAUSE, JOBS } from './words.js';
 
 /** Waits, unless it is broken off.
  * @param {number} milliseconds @param {AbortSignal} signal @returns {Promise<void>} */
@@ -44,7 +44,7 @@ export class JobProgress extends HTMLElement {
             const finished = job.succeeded + job.failed;
             bar.max = Math.max(finished + job.queued, 1);
             bar.value = over && job.queued === 0 ? bar.max : finished;
-            text.textContent = `${{ running: 'Reattempting', done: 'Done', stopped: 'Stopped by a fault of ours' }[job.status]}: ${number(job.succeeded, 'event')} delivered, ${job.failed} failed, ${job.queued} to go.`;
+            text.textContent = `${JOBS[job.status]}: ${number(job.succeeded, 'event')} delivered, ${job.failed} failed, ${job.queued} to go.`;
             if (over) this.dispatchEvent(new CustomEvent('done'));
             return over;
         });

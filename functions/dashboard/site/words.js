@@ -45,6 +45,9 @@ export const STATES = {
 };
 
 /** @type {Record<string, string>} */
+export const JOBS = { running: 'Reattempting', done: 'Done', stopped: 'Stopped by a fault of ours' };
+
+/** @type {Record<string, string>} */
 export const TYPES = { generic: 'Generic', plaid: 'Plaid', mx: 'MX', yodlee: 'Yodlee' };
 
 /** @type {Record<string, string>} */

@@ -12,6 +12,7 @@ mod conformance;
 mod contract;
 mod delivery;
 mod documents;
+mod examples;
 mod headers;
 mod hostile;
 mod ingest;

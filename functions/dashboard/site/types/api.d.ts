@@ -30,17 +30,9 @@ export type Job = Schemas['JobState'];
 export type ValidationError = Schemas['ValidationError'];
 export type TokenAnswer = Schemas['TokenResponse'];
 
-export type Deletion = {
-    requestId: string;
-    kind: 'webhook' | 'configuration';
-    deletedTime: Moment;
-    expiresTime: Moment;
-    webhook?: { id: string; eventName: string | null; callbackURL: string };
-    configuration?: { id: string; name: string | null; type: string | null };
-    restorable: boolean;
-    reason?: string | null;
-};
-export type DeletionList = { deletions: Deletion[]; nextCursor?: string | null };
+export type Deletion = Schemas['Deletion'];
+export type DeletionList = Schemas['DeletionList'];
+
 export type AddressCheck = {
     host: string;
     addresses: { address: string; allowed: boolean; reason: string | null }[];
@@ -51,7 +43,7 @@ export type AddressCheck = {
 export type Example = { eventId: string; updateId: string };
 
 export type Type = 'generic' | 'plaid' | 'mx' | 'yodlee';
-export type CatalogueEvent = { eventName: string; update?: string; summary: string; schema: Schema; example: unknown };
+export type CatalogueEvent = { eventName: string; update?: string; summary: string; schema: Schema; example?: unknown };
 export type Catalogue = {
     types: Record<string, CatalogueEvent[]>;
     errors: Record<string, { status: number; means: string; do: string }>;

@@ -15,9 +15,29 @@ export interface paths {
         put?: never;
         /**
          * Get an access token
-         * @description OAuth 2.0's client credentials grant. The client's id and secret are given once: by HTTP Basic, or in the body. JSON in the shape of the form is taken, too.
+         * @description OAuth 2.0's client credentials grant: the client's id and secret are given once, by HTTP Basic or in the body. Or its authorization code grant, with the code of a link to the dashboard and no client: the code lets in once, and the token holds as long as `POST /dashboard/sessions` said. JSON in the shape of the form is taken, too.
          */
         post: operations["issueToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/dashboard/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let a developer into the dashboard
+         * @description Answers a link that signs in whoever opens it first, within five minutes. Its code is in the fragment, which no browser sends: the page exchanges it for a token. Of the same developer there may be as many sessions as are asked for, each with a client id and a rate limit of its own.
+         */
+        post: operations["openSession"];
         delete?: never;
         options?: never;
         head?: never;
@@ -71,6 +91,26 @@ export interface paths {
          * @description A change of type changes the payloads, the date format, the retry schedule and the signature headers of everything that is delivered from then on.
          */
         patch: operations["changeConfiguration"];
+        trace?: never;
+    };
+    "/configuration/deletions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * View what was deleted
+         * @description The configuration's and webhooks' deletions of the last ten days that were not undone, newest first, and whether each can be undone as things are. There is no need for a configuration.
+         */
+        get: operations["listDeletions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/configuration/restore/{requestId}": {
@@ -914,8 +954,49 @@ export interface components {
             /** @description Undoes the deletion, for ten days. */
             requestId: components["schemas"]["RequestId"];
         };
+        DeletedConfiguration: {
+            id: components["schemas"]["ConfigurationId"];
+            name: string | null;
+            type: components["schemas"]["Type"];
+        };
+        DeletedWebhook: {
+            id: components["schemas"]["WebhookId"];
+            /** @description Null took every event. */
+            eventName: string | null;
+            callbackURL: string;
+        };
+        /** @description A deletion that was not undone. */
+        Deletion: {
+            /** @description Undoes it, at `POST /configuration/restore/{requestId}` or `POST /configuration/webhooks/restore/{requestId}`. */
+            requestId: components["schemas"]["RequestId"];
+            kind: components["schemas"]["DeletionKind"];
+            deletedTime: components["schemas"]["Date"];
+            /** @description Until when it can be undone. */
+            expiresTime: components["schemas"]["Date"];
+            /** @description With the kind `webhook` only. */
+            webhook?: components["schemas"]["DeletedWebhook"];
+            /** @description With the kind `configuration` only. */
+            configuration?: components["schemas"]["DeletedConfiguration"];
+            /** @description Whether it can be undone as things are. */
+            restorable: boolean;
+            /** @description Why not, and what to do about it. */
+            reason?: string;
+        };
+        /** @enum {string} */
+        DeletionKind: "webhook" | "configuration";
+        /** @description What was deleted within ten days, newest first. */
+        DeletionList: {
+            deletions: components["schemas"]["Deletion"][];
+            /** @description Only there, and true, if there are more than are listed. */
+            moreDeletions?: boolean;
+        };
         /** @example DEV-example */
         DeveloperId: string;
+        /**
+         * @description A scope that a developer's client may have.
+         * @enum {string}
+         */
+        DeveloperScope: "configuration:read" | "configuration:write" | "links:test";
         /** @enum {string} */
         DisabledWord: "disabled";
         /** @description An OpenAPI 3.1 document */
@@ -933,7 +1014,7 @@ export interface components {
             error_code: components["schemas"]["ErrorCode"];
             /** @description For people: what is wrong, and what to do. */
             error_message: string;
-            /** @description Where this document is. */
+            /** @description What the code means, and what to do: a page for people. */
             documentation_url: string;
             /** @description The request, as the operator's log names it. */
             request_id: string;
@@ -1013,10 +1094,10 @@ export interface components {
             responseCode?: string | null;
         };
         /**
-         * @description The one grant there is.
+         * @description The grants there are.
          * @enum {string}
          */
-        GrantType: "client_credentials";
+        GrantType: "client_credentials" | "authorization_code";
         /** @description Headers that are added to every request, by name. Values are write-only: they are never shown again. Names that Tenday or HTTP itself sets are refused. */
         HeadersInput: {
             [key: string]: string;
@@ -1101,6 +1182,18 @@ export interface components {
             ipAllowlist?: string[];
             retrySchedule?: components["schemas"]["RetrySchedule"] | null;
         };
+        /** @description Whom to let into the dashboard, and what for. */
+        NewSession: {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @description Unless given, all that a developer's client may have. */
+            scopes?: components["schemas"]["DeveloperScope"][] | null;
+            /**
+             * Format: int64
+             * @description How long the session lasts, in seconds; unless given, an hour.
+             * @default 3600
+             */
+            expiresIn: number | null;
+        };
         /** @description A new webhook. */
         NewWebhook: {
             /**
@@ -1127,6 +1220,19 @@ export interface components {
         };
         OneWebhook: {
             webhook: components["schemas"]["Webhook"];
+        };
+        /** @description A session of the dashboard. */
+        OpenedSession: {
+            /**
+             * @description Where to send the developer's browser. It lets in whoever opens it first.
+             * @example https://api.example.com/dashboard#code=DEV-example.TTMhm2nQPnq0ZXK4nCBbSvLDMBp1hVnvyNVIHXTOsU0
+             */
+            url: string;
+            /**
+             * Format: date-time
+             * @description Until when it lets in, by ISO 8601: five minutes from now.
+             */
+            expiresTime: string;
         };
         /**
          * @description An outcome without its details: a closed set of words, the same in the API, the tables, the logs and the metrics.
@@ -1211,8 +1317,11 @@ export interface components {
          * @description The codes of RFC 6749, section 5.2.
          * @enum {string}
          */
-        TokenErrorCode: "invalid_request" | "invalid_client" | "unsupported_grant_type" | "invalid_scope";
-        /** @description The client credentials grant of RFC 6749. What is not listed here is ignored, as the RFC says. */
+        TokenErrorCode: "invalid_request" | "invalid_client" | "invalid_grant" | "unsupported_grant_type" | "invalid_scope";
+        /**
+         * @description The client credentials grant of RFC 6749, or its authorization code grant. What is not listed here is ignored, as the
+         *     RFC says.
+         */
         TokenRequest: {
             grant_type: components["schemas"]["GrantType"];
             /**
@@ -1224,6 +1333,11 @@ export interface components {
             client_secret?: string;
             /** @description Scopes, separated by spaces; unless given, all that the client has. */
             scope?: string;
+            /**
+             * Format: password
+             * @description With `authorization_code`: what follows `#code=` in a link to the dashboard.
+             */
+            code?: string;
         };
         /** @description RFC 6749, section 5.1. */
         TokenResponse: {
@@ -1591,7 +1705,7 @@ export interface operations {
                     "application/json": components["schemas"]["TokenResponse"];
                 };
             };
-            /** @description The request is not a grant, or asks for what the client does not have */
+            /** @description The request is not a grant, asks for what the client does not have, or has a code that lets nobody in */
             400: {
                 headers: {
                     /** @description `no-store` */
@@ -1615,6 +1729,53 @@ export interface operations {
                     "application/json": components["schemas"]["TokenError"];
                 };
             };
+            429: components["responses"]["RateLimitExceeded"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    openSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSession"];
+            };
+        };
+        responses: {
+            /** @description The link */
+            201: {
+                headers: {
+                    /** @description `no-store` */
+                    "Cache-Control"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenedSession"];
+                };
+            };
+            /**
+             * @description - `api_error.request.malformed`: The request cannot be read: its body is not JSON, or a query parameter or header is not valid or not known.
+             *     - `api_error.request.validation_failed`: The body is JSON but not what the operation takes. `validation_errors` says what is wrong where.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"] & {
+                        /** @enum {string} */
+                        error_code?: "api_error.request.malformed" | "api_error.request.validation_failed";
+                    };
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["InsufficientScope"];
+            413: components["responses"]["RequestTooLarge"];
             429: components["responses"]["RateLimitExceeded"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -1890,6 +2051,43 @@ export interface operations {
                 };
             };
             413: components["responses"]["RequestTooLarge"];
+            429: components["responses"]["RateLimitExceeded"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listDeletions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The deletions */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletionList"];
+                };
+            };
+            /** @description The request cannot be read: its body is not JSON, or a query parameter or header is not valid or not known. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"] & {
+                        /** @enum {string} */
+                        error_code?: "api_error.request.malformed";
+                    };
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["InsufficientScope"];
             429: components["responses"]["RateLimitExceeded"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];

@@ -1,7 +1,7 @@
 // The catalogue: every event of the developer's type, with its schema and an example.
 import { viewCatalogue, viewConfiguration } from '../api.js';
-import { h, name, said } from '../dom.js';
-import { block, empty, head, link, section, step } from '../parts.js';
+import { brief, h, name, said } from '../dom.js';
+import { empty, example, head, link, section, step } from '../parts.js';
 import { can } from '../session.js';
 import { TYPES } from '../words.js';
 
@@ -18,7 +18,7 @@ async function events(signal) {
 /** @type {import('../app.js').View} */
 export async function catalogue({ signal }) {
     const { type, events: all, configured } = await events(signal);
-    /** @type {Map<string, { summary: string, eventName: string, example: unknown }[]>} */
+    /** @type {Map<string, import('../types/api').CatalogueEvent[]>} */
     const kinds = new Map();
     for (const event of all) {
         const kind = /^[A-Z_]+/.exec(event.eventName)?.[0] ?? 'MoneyKit';
@@ -30,7 +30,9 @@ export async function catalogue({ signal }) {
         title: 'Catalogue',
         content: [
             head('Catalogue', {
-                below: h('p', { class: 'prose' }, configured ? `Every event that the type of your configuration, ${TYPES[type]}, can tell of.` : 'There is no configuration yet: this is what the generic type can tell of.'),
+                below: configured
+                    ? `Every event that the type of your configuration, ${TYPES[type]}, can tell of.`
+                    : 'There is no configuration yet: this is what the generic type can tell of.',
             }),
             h('div', { id: 'events' }, [...kinds].map(([kind, list]) => h('section', { class: 'kind' },
                 h('h2', null, said(kind)),
@@ -47,7 +49,10 @@ export async function catalogueEvent({ parameter, signal }) {
     if (!here.length) {
         return {
             title: parameter,
-            content: [head('No such event', { above: link('#/catalogue', 'Catalogue') }), empty([`The type ${TYPES[type]} has no event called `, said(parameter.slice(0, 200)), '.'], step('catalogue', '#/catalogue', 'To the catalogue'))],
+            content: [
+                head('No such event', { above: link('#/catalogue', 'Catalogue') }),
+                empty([`The type ${TYPES[type]} has no event called `, brief(parameter, 200), '.'], step('catalogue', '#/catalogue', 'To the catalogue')),
+            ],
         };
     }
     const [event] = here;
@@ -63,7 +68,7 @@ export async function catalogueEvent({ parameter, signal }) {
             }),
             h('div', { class: 'columns' },
                 section('Fields', h('div', { id: 'schema' }, fields(event.schema))),
-                section('Example', block('example', JSON.stringify(event.example, null, 2), 'the example'))),
+                section('Example', example(event.example))),
         ],
     };
 }
@@ -73,7 +78,10 @@ export async function catalogueEvent({ parameter, signal }) {
 function fields(schema) {
     const properties = Object.entries(inner(schema).properties ?? {});
     const choices = schema.oneOf ?? schema.anyOf;
-    if (!properties.length && choices) return h('ul', { class: 'schema' }, choices.map((one, i) => h('li', null, h('span', { class: 'quiet' }, `${i ? 'or' : 'either'} ${typeName(one)}`), fields(one))));
+    if (!properties.length && choices) {
+        return h('ul', { class: 'schema' }, choices.map((one, i) => h('li', null,
+            h('span', { class: 'quiet' }, `${i ? 'or' : 'either'} ${typeName(one)}`), fields(one))));
+    }
     if (!properties.length) return null;
     const required = new Set(inner(schema).required ?? []);
     return h('ul', { class: 'schema' }, properties.map(([key, field]) => h('li', null,
@@ -92,7 +100,10 @@ function inner(schema) {
 /** @param {Schema} schema @returns {string} */
 function typeName(schema) {
     if (schema.const !== undefined) return `always ${JSON.stringify(schema.const)}`;
-    const types = [schema.type ?? (schema.enum ? 'text' : 'any')].flat().map((type) => (type === 'array' ? `list of ${schema.items ? typeName(schema.items) : 'any'}` : type === 'string' ? 'text' : type));
+    const types = [schema.type ?? (schema.enum ? 'text' : 'any')].flat().map((type) => {
+        if (type === 'array') return `list of ${schema.items ? typeName(schema.items) : 'any'}`;
+        return type === 'string' ? 'text' : type;
+    });
     return types.join(' or ') + (schema.format && schema.type !== 'array' ? ` (${schema.format})` : '');
 }
 

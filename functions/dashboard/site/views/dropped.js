@@ -1,8 +1,8 @@
 // Dropped events: which wait, and reattempting one or all of them.
 import { listDropped, listWebhooks, reattempt, reattemptAll } from '../api.js';
-import { append, brief, h, long, name, number, said, shortId, when } from '../dom.js';
+import { append, brief, clip, h, long, name, number, shortId, when } from '../dom.js';
 import { field, form, select, value } from '../forms.js';
-import { action, announce, confirmed, empty, head, link, outcome, section, step, table, testBadge } from '../parts.js';
+import { action, announce, confirmed, empty, eventLink, head, link, outcome, section, step, table } from '../parts.js';
 import { can } from '../session.js';
 import { JobProgress } from '../watch.js';
 import { DROPPED_BECAUSE } from '../words.js';
@@ -38,7 +38,7 @@ export async function dropped(context) {
             }),
             filterForm(choice, webhooks, page.events, context),
             done,
-            list_(page, choice, webhooks, context, filtered),
+            eventTable(page, choice, webhooks, signal),
         ],
     };
 }
@@ -46,12 +46,17 @@ export async function dropped(context) {
 /** @param {Choice} choice @param {Webhook[]} webhooks @param {Event[]} events @param {import('../app.js').Context} context */
 function filterForm(choice, webhooks, events, { go }) {
     const names = [...new Set([...webhooks.flatMap(({ eventName }) => (eventName ? [eventName] : [])), ...events.map(({ eventName }) => eventName)])].sort();
-    const chosen = webhooks.some(({ id }) => id === choice.webhookId) || !choice.webhookId ? [] : [/** @type {[string, string]} */ ([choice.webhookId, choice.webhookId])];
+    // Also one that is deleted by now.
+    const ids = new Set([...webhooks.map(({ id }) => id), ...(choice.webhookId ? [choice.webhookId] : [])]);
+    /** @type {[string, string][]} */
+    const offered = [...ids].map((id) => {
+        const webhook = webhooks.find((one) => one.id === id);
+        return [id, webhook ? `${clip(webhook.callbackURL, 60)}${webhook.eventName ? ` (${clip(webhook.eventName, 60)})` : ''}` : id];
+    });
     const element = form('filter', [
         field({
             name: 'webhookId', label: 'Webhook',
-            control: select([['', 'All'], ...chosen, ...webhooks.map(({ id, callbackURL, eventName }) =>
-                /** @type {[string, string]} */ ([id, `${callbackURL.length > 60 ? `${callbackURL.slice(0, 60)}…` : callbackURL}${eventName ? ` (${eventName})` : ''}`]))], choice.webhookId),
+            control: select([['', 'All'], ...offered], choice.webhookId),
         }),
         field({ name: 'eventName', label: 'Event', control: h('input', { list: 'names', value: choice.eventName ?? '', spellcheck: 'false' }) }),
         h('datalist', { id: 'names' }, names.map((name) => h('option', { value: name }))),
@@ -80,10 +85,10 @@ function local(moment) {
     return Number.isNaN(date.getTime()) ? '' : new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
-/** @param {import('../types/api').EventList} page @param {Choice} choice @param {Webhook[]} webhooks @param {import('../app.js').Context} context @param {boolean} filtered */
-function list_(page, choice, webhooks, context, filtered) {
+/** @param {import('../types/api').EventList} page @param {Choice} choice @param {Webhook[]} webhooks @param {AbortSignal} signal */
+function eventTable(page, choice, webhooks, signal) {
     if (!page.events.length && !page.nextCursor) {
-        return filtered
+        return Object.keys(choice).length
             ? empty('No dropped event is of this choice.', step('clear-filter', '#/dropped', 'Show all'))
             : empty('Nothing was dropped. An event comes here when all of its attempts have failed, and waits ten days for you.');
     }
@@ -96,18 +101,22 @@ function list_(page, choice, webhooks, context, filtered) {
         return {
             id: event.id,
             cells: [
-                [link(`#/events/${event.id}`, [name(event.eventName), h('span', { class: 'unseen' }, ` ${event.id}`)]), ' ', testBadge(event), h('small', { class: 'quiet' }, shortId(event.id))],
+                [eventLink(event), h('small', { class: 'quiet' }, shortId(event.id))],
                 link(`#/webhooks/${event.webhookId}`, url ? brief(url, 100) : shortId(event.webhookId), { class: 'url' }),
                 when(event.publishedTime),
                 h('div', null, attempt ? outcome(attempt) : h('span', { class: 'quiet' }, 'no attempt'),
                     event.dropReason && event.dropReason !== 'attempts_spent' ? h('small', { class: 'quiet' }, DROPPED_BECAUSE[event.dropReason]) : null),
-                ...(write ? [h('div', { class: 'actions' }, action('reattempt', 'Reattempt', () => one(event), { about: `Reattempt ${event.eventName} ${event.id}` }))] : []),
+                ...(write ? [h('div', { class: 'actions' },
+                    action('reattempt', 'Reattempt', () => one(event), { about: `Reattempt ${clip(event.eventName, 80)} ${event.id}` }))] : []),
             ],
         };
     };
     const { element, add } = table({
         id: 'dropped', caption: 'Dropped events, newest first',
-        columns: ['Event', 'Webhook', { name: 'Published', class: 'time' }, { name: 'Last attempt', class: 'event' }, ...(write ? [{ name: '', class: 'end' }] : [])],
+        columns: [
+            'Event', 'Webhook', { name: 'Published', class: 'time' }, { name: 'Last attempt', class: 'event' },
+            ...(write ? [{ name: '', class: 'end' }] : []),
+        ],
         rows: page.events.map(row),
     });
     const place = h('div', null, element);
@@ -135,7 +144,7 @@ function list_(page, choice, webhooks, context, filtered) {
     const more = (cursor) => {
         if (!cursor) return;
         const line = h('div', { class: 'actions' }, action('more', 'Older events', async () => {
-            const next = await listDropped({ ...choice, cursor }, context.signal);
+            const next = await listDropped({ ...choice, cursor }, signal);
             line.remove();
             if (!next) return;
             add(next.events.map(row));
@@ -185,8 +194,8 @@ function results({ responses }, goesOn) {
     return h('div', { class: 'notice', 'data-status': bad.length ? 'failing' : 'active' },
         h('p', null, `${number(good, 'event')} delivered, ${bad.length} failed.`),
         bad.length ? h('ul', null, bad.slice(0, 10).map((response) => h('li', { 'data-row': response.eventId },
-            response.eventId ? [link(`#/events/${response.eventId}`, [said(response.eventName ?? 'Event'), ' ', shortId(response.eventId)]), ': '] : null,
-            response.responseCode ? [h('code', null, said(response.responseCode)), ' '] : null, long(response.responseMessage)))) : null,
+            response.eventId ? [link(`#/events/${response.eventId}`, [name(response.eventName ?? 'Event'), ' ', shortId(response.eventId)]), ': '] : null,
+            response.responseCode ? [h('code', null, brief(response.responseCode, 12)), ' '] : null, long(response.responseMessage)))) : null,
         bad.length > 10 ? h('p', null, `And ${bad.length - 10} more.`) : null);
 }
 

@@ -1,6 +1,6 @@
 // One event: what was sent, what was answered, how to verify it, and sending it again.
 import { reattempt, viewEvent } from '../api.js';
-import { append, h, long, name, said, until, when } from '../dom.js';
+import { append, brief, code, due, h, long, name, said, when } from '../dom.js';
 import { action, announce, badge, block, copyable, empty, facts, head, link, outcome, section, table, testBadge } from '../parts.js';
 import { can } from '../session.js';
 import { LANGUAGES } from '../verify.js';
@@ -20,7 +20,8 @@ export async function event(context) {
                 beside: [badge(event.status), testBadge(event)],
                 below: copyable(event.id, 'the id'),
                 actions: [
-                    event.status === 'dropped' && can('configuration:write') ? action('reattempt', 'Reattempt now', () => again(event, answer, context), { kind: 'primary' }) : null,
+                    event.status === 'dropped' && can('configuration:write')
+                        ? action('reattempt', 'Reattempt now', () => again(event, answer, context), { kind: 'primary' }) : null,
                     event.status === 'pending' ? action('refresh', 'Look again', () => context.redraw('Looked again.')) : null,
                 ],
             }),
@@ -33,15 +34,14 @@ export async function event(context) {
     };
 }
 
-/** @param {EventInFull} event @returns {[string, import('../types/dom').Children][]} */
+/** @param {EventInFull} event */
 function standing(event) {
-    return [
-        ['Published', when(event.publishedTime)],
-        ...(event.nextAttemptTime ? [/** @type {[string, import('../types/dom').Children]} */ (['Next attempt', until(event.nextAttemptTime)])] : []),
-        ...(event.droppedTime ? [/** @type {[string, import('../types/dom').Children]} */ (['Dropped', [when(event.droppedTime), ': ', DROPPED_BECAUSE[event.dropReason ?? ''] ?? '']])] : []),
-        ['Kept until', when(event.expiresTime)],
-        ['Update', copyable(event.updateId, "the update's id")],
-    ];
+    /** @type {[string, import('../types/dom').Children][]} */
+    const pairs = [['Published', when(event.publishedTime)]];
+    if (event.nextAttemptTime) pairs.push(['Next attempt', due(event.nextAttemptTime)]);
+    if (event.droppedTime) pairs.push(['Dropped', [when(event.droppedTime), ': ', DROPPED_BECAUSE[event.dropReason ?? ''] ?? '']]);
+    pairs.push(['Kept until', when(event.expiresTime)], ['Update', copyable(event.updateId, "the update's id")]);
+    return pairs;
 }
 
 /** @param {EventInFull} event @param {HTMLElement} place @param {import('../app.js').Context} context */
@@ -53,12 +53,13 @@ async function again(event, place, context) {
     shown.replaceChildren();
     append(shown, [h('div', { class: 'notice', 'data-status': answer.success ? 'active' : 'failing' },
         h('p', null, answer.success ? 'Delivered: the receiver answered ' : 'Not delivered: ',
-            answer.responseCode ? [h('code', null, said(answer.responseCode)), ' '] : null, long(answer.responseMessage), answer.success ? '' : '. The event stays dropped.'))]);
+            answer.responseCode ? [h('code', null, brief(answer.responseCode, 12)), ' '] : null, long(answer.responseMessage),
+            answer.success ? '' : '. The event stays dropped.'))]);
 }
 
 /** @param {EventInFull} event */
 function attempts(event) {
-    if (!event.attempts.length) return h('div', { id: 'attempts-place' }, empty(event.status === 'pending' ? 'It waits for its first attempt.' : 'No attempt was made.'));
+    if (!event.attempts.length) return empty(event.status === 'pending' ? 'It waits for its first attempt.' : 'No attempt was made.');
     return table({
         id: 'attempts', caption: 'Attempts, oldest first',
         columns: [{ name: 'Time', class: 'time' }, { name: 'Outcome', class: 'event' }, { name: 'ms', class: 'number' }, 'Answer'],
@@ -94,7 +95,7 @@ function request(event) {
         h('p', { class: 'request-line' }, h('code', null, said(sent.method)), ' ', long(sent.url, 400)),
         table({
             id: 'headers', caption: 'Headers of the newest attempt, as they were sent', columns: [{ name: 'Header', class: 'event' }, 'Value'],
-            rows: sent.headers.map(({ name, value }) => ({ id: name, cells: [h('code', null, said(name)), h('code', { class: 'value' }, long(value, 400))] })),
+            rows: sent.headers.map(({ name, value }) => ({ id: name, cells: [code(name), h('code', { class: 'value' }, long(value, 400))] })),
         }).element,
         h('div', { class: 'between' },
             h('h3', null, 'Body'),
@@ -121,7 +122,8 @@ function verify() {
     show(LANGUAGES[0].id);
     return h('div', { id: 'verify' },
         h('p', { class: 'prose' },
-            "A receiver that checks the signature knows that a delivery is genuine and new. What is signed is ", h('code', null, 'webhook-id.webhook-timestamp.body'),
+            'A receiver that checks the signature knows that a delivery is genuine and new. What is signed is ',
+            h('code', null, 'webhook-id.webhook-timestamp.body'),
             ', with the raw bytes of the body: parse it afterwards. The secret is on the page of the webhook; the official libraries of ',
             'Standard Webhooks do the same. The code below rests on nothing but what the language brings along.'),
         h('fieldset', { class: 'choices' }, h('legend', { class: 'unseen' }, 'Language'), LANGUAGES.map(({ id, name }, i) => h('label', null,

@@ -1,7 +1,7 @@
 // The overview: in one glance what arrives, what does not, and why.
 import { listWebhooks, viewConfiguration } from '../api.js';
-import { brief, duration, h, name, number, said, shortId, soon, when } from '../dom.js';
-import { announce, badge, empty, facts, head, link, section, step, table, testBadge } from '../parts.js';
+import { append, brief, due, duration, h, name, number, when } from '../dom.js';
+import { announce, badge, empty, eventLink, facts, head, link, section, step, table } from '../parts.js';
 import { can } from '../session.js';
 import { DATE_FORMATS, DROPPED_BECAUSE, TYPES } from '../words.js';
 
@@ -19,8 +19,9 @@ export async function overview({ signal }) {
         title: 'Overview',
         content: [
             head('Overview', {
-                beside: configuration.name ? h('span', { class: 'quiet' }, said(configuration.name)) : null,
-                actions: can('configuration:write') && configuration.ipAllowlist.length ? step('create-webhook', '#/webhooks/new', 'New webhook', 'primary') : null,
+                beside: configuration.name ? h('span', { class: 'quiet' }, brief(configuration.name, 200)) : null,
+                actions: can('configuration:write') && configuration.ipAllowlist.length
+                    ? step('create-webhook', '#/webhooks/new', 'New webhook', 'primary') : null,
             }),
             counts(webhooks, list.metadata),
             section('Webhooks', webhooks.length ? webhookTable(webhooks) : noWebhooks(configuration.ipAllowlist.length > 0)),
@@ -43,21 +44,27 @@ function noWebhooks(mayHave) {
     if (!can('configuration:write')) return empty('No webhook subscribes to anything yet, so nothing is sent.');
     return mayHave
         ? empty('No webhook subscribes to anything yet, so nothing is sent.', step('create-webhook', '#/webhooks/new', 'Create the first webhook', 'primary'))
-        : empty('The allowlist is empty: add the addresses of your servers, then create a webhook.', step('allowlist', '#/configuration', 'Add an address', 'primary'));
+        : empty('The allowlist is empty: add the addresses of your servers, then create a webhook.',
+            step('allowlist', '#/configuration', 'Add an address', 'primary'));
+}
+
+/** How many events are dropped, as far as that is counted.
+ * @param {{ retrievalCount: number, moreRetrievals?: boolean }} counted */
+function droppedOf({ retrievalCount, moreRetrievals }) {
+    return `${retrievalCount}${moreRetrievals ? '+' : ''}`;
 }
 
 /** @param {Webhook[]} webhooks @param {import('../types/api').WebhookList['metadata']} metadata */
 function counts(webhooks, metadata) {
     /** @param {string} status */
     const of = (status) => webhooks.filter((webhook) => webhook.status === status).length;
-    const dropped = `${metadata.retrievalCount}${metadata.moreRetrievals ? '+' : ''}`;
     /** @param {string} status @param {string | number} count @param {import('../types/dom').Children} name */
     const figure = (status, count, name) => h('div', { class: 'figure', 'data-status': count ? status : 'none' }, h('dt', null, name), h('dd', null, count));
     return h('dl', { id: 'counts', class: 'figures' },
         figure('active', of('active'), 'active'),
         figure('failing', of('failing'), 'failing, put off'),
         figure('disabled', of('disabled'), 'disabled'),
-        figure('dropped', metadata.retrievalCount ? dropped : 0, link('#/dropped', 'events dropped')));
+        figure('dropped', metadata.retrievalCount ? droppedOf(metadata) : 0, link('#/dropped', 'events dropped')));
 }
 
 /** @param {Webhook[]} webhooks */
@@ -66,7 +73,10 @@ function webhookTable(webhooks) {
     const { element, body } = table({
         id: 'webhooks',
         caption: 'Webhooks, with those that need somebody first',
-        columns: ['Callback', { name: 'Event', class: 'event' }, { name: 'Health', class: 'wide' }, { name: 'Last event', class: 'time' }, { name: 'Dropped', class: 'number' }],
+        columns: [
+            'Callback', { name: 'Event', class: 'event' }, { name: 'Health', class: 'wide' }, { name: 'Last event', class: 'time' },
+            { name: 'Dropped', class: 'number' },
+        ],
         rows: sorted.map((webhook) => ({
             id: webhook.id,
             cells: [
@@ -75,7 +85,7 @@ function webhookTable(webhooks) {
                 health(webhook),
                 when(webhook.lastEventTime),
                 webhook.retrievalCount
-                    ? link(`#/dropped?webhookId=${webhook.id}`, `${webhook.retrievalCount}${webhook.moreRetrievals ? '+' : ''}`, { 'aria-label': number(webhook.retrievalCount, 'dropped event') })
+                    ? link(`#/dropped?webhookId=${webhook.id}`, [droppedOf(webhook), h('span', { class: 'unseen' }, ' dropped')])
                     : h('span', { class: 'quiet' }, '0'),
             ],
         })),
@@ -87,8 +97,8 @@ function webhookTable(webhooks) {
  * @param {Webhook[]} webhooks @param {HTMLElement} body */
 function finder(webhooks, body) {
     const rows = [...body.children].map((row, i) => {
-        const webhook = webhooks[i];
-        return { row: /** @type {HTMLElement} */ (row), text: `${webhook.callbackURL} ${webhook.eventName ?? 'all events'} ${webhook.status} ${webhook.id}`.toLowerCase() };
+        const { callbackURL, eventName, status, id } = webhooks[i];
+        return { row: /** @type {HTMLElement} */ (row), text: `${callbackURL} ${eventName ?? 'all events'} ${status} ${id}`.toLowerCase() };
     });
     const find = h('input', {
         id: 'find', type: 'search', oninput: () => {
@@ -104,19 +114,23 @@ function finder(webhooks, body) {
 function health(webhook) {
     const error = webhook.errors[0];
     return h('div', { class: 'health' }, badge(webhook.status),
-        webhook.status === 'failing' && webhook.nextAttemptTime ? h('small', null, 'put off, next attempt ', soon(webhook.nextAttemptTime)) : null,
+        webhook.status === 'failing' && webhook.nextAttemptTime ? h('small', null, 'put off until ', due(webhook.nextAttemptTime)) : null,
         webhook.status !== 'active' && error ? h('small', { class: 'quiet' }, brief(error.message, 110)) : null);
 }
 
 /** @param {import('../types/api').WebhookList['metadata']} metadata */
 function latestDropped(metadata) {
     const events = metadata.allRetrievals.slice(0, 5);
-    if (!events.length) return h('div', { id: 'latest-dropped' }, empty('Nothing was dropped. An event comes here when all of its attempts have failed, and waits ten days for you.'));
-    return h('div', { id: 'latest-dropped' },
-        h('ul', { class: 'plain-list' }, events.map((event) => h('li', { 'data-row': event.id },
-            h('div', null, link(`#/events/${event.id}`, [name(event.eventName), ' ', shortId(event.id)]), ' ', testBadge(event)),
-            h('small', { class: 'quiet' }, when(event.droppedTime), ' · ', DROPPED_BECAUSE[event.dropReason ?? ''] ?? '')))),
-        h('p', null, link('#/dropped', 'All dropped events')));
+    const place = h('div', { id: 'latest-dropped' });
+    append(place, [events.length
+        ? [
+            h('ul', { class: 'plain-list' }, events.map((event) => h('li', { 'data-row': event.id },
+                h('div', null, eventLink(event)),
+                h('small', { class: 'quiet' }, when(event.droppedTime), ' · ', DROPPED_BECAUSE[event.dropReason ?? ''] ?? '')))),
+            h('p', null, link('#/dropped', 'All dropped events')),
+        ]
+        : empty('Nothing was dropped. An event comes here when all of its attempts have failed, and waits ten days for you.')]);
+    return place;
 }
 
 /** @param {import('../types/api').Configuration} configuration */
@@ -126,6 +140,9 @@ function settings(configuration) {
         ['Type', TYPES[configuration.type ?? 'generic']],
         ['Dates', DATE_FORMATS[configuration.dateFormat]],
         ['Retries', configuration.retrySchedule ? configuration.retrySchedule.map(duration).join(', ') : 'as the type has them'],
-        ['Allowlist', addresses.length ? [h('span', null, addresses.slice(0, 4).map((address, i) => [i ? ', ' : '', h('code', null, said(address))]).flat()), addresses.length > 4 ? ` and ${addresses.length - 4} more` : ''] : 'empty: nothing can be sent'],
+        ['Allowlist', addresses.length ? [
+            addresses.slice(0, 4).map((address, i) => [i ? ', ' : '', h('code', null, brief(address, 50))]),
+            addresses.length > 4 ? ` and ${addresses.length - 4} more` : '',
+        ] : 'empty: nothing can be sent'],
     ]), h('p', null, link('#/configuration', 'All settings')));
 }

@@ -46,6 +46,7 @@ export async function signIn(notice, admit) {
             head('Sign in', { below: 'What arrives at your webhooks, what does not, and why.' }),
             notice instanceof Error ? errorBox(notice) : notice ? h('p', { class: 'notice', role: 'status' }, notice) : null,
             signInForm(admit),
-            h('p', { class: 'quiet small' }, 'Or open the link that your platform gives you. Either way this tab alone keeps the session, until you sign out or close it.')),
+            h('p', { class: 'quiet small' },
+                'Or open the link that your platform gives you. Either way this tab alone keeps the session, until you sign out or close it.')),
     };
 }

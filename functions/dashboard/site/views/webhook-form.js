@@ -1,6 +1,6 @@
 // Making a webhook, and changing one.
 import { changeWebhook as change, createWebhook, viewCatalogue, viewConfiguration, viewWebhook } from '../api.js';
-import { code, h, said } from '../dom.js';
+import { brief, code, h } from '../dom.js';
 import { field, form, Mistake, schedule, select, value, written } from '../forms.js';
 import { empty, facts, head, link, step, toast } from '../parts.js';
 import { noConfiguration } from './overview.js';
@@ -14,7 +14,8 @@ export async function newWebhook({ signal, go, query }) {
     const title = 'New webhook';
     if (!configuration) return { title, content: [head(title), noConfiguration()] };
     if (!configuration.ipAllowlist.length) {
-        return { title, content: [head(title), empty('The allowlist is empty. A webhook needs at least one address that events may be sent to.', step('allowlist', '#/configuration', 'Add an address', 'primary'))] };
+        const what = 'The allowlist is empty. A webhook needs at least one address that events may be sent to.';
+        return { title, content: [head(title), empty(what, step('allowlist', '#/configuration', 'Add an address', 'primary'))] };
     }
     const names = await eventNames(configuration.type ?? 'generic');
     return {
@@ -40,6 +41,7 @@ export async function newWebhook({ signal, go, query }) {
                     ...(rate ? { rateLimit: rate } : {}),
                     ...(headers ? { headers } : {}),
                 });
+                if (signal.aborted) return;
                 showSecretOf(webhook.id, webhook.secret);
                 go(`#/webhooks/${webhook.id}`);
             }),
@@ -63,7 +65,7 @@ export async function changeWebhook({ parameter: id, signal, go }) {
                     if (!Object.keys(changed).length) throw new Mistake('callbackURL', 'Nothing is changed yet.');
                     await change(webhook.id, changed);
                     toast('The webhook is changed.');
-                    go(here);
+                    if (!signal.aborted) go(here);
                 }),
         ],
     };
@@ -86,7 +88,9 @@ export async function eventNames(type) {
 function callbackField(url) {
     return field({
         name: 'callbackURL', label: 'Callback URL', hint: 'Where events are sent by POST: https, with a host whose addresses are in the allowlist.',
-        control: h('input', { type: 'url', inputmode: 'url', maxlength: 2048, required: true, value: url, spellcheck: 'false', placeholder: 'https://example.com/webhooks' }),
+        control: h('input', {
+            type: 'url', inputmode: 'url', maxlength: 2048, required: true, value: url, spellcheck: 'false', placeholder: 'https://example.com/webhooks',
+        }),
     });
 }
 
@@ -111,7 +115,7 @@ function commonFields(webhook) {
         }),
         names.length ? h('div', { class: 'field' },
             h('p', { class: 'label' }, 'Headers'),
-            h('p', { class: 'hint' }, 'Set: ', names.map((name, i) => [i ? ', ' : '', h('code', null, said(name))]).flat(), '. Their values are not shown.'),
+            h('p', { class: 'hint' }, 'Set: ', names.map((name, i) => [i ? ', ' : '', h('code', null, brief(name, 60))]), '. Their values are not shown.'),
             h('label', { class: 'check' }, replace, ' Replace all of them')) : null,
         headers,
     ];

@@ -1,9 +1,9 @@
 // One webhook: how it fares, what it got, its settings, its secret, and whether its address matches the allowlist.
 import * as api from '../api.js';
-import { append, brief, code, duration, h, long, name, number, said, shortId, soon, until, when } from '../dom.js';
+import { append, brief, code, due, duration, h, long, number, said, shortId, soon, until, when } from '../dom.js';
 import { select } from '../forms.js';
 import {
-    action, announce, badge, busy, confirmed, copyable, dialog, empty, errorBox, facts, head, link, outcome, section, step, table, testBadge, toast,
+    action, announce, badge, busy, confirmed, copyable, dialog, empty, errorBox, eventLink, facts, head, link, outcome, section, step, table, toast,
 } from '../parts.js';
 import { can } from '../session.js';
 import { ADDRESSES, DROPPED_BECAUSE, OUTCOMES } from '../words.js';
@@ -54,12 +54,12 @@ function buttons(webhook, context) {
         webhook.status === 'disabled'
             ? action('enable', 'Enable', async () => {
                 await api.changeWebhook(webhook.id, { status: 'active' });
-                await context.redraw('The webhook is enabled.');
+                if (!context.signal.aborted) await context.redraw('The webhook is enabled.');
             }, { kind: 'primary' })
             : step('send', `#/send?webhookId=${webhook.id}`, 'Send an example'),
         webhook.status === 'disabled' ? null : action('disable', 'Disable', async () => {
             await api.changeWebhook(webhook.id, { status: 'disabled' });
-            await context.redraw('The webhook is disabled. Its events are dropped, and kept for ten days.');
+            if (!context.signal.aborted) await context.redraw('The webhook is disabled. Its events are dropped, and kept for ten days.');
         }),
         action('delete', 'Delete', () => remove(webhook, context), { kind: 'danger' }),
     ];
@@ -69,7 +69,8 @@ function buttons(webhook, context) {
 async function remove(webhook, context) {
     const sure = await confirmed({
         title: 'Delete this webhook?', confirm: 'Delete the webhook', danger: true,
-        text: ['Nothing more is sent to ', long(webhook.callbackURL, 120), '. For ten days this can be undone: the webhook comes back with its id, its secret and the events it did not get.'],
+        text: ['Nothing more is sent to ', long(webhook.callbackURL, 120),
+            '. For ten days this can be undone: the webhook comes back with its id, its secret and the events it did not get.'],
     });
     if (!sure) return;
     const { requestId } = await api.deleteWebhook(webhook.id);
@@ -90,16 +91,19 @@ async function remove(webhook, context) {
 function standing(webhook) {
     if (webhook.status === 'active' && !webhook.errors.length) return null;
     const text = {
-        failing: ['It failed five times in a row, so attempts are put off', webhook.nextAttemptTime ? [' until ', until(webhook.nextAttemptTime)] : '', '. Nothing is lost: one attempt then decides whether the others follow.'].flat(),
+        failing: ['It failed five times in a row, so attempts are put off', webhook.nextAttemptTime ? [' until ', due(webhook.nextAttemptTime)] : null,
+            '. Nothing is lost: one attempt then decides whether the others follow.'],
         disabled: [can('configuration:write')
             ? 'It is disabled: its events are dropped at once, and kept for ten days. Enable it, then reattempt them.'
             : 'It is disabled: its events are dropped at once, and kept for ten days.'],
         active: ['Its newest attempts failed.'],
     }[webhook.status];
+    const dropped = `${number(webhook.retrievalCount, 'event')}${webhook.moreRetrievals ? ' or more' : ''} dropped`;
     return h('div', { class: 'notice', 'data-status': webhook.status },
-        h('p', null, text, webhook.retrievalCount ? [' ', link(`#/dropped?webhookId=${webhook.id}`, `${number(webhook.retrievalCount, 'event')}${webhook.moreRetrievals ? ' or more' : ''} dropped`), '.'] : null),
+        h('p', null, text, webhook.retrievalCount ? [' ', link(`#/dropped?webhookId=${webhook.id}`, dropped), '.'] : null),
         webhook.errors.length ? h('ul', { class: 'failures' }, webhook.errors.slice(0, 3).map((error) => h('li', null,
-            h('div', null, when(error.time), error.eventId ? [' ', link(`#/events/${error.eventId}`, 'event', { 'aria-label': `The event of this failure, ${error.eventId}` })] : null),
+            h('div', null, when(error.time),
+                error.eventId ? [' ', link(`#/events/${error.eventId}`, ['event', h('span', { class: 'unseen' }, ` ${error.eventId}`)])] : null),
             h('div', null, long(error.message, 160))))) : null);
 }
 
@@ -113,12 +117,14 @@ function strip(events) {
     return h('figure', { class: 'strip' },
         h('ol', { id: 'attempts' }, attempts.map((attempt) => {
             const time = when(attempt.time);
-            const text = `${time.textContent}: ${OUTCOMES[attempt.outcome]}${attempt.responseCode ? ` ${attempt.responseCode}` : ''}, ${attempt.milliseconds} ms`;
+            const text = [time.textContent, OUTCOMES[attempt.outcome], attempt.responseCode, `${attempt.milliseconds} ms`].filter(Boolean).join(', ');
             const bar = h('span', { class: 'bar' });
             bar.style.blockSize = `${Math.round(20 + 80 * Math.min(1, Math.log10(1 + attempt.milliseconds) / 4))}%`;
             return h('li', { 'data-status': attempt.outcome, title: text }, bar, h('span', { class: 'unseen' }, text));
         })),
-        h('figcaption', { class: 'quiet small' }, `${good} of ${attempts.length} delivered, ${times[Math.floor(times.length / 2)]} ms in the middle, ${times[times.length - 1]} ms at most: the last attempt of each of the newest events.`));
+        h('figcaption', { class: 'quiet small' },
+            `${good} of ${attempts.length} delivered, ${times[Math.floor(times.length / 2)]} ms in the middle, ${times[times.length - 1]} ms at most: `,
+            'the last attempt of each of the newest events.'));
 }
 
 /** @param {Webhook} webhook @param {import('../types/api').EventList} first @param {Context} context */
@@ -133,7 +139,8 @@ function history(webhook, first, context) {
         const rows = page.events.map(row);
         if (!rows.length && !page.nextCursor) {
             place.replaceChildren(empty(status ? `No event is ${status}.` : 'Nothing was sent yet. An event comes here with its first attempt.',
-                !status && can('configuration:write') && webhook.status !== 'disabled' ? step('send', `#/send?webhookId=${webhook.id}`, 'Send an example', 'primary') : null));
+                !status && can('configuration:write') && webhook.status !== 'disabled'
+                    ? step('send', `#/send?webhookId=${webhook.id}`, 'Send an example', 'primary') : null));
             return;
         }
         const { element, add } = table({
@@ -188,13 +195,13 @@ function row(event) {
     return {
         id: event.id,
         cells: [
-            [link(`#/events/${event.id}`, [name(event.eventName), h('span', { class: 'unseen' }, ` ${event.id}`)]), ' ', testBadge(event),
-                h('small', { class: 'quiet' }, when(event.publishedTime), ' ', shortId(event.id))],
+            [eventLink(event), h('small', { class: 'quiet' }, when(event.publishedTime), ' ', shortId(event.id))],
             h('div', null, badge(event.status),
                 event.nextAttemptTime ? h('small', null, 'next ', soon(event.nextAttemptTime)) : null,
                 event.dropReason && event.dropReason !== 'attempts_spent' ? h('small', { class: 'quiet' }, DROPPED_BECAUSE[event.dropReason]) : null),
             attempt
-                ? h('div', null, outcome(attempt), h('small', { class: 'quiet number' }, `${attempt.milliseconds} ms${event.attemptCount > 1 ? `, attempt ${event.attemptCount}` : ''}${attempt.manual ? ', by hand' : ''}`))
+                ? h('div', null, outcome(attempt), h('small', { class: 'quiet number' },
+                    `${attempt.milliseconds} ms`, event.attemptCount > 1 ? `, attempt ${event.attemptCount}` : '', attempt.manual ? ', by hand' : ''))
                 : h('span', { class: 'quiet' }, 'none yet'),
         ],
     };
@@ -208,7 +215,9 @@ function settings(webhook) {
         ['Event', webhook.eventName === null ? 'all events' : code(webhook.eventName)],
         ['Retries', webhook.retrySchedule ? webhook.retrySchedule.map(duration).join(', ') || 'none' : "as the configuration's"],
         ['Rate', webhook.rateLimit ? `${number(webhook.rateLimit, 'attempt')} a second at most` : 'no limit of its own'],
-        ['Headers', headers.length ? h('ul', { class: 'plain-list' }, headers.map((name) => h('li', null, code(name), ' ', h('small', { class: 'quiet' }, 'value not shown')))) : 'none of its own'],
+        ['Headers', headers.length
+            ? h('ul', { class: 'plain-list' }, headers.map((name) => h('li', null, code(name), ' ', h('small', { class: 'quiet' }, 'value not shown'))))
+            : 'none of its own'],
         ['Last event', webhook.lastEvent ? [when(webhook.lastEventTime), ' ', link(`#/events/${webhook.lastEvent}`, 'show')] : 'never'],
     ]));
 }
@@ -240,7 +249,9 @@ function secret(webhook) {
         const overlap = await askOverlap();
         if (overlap === null) return;
         const answer = await api.rotateSecret(webhook.id, overlap);
-        show(answer.secret, overlap ? ['This is the new secret. The old one signs beside it until ', until(answer.oldSecretsSignUntil), '.'] : 'This is the new secret. The old one signs nothing any more.');
+        show(answer.secret, ['This is the new secret. ', overlap
+            ? ['The old one signs beside it until ', until(answer.oldSecretsSignUntil), '.']
+            : 'The old one signs nothing any more.']);
     });
     if (fresh?.id === webhook.id) {
         show(fresh.secret, 'The webhook is made. This is the secret that its deliveries are signed with: put it where your receiver reads it.');
@@ -253,7 +264,9 @@ function secret(webhook) {
 
 async function askOverlap() {
     const answer = await dialog('rotate', 'Rotate the secret', (close) => {
-        const overlap = select([['0', 'not at all: it may be known to others'], ['3600', 'an hour'], ['86400', 'a day'], ['259200', 'three days'], ['604800', 'seven days']], '86400', { id: 'overlap', name: 'overlapSeconds' });
+        const overlap = select([
+            ['0', 'not at all: it may be known to others'], ['3600', 'an hour'], ['86400', 'a day'], ['259200', 'three days'], ['604800', 'seven days'],
+        ], '86400', { id: 'overlap', name: 'overlapSeconds' });
         return [
             h('p', null, 'A new secret signs from now on. While the old one signs beside it, receivers that know either accept what is sent.'),
             h('div', { class: 'field' }, h('label', { for: 'overlap' }, 'The old secret goes on signing'), overlap),
@@ -295,11 +308,13 @@ function judged(answer, add) {
     if (answer.error) return [h('p', { class: 'verdict', 'data-status': 'failing' }, said(answer.error))];
     return [
         h('p', { class: 'verdict', 'data-status': answer.ok ? 'active' : 'failing' },
-            answer.ok ? 'It matches: events are sent to ' : 'It does not match: nothing is sent to ', said(answer.host), answer.ok ? '.' : ' until every address is allowed.'),
+            answer.ok ? 'It matches: events are sent to ' : 'It does not match: nothing is sent to ', said(answer.host),
+            answer.ok ? '.' : ' until every address is allowed.'),
         h('ul', { class: 'plain-list' }, answer.addresses.map(({ address, allowed, reason }) => h('li', { 'data-row': address },
             h('code', null, said(address)), ' ', allowed ? 'allowed' : ADDRESSES[reason ?? ''] ?? 'not allowed'))),
         answer.allowlistEntries.length && can('configuration:write')
-            ? h('div', { class: 'actions' }, action('add-to-allowlist', ['Add ', said(answer.allowlistEntries.join(', ')), ' to the allowlist'], () => add(answer.allowlistEntries), { kind: 'primary' }))
+            ? h('div', { class: 'actions' }, action('add-to-allowlist', ['Add ', said(answer.allowlistEntries.join(', ')), ' to the allowlist'],
+                () => add(answer.allowlistEntries), { kind: 'primary' }))
             : null,
     ];
 }

@@ -22,11 +22,16 @@ pub fn matching<'a>(
     // Looked for only if some webhook goes by it.
     let link: LazyCell<Option<Cow<'_, str>>, _> = LazyCell::new(|| link_of(content));
     let matches = |webhook: &&Webhook| {
-        let event = webhook.event_names.as_ref();
-        event.is_none_or(|names| names.iter().any(|own| subscription_matches(Some(own), name)))
+        takes(webhook, name)
             && webhook.link_ids.as_ref().is_none_or(|ids| link.as_ref().is_some_and(|link| ids.has(link)))
     };
     Ok(webhooks.into_iter().filter(matches).collect())
+}
+
+/// Whether a webhook subscribes to an event by its name, whichever link the event is about.
+pub fn takes(webhook: &Webhook, name: &str) -> bool {
+    let names = webhook.event_names.as_ref();
+    names.is_none_or(|names| names.iter().any(|own| subscription_matches(Some(own), name)))
 }
 
 /// Whether a webhook can get anything under a type. One that subscribes only to events which the type does not have would
