@@ -30,3 +30,4 @@ mod secrecy;
 mod settings;
 mod tenants;
 mod trace;
+mod types;

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use tenday_model::delivery::event::TEN_DAYS;
 use tenday_model::ids::DeveloperId;
 use tenday_model::settings::configuration::Configuration;
+use tenday_model::settings::integration::Integration;
 
-use super::{check, expires_at};
+use super::{check, expires_at, golden};
 use crate::dynamodb::item::{EXPIRES_AT, Item, Reader};
 use crate::dynamodb::keys;
 use crate::error::StoreError;
@@ -44,6 +45,15 @@ fn a_configuration_means_what_it_meant() {
         written.insert("webhookCount".to_owned(), item["webhookCount"].clone());
         Ok((meaning, Some(written)))
     });
+}
+
+#[test]
+fn every_type_has_a_golden_configuration() {
+    let rows = golden(ROWS, "configuration");
+    for integration in Integration::ALL {
+        let stored = rows.iter().any(|golden| golden.means["type"] == json!(integration.name()));
+        assert!(stored, "{integration:?}: the type's stored name is a contract, add a configuration of it");
+    }
 }
 
 fn configuration_meaning(configuration: &Configuration) -> Value {
