@@ -11,6 +11,8 @@ Needs the environment of requirements-sam.txt, the functions built in the profil
 """
 
 import argparse
+import base64
+import gzip
 import json
 import os
 import platform
@@ -139,7 +141,7 @@ class Invocations:
 
     def run(self):
         for step in (self.auth, self.configuration, self.webhooks, self.updates, self.deliver, self.dead_letters,
-                     self.ingest, self.links):
+                     self.ingest, self.links, self.dashboard):
             try:
                 step()
             except Failed as failed:
@@ -207,6 +209,13 @@ class Invocations:
         self.guarded("links", "PLATFORM_TOKEN")
         link = self.http("links", 200)["link"]
         check((link["state"], link["developerId"]) == ("connected", "DEV-local-developer"), f"{link}")
+
+    def dashboard(self):
+        answer = self.invoke("dashboard")
+        check((answer["statusCode"], answer["isBase64Encoded"]) == (200, True), f"{answer}")
+        check(answer["headers"]["content-encoding"] == "gzip", f"{answer['headers']}")
+        page = gzip.decompress(base64.b64decode(answer["body"])).decode()
+        check("<!doctype html>" in page, page)
 
     def close(self):
         for emulator in self.emulators.values():

@@ -63,6 +63,14 @@ class Api:
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
+    def page(self, path):
+        """What a browser gets that must get something."""
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=30) as response:
+                return response.read().decode()
+        except urllib.error.HTTPError as error:
+            raise Failed(f"GET {path} is a {error.code}: {error.read().decode()}") from None
+
     def request(self, method, path, body=None, headers=None):
         """The JSON body of an answer that must be a success."""
         status, answer = self.answer(method, path, body, headers)

@@ -1,5 +1,5 @@
-"""How large each function's deployment package is, against the 3 MB that it should not exceed. It reports, and fails of
-nothing but a package that is not there.
+"""How large each function's deployment package is, against the 3 MB that it should not exceed; the dashboard's, which calls
+nobody, 1.2 MB. It reports, and fails of nothing but a package that is not there.
 
     sizes.py                             of `cargo build --release`
     sizes.py --profile smoke             of another profile
@@ -18,6 +18,7 @@ from local_run import ROOT, Failed
 from smoke import binary
 
 BUDGET = 3_000_000
+BUDGETS = {"dashboard": 1_200_000}
 
 
 def binaries(options):
@@ -51,17 +52,17 @@ def main():
     arguments.add_argument("--built", metavar="DIRECTORY")
     options = arguments.parse_args()
     try:
-        print("| function | binary, MB | zip, MB | of 3 MB |\n|---|---|---|---|")
+        print("| function | binary, MB | zip, MB | of its budget |\n|---|---|---|---|")
         over = []
         for name, file in binaries(options):
-            size = zipped(file)
-            print(f"| {name} | {file.stat().st_size / 1e6:.2f} | {size / 1e6:.2f} | {size / BUDGET:.0%} |", flush=True)
-            if size > BUDGET:
+            size, budget = zipped(file), BUDGETS.get(name, BUDGET)
+            print(f"| {name} | {file.stat().st_size / 1e6:.2f} | {size / 1e6:.2f} | {size / budget:.0%} |", flush=True)
+            if size > budget:
                 over.append(name)
     except Failed as failed:
         print(f"sizes: {failed}", file=sys.stderr)
         return 1
-    print(f"\nover 3 MB: {', '.join(over) or 'none'}")
+    print(f"\nover their budget: {', '.join(over) or 'none'}")
     return 0
 
 

@@ -25,6 +25,7 @@ import http.server
 import json
 import os
 import queue
+import re
 import signal
 import socket
 import sys
@@ -153,7 +154,7 @@ class Smoke:
 
     def run(self):
         began = time.monotonic()
-        for step in (self.tokens, self.contract, self.configuration, self.webhook, self.publishing, self.dropping,
+        for step in (self.tokens, self.contract, self.pages, self.configuration, self.webhook, self.publishing, self.dropping,
                      self.test_event, self.rotation, self.deletion, self.waiting, self.end):
             try:
                 step()
@@ -181,6 +182,14 @@ class Smoke:
         update = {"developerId": self.developer, "eventName": "transactions.updated", "data": {"linkId": "item-1"}}
         self.refused("developer", "POST", "/updates", update, 403, "api_error.auth.insufficient_scope")
         check(self.api.request("GET", "/openapi.json")["openapi"].startswith("3.1"), "the document is no OpenAPI 3.1")
+
+    def pages(self):
+        """The developers' dashboard, a file of it, and the reference; and what is not there."""
+        page = self.api.page("/dashboard")
+        script = re.search(r'src="(/dashboard/[\w-]+/app\.js)"', page)
+        check(script and self.api.page(script[1]), f"the dashboard has no script: {page}")
+        check('id="api_error.route_not_found"' in self.api.page("/docs"), "the reference does not explain an error")
+        self.refused("developer", "GET", "/dashboard/no/such/file.js", None, 404, "api_error.route_not_found")
 
     def configuration(self):
         status, _ = self.api.try_call("developer", "DELETE", "/configuration")

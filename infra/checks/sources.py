@@ -1,7 +1,7 @@
 """What the template gives the functions against what their code asks for: variables, routes, metrics.
 
-The Rust sources are read, not built: `Environment::text` and its like for variables, `routes!` for routes, the metrics'
-enum for metrics. As in `template.py`, each rule carries the mistakes that it must catch, and `--self-test` plants them.
+The Rust sources are read, not built: `Environment::text` and its like for variables (`std::env::var`, in the function that
+has none of ours), `routes!` for routes and route keys for pages, the metrics' enum for metrics. As in `template.py`, each rule carries the mistakes that it must catch, and `--self-test` plants them.
 
     sources.py TEMPLATE               check
     sources.py TEMPLATE --self-test   plant each mistake
@@ -92,6 +92,10 @@ def variables():
         if crate and owner is None and "Environment::new()" in body:
             asked = read(body, frozenset()) | dict.fromkeys(log, False)
             result[crate] = {n: needed for n, needed in asked.items() if not NOT_THE_TEMPLATES.match(n)}
+    for path in ROOT.glob("functions/*/src/main.rs"):
+        if path.parts[-3] not in result:
+            sources = "".join(file.read_text(encoding="utf-8") for file in path.parent.glob("*.rs"))
+            result[path.parts[-3]] = dict.fromkeys(re.findall(rf"^const \w+: &str = {NAME};", sources, re.MULTILINE), True)
     return result
 
 
@@ -104,6 +108,13 @@ def routes():
             for method, route in re.findall(r'^\s+(\w+) "([^"]+)"', table, re.MULTILINE):
                 found[method, route] = path.parts[-3]
     return found
+
+
+@cache
+def pages():
+    """(method, path) → function, of what is no operation but a page for a browser: every route key in the sources."""
+    return {(method.lower(), route): path.parts[-3] for path in ROOT.glob("functions/*/src/lib.rs")
+            for method, route in re.findall(r'^\s+"([A-Z]+) (/[^"]*)" =>', path.read_text(encoding="utf-8"), re.MULTILINE)}
 
 
 @cache
@@ -188,7 +199,8 @@ def crates(template):
 
 @rule("a function has every variable that its code reads, also one that may be missing, and none that no code reads",
       own("Deliver", API_HOST=None), own("Webhooks", PUBLIC_HOST=None), own("Deliver", SCHEDULE_GROUP=None),
-      own("Updates", DELIVERIES_QUEUE=1), own("Auth", PUBLIC_HOST="x"), everywhere("TOKEN_ISSUER", "TOKEN_ISSUERS"),
+      own("Updates", DELIVERIES_QUEUE=1), own("Auth", PUBLIC_HOST="x"),
+      own("DeveloperDashboard", DASHBOARD_FRAME_ANCESTORS=None), everywhere("TOKEN_ISSUER", "TOKEN_ISSUERS"),
       everywhere("AWS_LAMBDA_LOG_LEVEL", "LOG_LEVEL"))
 def environment(template):
     everyone = template.source.get("Globals", {}).get("Function", {}).get("Environment", {}).get("Variables", {})
@@ -236,7 +248,8 @@ def names_of_metrics(template):
             yield f"{name}: its metrics are another deployment's"
 
 
-@rule("every route of the code leads to its function, by its method and path, and the contract has the same",
+@rule("every route of the code leads to its function, by its method and path, and the contract has the same, but for pages",
+      route("DeveloperDashboard", "Page", Path="/dashboards"), route("DeveloperDashboard", "Reference", Method="POST"),
       route("Updates", "View", Method="POST"), route("Links", "Test", Path="/webhooks/test/link/{linkId}"),
       route("Configuration", "View", Method="FETCH"), route("Configuration", "View", Method="ANY"),
       route("Configuration", "Restore", Path="configuration/restore/{requestId}"),
@@ -246,13 +259,14 @@ def names_of_metrics(template):
 def ways(template):
     deployed = {(method, path): crate_of(template, target) if target in template.resources else None
                 for path, method, target, _ in template.routes() if path != "$default"}
-    for key in sorted(set(deployed) ^ set(routes())):
+    answered = routes() | pages()
+    for key in sorted(set(deployed) ^ set(answered)):
         yield f"{key[0].upper()} {key[1]}: only the {'template' if key in deployed else 'code'} has it"
     for key in sorted(set(routes()) ^ contract()):
         yield f"{key[0].upper()} {key[1]}: only the {'code' if key in routes() else 'contract'} has it"
-    for key in sorted(set(deployed) & set(routes())):
-        if deployed[key] != routes()[key]:
-            yield f"{key[0].upper()} {key[1]}: leads to {deployed[key]}, and {routes()[key]} answers it"
+    for key in sorted(set(deployed) & set(answered)):
+        if deployed[key] != answered[key]:
+            yield f"{key[0].upper()} {key[1]}: leads to {deployed[key]}, and {answered[key]} answers it"
 
 
 @rule("whatever no route takes is answered by a function that has the contract, so that a 404 has our error body",
@@ -277,7 +291,7 @@ def main():
         done = f"{len(RULES)} rules, {planted} planted mistakes, all caught"
     else:
         problems = RULES.check(source)
-        done = f"{len(routes())} routes, {sum(map(len, variables().values()))} variables and {len(metrics())} metrics " \
+        done = f"{len(routes())} routes, {len(pages())} pages, {sum(map(len, variables().values()))} variables and {len(metrics())} metrics " \
                f"of the code are as the template has them"
     report(options.template, problems, done)
 

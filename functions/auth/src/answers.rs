@@ -1,4 +1,4 @@
-//! What the function answers with: a token, the public keys, or why there is no token.
+//! What the function answers with: a token, a link to the dashboard, the public keys, or why there is no token.
 
 use axum::response::{IntoResponse, Response};
 use http::header::WWW_AUTHENTICATE;
@@ -20,6 +20,21 @@ pub(crate) struct TokenResponse {
     pub(crate) scope: String,
 }
 
+/// A session of the dashboard.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = OpenedSession)]
+pub(crate) struct Opened {
+    /// Where to send the developer's browser. It lets in whoever opens it first.
+    #[schema(examples(
+        "https://api.example.com/dashboard#code=DEV-example.TTMhm2nQPnq0ZXK4nCBbSvLDMBp1hVnvyNVIHXTOsU0"
+    ))]
+    pub(crate) url: String,
+    /// Until when it lets in, by ISO 8601: five minutes from now.
+    #[schema(format = DateTime)]
+    pub(crate) expires_time: String,
+}
+
 /// A JSON Web Key Set, RFC 7517.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct KeySet {
@@ -35,6 +50,8 @@ pub(crate) enum Refusal {
     /// No client authenticated itself.
     NoClient,
     InvalidClient,
+    /// The code is none, or none any more.
+    InvalidGrant,
     UnsupportedGrantType,
     InvalidScope(String),
     /// Not the caller's fault.
@@ -62,6 +79,7 @@ pub(crate) struct TokenError {
 enum RefusalCode {
     InvalidRequest,
     InvalidClient,
+    InvalidGrant,
     UnsupportedGrantType,
     InvalidScope,
 }
@@ -81,10 +99,16 @@ impl IntoResponse for Refusal {
                 RefusalCode::InvalidClient,
                 "there is no such client, or its secret is another".to_owned(),
             ),
+            Self::InvalidGrant => (
+                StatusCode::BAD_REQUEST,
+                RefusalCode::InvalidGrant,
+                "the code was used already, its five minutes are over, or it never was one; ask for another link"
+                    .to_owned(),
+            ),
             Self::UnsupportedGrantType => (
                 StatusCode::BAD_REQUEST,
                 RefusalCode::UnsupportedGrantType,
-                "the only grant_type is client_credentials".to_owned(),
+                "grant_type must be client_credentials or authorization_code".to_owned(),
             ),
             Self::InvalidScope(why) => (StatusCode::BAD_REQUEST, RefusalCode::InvalidScope, why),
         };

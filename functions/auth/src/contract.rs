@@ -4,17 +4,22 @@ use http::StatusCode;
 use serde_json::json;
 use tenday_api::ErrorCode;
 use tenday_api::openapi::{Operation, Section};
+use tenday_api::scopes::DashboardOpen;
 use utoipa::openapi::Required;
 
-use crate::answers::{KeySet, TokenError, TokenResponse};
-use crate::requests::Form;
+use crate::answers::{KeySet, Opened, TokenError, TokenResponse};
+use crate::requests::{Form, Open};
+
+const CODE: &str = "DEV-example.TTMhm2nQPnq0ZXK4nCBbSvLDMBp1hVnvyNVIHXTOsU0";
 
 pub(crate) fn token() -> Operation {
     let refused = |error: &str, description: &str| json!({ "error": error, "error_description": description });
     Operation::new(Section::Tokens, "issueToken", "Get an access token")
         .description(
-            "OAuth 2.0's client credentials grant. The client's id and secret are given once: by HTTP Basic, or in the \
-             body. JSON in the shape of the form is taken, too.",
+            "OAuth 2.0's client credentials grant: the client's id and secret are given once, by HTTP Basic or in the body. \
+             Or its authorization code grant, with the code of a link to the dashboard and no client: the code lets in \
+             once, and the token holds as long as `POST /dashboard/sessions` said. JSON in the shape of the form is \
+             taken, too.",
         )
         .client_secret()
         .body_as::<Form>(
@@ -31,6 +36,7 @@ pub(crate) fn token() -> Operation {
                         "scope": "configuration:read configuration:write",
                     }),
                 ),
+                ("code", json!({ "grant_type": "authorization_code", "code": CODE })),
             ],
         )
         .answer_with::<TokenResponse>(
@@ -49,13 +55,23 @@ pub(crate) fn token() -> Operation {
         )
         .answer_with::<TokenError>(
             StatusCode::BAD_REQUEST,
-            "The request is not a grant, or asks for what the client does not have",
+            "The request is not a grant, asks for what the client does not have, or has a code that lets nobody in",
             &[("Cache-Control", "`no-store`")],
             &[
-                ("invalid_request", refused("invalid_request", "grant_type is missing; it must be client_credentials")),
+                ("invalid_request", refused("invalid_request", "a parameter is given twice")),
+                (
+                    "invalid_grant",
+                    refused(
+                        "invalid_grant",
+                        "the code was used already, its five minutes are over, or it never was one; ask for another link",
+                    ),
+                ),
                 (
                     "unsupported_grant_type",
-                    refused("unsupported_grant_type", "the only grant_type is client_credentials"),
+                    refused(
+                        "unsupported_grant_type",
+                        "grant_type must be client_credentials or authorization_code",
+                    ),
                 ),
                 (
                     "invalid_scope",
@@ -71,6 +87,36 @@ pub(crate) fn token() -> Operation {
         )
         .errors(&[ErrorCode::RateLimitExceeded, ErrorCode::Unavailable])
         .never(ErrorCode::MalformedRequest)
+}
+
+pub(crate) fn open() -> Operation {
+    Operation::new(Section::Tokens, "openSession", "Let a developer into the dashboard")
+        .description(
+            "Answers a link that signs in whoever opens it first, within five minutes. Its code is in the fragment, which no \
+             browser sends: the page exchanges it for a token. Of the same developer there may be as many sessions as are \
+             asked for, each with a client id and a rate limit of its own.",
+        )
+        .scope::<DashboardOpen>()
+        .body::<Open>(&[
+            ("all", json!({ "developerId": "DEV-example" })),
+            (
+                "to look only",
+                json!({ "developerId": "DEV-example", "scopes": ["configuration:read"], "expiresIn": 900 }),
+            ),
+        ])
+        .body_errors()
+        .answer_with::<Opened>(
+            StatusCode::CREATED,
+            "The link",
+            &[("Cache-Control", "`no-store`")],
+            &[(
+                "answer",
+                json!({
+                    "url": format!("https://api.example.com/dashboard#code={CODE}"),
+                    "expiresTime": "2026-11-21T22:56:07.879Z",
+                }),
+            )],
+        )
 }
 
 pub(crate) fn keys() -> Operation {

@@ -1,8 +1,10 @@
-//! Access tokens by client credentials, and the public keys that verify them and the webhooks' tokens.
+//! Access tokens, by client credentials or by the code of a session of the dashboard, and the public keys that verify them
+//! and the webhooks' tokens.
 
 mod answers;
 mod contract;
 mod requests;
+mod sessions;
 
 use std::sync::Arc;
 
@@ -12,25 +14,33 @@ use http::HeaderValue;
 use http::header::{AUTHORIZATION, CACHE_CONTROL};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tenday_api::{ApiError, Claims, LIFETIME, RateLimiter, RequestRate, Shared, issue, read_body};
+use tenday_api::{Api, ApiError, Claims, HasApi, LIFETIME, RateLimiter, RequestRate, Shared, issue, read_body};
+use tenday_model::ids::{ClientId, DeveloperId};
 use tenday_model::signing::signature::EcSigningKey;
-use tenday_store::{Aws, Client, Clients, Clock, Environment, KeyPurpose, Keyring, SigningKeys, StoreError};
+use tenday_store::{Aws, Client, Clients, Environment, KeyPurpose, Keyring, Sessions, SigningKeys, StoreError};
 
 use answers::{KeySet, Refusal, TokenResponse};
-use requests::Grant;
+use requests::{Credentials, Grant};
 
 struct Auth {
+    api: Api,
     clients: Clients,
+    sessions: Sessions,
     keyring: Keyring,
     signing_keys: SigningKeys,
     issuer: String,
     limiter: RateLimiter,
-    clock: Clock,
     key: tokio::sync::Mutex<Option<(Timestamp, Arc<EcSigningKey>)>>,
 }
 
 /// How long a sandbox goes on with a signing key before it looks for a newer one.
 const KEY_KEPT: SignedDuration = SignedDuration::from_mins(5);
+
+impl HasApi for Auth {
+    fn api(&self) -> &Api {
+        &self.api
+    }
+}
 
 /// Runs the function.
 ///
@@ -38,16 +48,16 @@ const KEY_KEPT: SignedDuration = SignedDuration::from_mins(5);
 /// When the environment is incomplete or Lambda's runtime API fails.
 pub async fn run() -> Result<(), lambda_http::Error> {
     let mut environment = Environment::new();
-    environment.name_metrics();
     let aws = Aws::from_environment(&mut environment);
     let table = environment.text("SETTINGS_TABLE");
     let auth = Auth {
+        api: Api::from_environment(&mut environment, &aws),
         clients: Clients::new(&aws, table.clone()),
+        sessions: Sessions::new(&aws, table.clone()),
         keyring: Keyring::new(&aws, table.clone(), environment.text("KEYRING_KEY")),
         signing_keys: SigningKeys::new(&aws, table),
         issuer: environment.text("TOKEN_ISSUER"),
         limiter: RateLimiter::new(RequestRate::from_environment(&mut environment)),
-        clock: Clock::from_environment(),
         key: tokio::sync::Mutex::default(),
     };
     environment.finish()?;
@@ -59,6 +69,7 @@ pub async fn run() -> Result<(), lambda_http::Error> {
 
 tenday_api::routes! { Shared<Auth>:
     post "/auth/token" [..] token, contract::token();
+    post "/dashboard/sessions" sessions::open, contract::open();
     get "/.well-known/jwks.json" keys, contract::keys();
 }
 
@@ -66,7 +77,7 @@ impl Auth {
     /// The key that signs tokens now. This function looks after the webhooks' keys, too: a deployment that delivers
     /// anything asks it for a token every hour.
     async fn signer(&self) -> Result<Arc<EcSigningKey>, StoreError> {
-        let now = self.clock.now();
+        let now = self.api.now();
         let mut kept = self.key.lock().await;
         if let Some((_, key)) = kept.as_ref().filter(|(at, _)| now.duration_since(*at) < KEY_KEPT) {
             return Ok(Arc::clone(key));
@@ -95,37 +106,58 @@ async fn grant_token(auth: &Auth, request: Request) -> Result<TokenResponse, Ref
     let header = request.headers().get(AUTHORIZATION).cloned();
     let body = read_body(request).await.map_err(|_| Refusal::InvalidRequest("the body is too large, or broke off"))?;
     let body = std::str::from_utf8(&body).map_err(|_| Refusal::InvalidRequest("the body is not UTF-8"))?;
-    let grant = Grant::read(header.as_ref().and_then(|value| value.to_str().ok()), body)?;
+    match Grant::read(header.as_ref().and_then(|value| value.to_str().ok()), body)? {
+        Grant::Client(credentials) => {
+            let client = authenticated(auth, &credentials).await?;
+            let scope = credentials.scope(&client.scopes)?;
+            token_of(auth, client.id, client.developer, scope, LIFETIME).await
+        }
+        Grant::Code(code) => {
+            let (client, session) = auth.exchange(&code).await?;
+            token_of(auth, client, Some(session.developer), session.scopes.join(" "), session.seconds).await
+        }
+    }
+}
+
+async fn authenticated(auth: &Auth, credentials: &Credentials) -> Result<Client, Refusal> {
     // An unknown client and a wrong secret are one answer, so that clients cannot be guessed.
-    let client = match grant.client.parse() {
+    let client = match credentials.client.parse() {
         Ok(id) => {
             // Before the secret is looked at, so that it bounds guessing, too.
-            auth.limiter.take(&id, auth.clock.now())?;
+            auth.limiter.take(&id, auth.api.now())?;
             auth.clients.get(&id).await.map_err(ApiError::from)?
         }
         Err(_) => None,
     };
-    let client = client.filter(|client: &Client| client.has_secret(&grant.secret)).ok_or(Refusal::InvalidClient)?;
-    let scope = grant.scope(&client.scopes)?;
+    client.filter(|client: &Client| client.has_secret(&credentials.secret)).ok_or(Refusal::InvalidClient)
+}
+
+async fn token_of(
+    auth: &Auth,
+    client: ClientId,
+    developer: Option<DeveloperId>,
+    scope: String,
+    seconds: i64,
+) -> Result<TokenResponse, Refusal> {
     let key = auth.signer().await.map_err(ApiError::from)?;
-    let now = auth.clock.now().as_second();
+    let now = auth.api.now().as_second();
     let claims = Claims {
         iss: auth.issuer.clone(),
-        sub: client.id,
-        developer_id: client.developer,
+        sub: client,
+        developer_id: developer,
         scope: scope.clone(),
         iat: now,
-        exp: now + LIFETIME,
+        exp: now + seconds,
     };
     let access_token = issue(&key, &claims).map_err(|error| {
         tracing::error!(error = %error, "a token could not be signed");
         Refusal::Api(StoreError::Contended { what: "the signing keys" }.into())
     })?;
-    Ok(TokenResponse { access_token, token_type: "Bearer", expires_in: LIFETIME, scope })
+    Ok(TokenResponse { access_token, token_type: "Bearer", expires_in: seconds, scope })
 }
 
 async fn keys(State(auth): State<Shared<Auth>>) -> Result<impl IntoResponse, ApiError> {
-    let keys = auth.signing_keys.public(auth.clock.now()).await?;
+    let keys = auth.signing_keys.public(auth.api.now()).await?;
     let keys: Vec<Value> = keys.into_iter().map(|key| key.jwk).collect();
     // Receivers may keep the keys for a while; one they do not know makes them ask again.
     Ok(([(CACHE_CONTROL, "public, max-age=300")], axum::Json(KeySet { keys })))

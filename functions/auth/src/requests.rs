@@ -1,9 +1,15 @@
 //! A request for a token: RFC 6749's client credentials grant (section 4.4), by form or by HTTP Basic, or as JSON, which
-//! LinkMoney's own clients send.
+//! LinkMoney's own clients send; or the code of a session. And the body that opens a session.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
 use serde::Deserialize;
+use tenday_api::{ApiError, LIFETIME, scopes};
+use tenday_model::error::ValidationError;
+use tenday_model::ids::{ClientId, DeveloperId};
+use tenday_model::whole::Whole;
+use tenday_store::Session;
 use utoipa::ToSchema;
 
 use crate::answers::Refusal;
@@ -11,16 +17,23 @@ use crate::answers::Refusal;
 /// The largest body that is read.
 const MAX_FORM: usize = 8 * 1024;
 
-/// What was asked for.
-#[derive(Debug)]
-pub(crate) struct Grant {
+/// What a token is asked for with.
+pub(crate) enum Grant {
+    Client(Credentials),
+    /// A session's.
+    Code(String),
+}
+
+/// A client's id and secret, and the scopes that it asks for.
+pub(crate) struct Credentials {
     pub(crate) client: String,
     pub(crate) secret: String,
     scope: Option<String>,
 }
 
-/// The client credentials grant of RFC 6749. What is not listed here is ignored, as the RFC says.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+/// The client credentials grant of RFC 6749, or its authorization code grant. What is not listed here is ignored, as the
+/// RFC says.
+#[derive(Default, Deserialize, ToSchema)]
 #[schema(as = TokenRequest)]
 pub(crate) struct Form {
     #[schema(value_type = GrantType)]
@@ -33,14 +46,81 @@ pub(crate) struct Form {
     /// Scopes, separated by spaces; unless given, all that the client has.
     #[schema(value_type = String, required = false)]
     scope: Option<String>,
+    /// With `authorization_code`: what follows `#code=` in a link to the dashboard.
+    #[schema(value_type = String, required = false, format = Password)]
+    code: Option<String>,
 }
 
-/// The one grant there is.
+/// The grants there are.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[expect(dead_code, reason = "only stands in the document")]
 enum GrantType {
     ClientCredentials,
+    AuthorizationCode,
+}
+
+/// Whom to let into the dashboard, and what for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = NewSession)]
+pub(crate) struct Open {
+    developer_id: DeveloperId,
+    /// Unless given, all that a developer's client may have.
+    #[schema(value_type = Option<Vec<DeveloperScope>>, min_items = 1)]
+    scopes: Option<Vec<String>>,
+    /// How long the session lasts, in seconds; unless given, an hour.
+    #[schema(value_type = Option<i64>, minimum = 60, maximum = 43_200, default = 3600)]
+    expires_in: Option<Whole>,
+}
+
+/// A scope that a developer's client may have.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only stands in the document")]
+enum DeveloperScope {
+    #[schema(rename = "configuration:read")]
+    ConfigurationRead,
+    #[schema(rename = "configuration:write")]
+    ConfigurationWrite,
+    #[schema(rename = "links:test")]
+    LinksTest,
+}
+
+impl Open {
+    const SHORTEST: i64 = 60;
+    const LONGEST: i64 = 12 * 3600;
+
+    /// The session that it asks for, whose code holds until then.
+    pub(crate) fn session(self, opened_by: ClientId, expires_at: Timestamp) -> Result<Session, ApiError> {
+        const ALL: &[&str] = &scopes::DEVELOPER;
+        let mut problems = Vec::new();
+        let asked = self.scopes.unwrap_or_else(|| ALL.iter().map(|scope| (*scope).to_owned()).collect());
+        if asked.is_empty() {
+            let message = format!("give at least one of {}, or leave it out for all", ALL.join(", "));
+            problems.push(ValidationError::new(&["body", "scopes"], "length", message));
+        }
+        // A scope of the platform's would let a developer name any other.
+        for (place, _) in asked.iter().enumerate().filter(|(_, scope)| !ALL.contains(&scope.as_str())) {
+            let message = format!("must be one of {}", ALL.join(", "));
+            problems.push(ValidationError::new(&["body", "scopes", &place.to_string()], "value", message));
+        }
+        let seconds = self.expires_in.map_or(LIFETIME, |seconds| seconds.0);
+        if !(Self::SHORTEST..=Self::LONGEST).contains(&seconds) {
+            let message = format!("must be {} to {} seconds", Self::SHORTEST, Self::LONGEST);
+            problems.push(ValidationError::new(&["body", "expiresIn"], "value", message));
+        }
+        if !problems.is_empty() {
+            return Err(ApiError::validation(problems));
+        }
+        let scopes = ALL.iter().filter(|scope| asked.iter().any(|asked| asked == *scope));
+        Ok(Session {
+            developer: self.developer_id,
+            scopes: scopes.map(|scope| (*scope).to_owned()).collect(),
+            seconds,
+            opened_by,
+            expires_at,
+        })
+    }
 }
 
 impl Grant {
@@ -51,8 +131,14 @@ impl Grant {
         let form = read_form(body)?;
         match form.grant_type.as_deref() {
             Some("client_credentials") => {}
+            Some("authorization_code") => {
+                return form.code.map(Self::Code).ok_or(Refusal::InvalidRequest("code is missing"));
+            }
             Some(_) => return Err(Refusal::UnsupportedGrantType),
-            None => return Err(Refusal::InvalidRequest("grant_type is missing; it must be client_credentials")),
+            None => {
+                let message = "grant_type is missing; it must be client_credentials or authorization_code";
+                return Err(Refusal::InvalidRequest(message));
+            }
         }
         let (client, secret) = match (authorization, form.client_id, form.client_secret) {
             (Some(_), _, Some(_)) => {
@@ -62,9 +148,12 @@ impl Grant {
             (None, Some(client), Some(secret)) => (client, secret),
             (None, _, _) => return Err(Refusal::NoClient),
         };
-        Ok(Self { client, secret, scope: form.scope.filter(|scope| !scope.trim().is_empty()) })
+        let scope = form.scope.filter(|scope| !scope.trim().is_empty());
+        Ok(Self::Client(Credentials { client, secret, scope }))
     }
+}
 
+impl Credentials {
     /// The scopes of the token: those asked for, or all that the client has.
     pub(crate) fn scope(&self, allowed: &[String]) -> Result<String, Refusal> {
         let Some(asked) = &self.scope else { return Ok(allowed.join(" ")) };
@@ -92,6 +181,7 @@ fn read_form(body: &str) -> Result<Form, Refusal> {
             "client_id" => &mut form.client_id,
             "client_secret" => &mut form.client_secret,
             "scope" => &mut form.scope,
+            "code" => &mut form.code,
             _ => continue,
         };
         if field.replace(value).is_some() {
@@ -137,34 +227,56 @@ mod tests {
         ["configuration:read", "links:test"].map(str::to_owned).to_vec()
     }
 
+    fn credentials(authorization: Option<&str>, body: &str) -> Result<Credentials, Refusal> {
+        Grant::read(authorization, body).map(|grant| match grant {
+            Grant::Client(credentials) => credentials,
+            Grant::Code(_) => panic!("{body} is a code"),
+        })
+    }
+
+    fn refusal(body: &str) -> Option<Refusal> {
+        Grant::read(None, body).err()
+    }
+
     #[test]
     fn a_form_basic_and_json_ask_for_the_same() {
         let form = "grant_type=client_credentials&client_id=CLI-a&client_secret=s%2B1+x";
         let json = r#"{"grant_type":"client_credentials","client_id":"CLI-a","client_secret":"s+1 x","audience":"x"}"#;
         let header = format!("Basic {}", STANDARD.encode("CLI-a:s%2B1+x"));
         for grant in [
-            Grant::read(None, form),
-            Grant::read(None, json),
-            Grant::read(Some(&header), "grant_type=client_credentials"),
+            credentials(None, form),
+            credentials(None, json),
+            credentials(Some(&header), "grant_type=client_credentials"),
         ] {
-            let grant = grant.unwrap();
+            let grant = grant.unwrap_or_else(|refusal| panic!("{refusal:?}"));
             assert_eq!((grant.client.as_str(), grant.secret.as_str()), ("CLI-a", "s+1 x"));
             assert_eq!(grant.scope(&allowed()).unwrap(), "configuration:read links:test");
         }
     }
 
     #[test]
+    fn a_code_is_all_that_its_grant_takes() {
+        for body in [
+            "grant_type=authorization_code&code=DEV-a.x%2By&redirect_uri=x",
+            r#"{"grant_type":"authorization_code","code":"DEV-a.x+y"}"#,
+        ] {
+            assert!(matches!(Grant::read(None, body), Ok(Grant::Code(code)) if code == "DEV-a.x+y"), "{body}");
+        }
+        assert!(matches!(refusal("grant_type=authorization_code"), Some(Refusal::InvalidRequest(_))));
+        assert!(matches!(refusal("grant_type=authorization_code&code=a&code=b"), Some(Refusal::InvalidRequest(_))));
+    }
+
+    #[test]
     fn each_mistake_has_the_error_that_the_rfc_gives_it() {
-        let read = |body: &str| Grant::read(None, body);
-        assert!(matches!(read(""), Err(Refusal::InvalidRequest(_))));
-        assert!(matches!(read("grant_type=password"), Err(Refusal::UnsupportedGrantType)));
+        assert!(matches!(refusal(""), Some(Refusal::InvalidRequest(_))));
+        assert!(matches!(refusal("grant_type=password"), Some(Refusal::UnsupportedGrantType)));
         for nobody in ["", "&client_id=CLI-a", "&client_secret=s"] {
             let body = format!("grant_type=client_credentials{nobody}");
-            assert!(matches!(read(&body), Err(Refusal::NoClient)), "{nobody}");
+            assert!(matches!(refusal(&body), Some(Refusal::NoClient)), "{nobody}");
         }
-        assert!(matches!(read("grant_type=a&grant_type=b"), Err(Refusal::InvalidRequest(_))));
-        assert!(matches!(read("scope=%zz"), Err(Refusal::InvalidRequest(_))));
-        assert!(matches!(read("{"), Err(Refusal::InvalidRequest(_))));
+        assert!(matches!(refusal("grant_type=a&grant_type=b"), Some(Refusal::InvalidRequest(_))));
+        assert!(matches!(refusal("scope=%zz"), Some(Refusal::InvalidRequest(_))));
+        assert!(matches!(refusal("{"), Some(Refusal::InvalidRequest(_))));
         assert!(matches!(Grant::read(Some("Bearer x"), "grant_type=client_credentials"), Err(Refusal::InvalidClient)));
     }
 
@@ -172,9 +284,26 @@ mod tests {
     fn a_token_never_has_a_scope_that_its_client_lacks() {
         let asked = |scope: &str| {
             let body = format!("grant_type=client_credentials&client_id=a&client_secret=b&scope={scope}");
-            Grant::read(None, &body).unwrap().scope(&allowed())
+            credentials(None, &body).unwrap_or_else(|refusal| panic!("{refusal:?}")).scope(&allowed())
         };
         assert_eq!(asked("links:test").unwrap(), "links:test");
         assert!(matches!(asked("links:test+updates:publish"), Err(Refusal::InvalidScope(_))));
+    }
+
+    #[test]
+    fn a_session_never_has_a_scope_of_the_platforms() {
+        let open = |body: serde_json::Value| {
+            let open: Open = serde_json::from_value(body).unwrap();
+            open.session("CLI-p".parse().unwrap(), Timestamp::UNIX_EPOCH)
+        };
+        let asked = |scopes: &[&str]| open(serde_json::json!({ "developerId": "DEV-a", "scopes": scopes }));
+        assert_eq!(asked(&["links:test", "configuration:read", "links:test"]).unwrap().scopes, allowed());
+        for scope in scopes::PLATFORM.into_iter().chain(["", "admin"]) {
+            let error = asked(&["configuration:read", scope]).unwrap_err();
+            assert!(error.message().contains("body.scopes.1"), "{scope}: {}", error.message());
+        }
+        assert!(asked(&[]).is_err());
+        let all = open(serde_json::json!({ "developerId": "DEV-a" })).unwrap();
+        assert_eq!((all.scopes, all.seconds), (scopes::DEVELOPER.map(str::to_owned).to_vec(), 3600));
     }
 }

@@ -9,7 +9,7 @@ use tenday_model::ids::RequestId;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::answers::{Deleted, OneConfiguration};
+use crate::answers::{Deleted, DeletionList, OneConfiguration};
 use crate::requests::{Change, Create};
 
 fn example(changes: &Value) -> Value {
@@ -82,6 +82,46 @@ pub(crate) fn delete() -> Operation {
             json!({ "requestId": "REQ-019aa7f4-77aa-7b2e-8c3d-4e5f60718293" }),
         )
         .errors(&[ErrorCode::ConfigurationNotFound, ErrorCode::ConfigurationChanged])
+}
+
+pub(crate) fn deletions() -> Operation {
+    Operation::new(Section::Configuration, "listDeletions", "View what was deleted")
+        .description(
+            "The configuration's and webhooks' deletions of the last ten days that were not undone, newest first, and whether \
+             each can be undone as things are. There is no need for a configuration.",
+        )
+        .scope::<ConfigurationRead>()
+        .answer::<DeletionList>(
+            StatusCode::OK,
+            "The deletions",
+            json!({ "deletions": [
+                {
+                    "requestId": "REQ-019aa7f4-9c01-7b2e-8c3d-4e5f60718293",
+                    "kind": "configuration",
+                    "deletedTime": "2021-02-05T11:00:00.120Z",
+                    "expiresTime": "2021-02-15T11:00:00.000Z",
+                    "configuration": {
+                        "id": "CFG-019aa7f2-9f1c-7c3e-8a4d-5b6e7f809102",
+                        "name": "My developer configuration",
+                        "type": "plaid",
+                    },
+                    "restorable": true,
+                },
+                {
+                    "requestId": "REQ-019aa7f4-77aa-7b2e-8c3d-4e5f60718293",
+                    "kind": "webhook",
+                    "deletedTime": "2021-02-05T10:00:00.120Z",
+                    "expiresTime": "2021-02-15T10:00:00.000Z",
+                    "webhook": {
+                        "id": "WBK-019aa7f3-1a2b-7d4c-9e5f-60718293a4b5",
+                        "eventName": "TRANSACTIONS",
+                        "callbackURL": "https://example.com/link-money/callback",
+                    },
+                    "restorable": false,
+                    "reason": "The configuration that the webhook belonged to was deleted after it.",
+                },
+            ]}),
+        )
 }
 
 pub(crate) fn restore() -> Operation {

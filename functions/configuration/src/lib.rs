@@ -15,10 +15,11 @@ use tenday_api::{Api, ApiError, Body, Developer, ErrorCode, HasApi, Path, Shared
 use tenday_model::destination::address::AddressPolicy;
 use tenday_model::ids::{ConfigurationId, DeveloperId, RequestId};
 use tenday_model::publishing::matching::can_match;
+use tenday_model::settings::obstacle::Obstacle;
 use tenday_model::settings::webhook::{Disabled, DisabledReason};
 use tenday_store::{Aws, Changed, DeveloperSettings, Environment, Restored, Settings, Tries, random};
 
-use answers::{Deleted, OneConfiguration};
+use answers::{Deleted, DeletionList, OneConfiguration};
 use requests::{Change, Create};
 
 const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
@@ -61,6 +62,7 @@ tenday_api::routes! { Shared<Functions>:
     get "/configuration" view, contract::view();
     patch "/configuration" change, contract::change();
     delete "/configuration" delete, contract::delete();
+    get "/configuration/deletions" deletions, contract::deletions();
     post "/configuration/restore/{requestId}" restore, contract::restore();
     get "/openapi.json" document, contract::document();
 }
@@ -151,11 +153,21 @@ async fn restore(
     match functions.settings.restore(&developer.id, request, functions.api.now()).await? {
         Restored::Done(settings) => Ok(Json(OneConfiguration::of(&settings))),
         Restored::NotFound => Err(gone()),
-        Restored::Refused => Err(ApiError::new(
-            ErrorCode::ConfigurationExists,
-            "You have another configuration by now. DELETE /configuration makes room for the old one.",
-        )),
+        Restored::Refused => {
+            Err(ApiError::new(ErrorCode::ConfigurationExists, Obstacle::AnotherConfiguration.to_string()))
+        }
     }
+}
+
+/// The most deletions that are listed.
+const DELETIONS_SHOWN: usize = 1000;
+
+async fn deletions(
+    State(functions): State<Shared<Functions>>,
+    developer: Developer<ConfigurationRead>,
+) -> Result<Json<DeletionList>, ApiError> {
+    let found = functions.settings.deletions(&developer.id, DELETIONS_SHOWN, functions.api.now()).await?;
+    Ok(Json(DeletionList::of(&found)))
 }
 
 /// The whole of Tenday's contract, as it is committed.

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use tenday_attempts::{AttemptFault, Reattempts};
-use tenday_model::delivery::job::Pace;
 use tenday_model::delivery::page::OnFault;
 use tenday_store::{Clock, JobMessage, Queue, Settings};
 
@@ -40,12 +39,12 @@ impl Runner<'_> {
         if let Some(event) = job.trying {
             tracing::error!(job = %id, event_id = %event, "a job goes on without the event that it died of");
         }
-        let pace = job.resume(*receives);
+        job.resume(*receives);
         let settings = self.settings.read(developer, self.clock.now()).await?;
         loop {
             let was = job.step;
             // Carefully: which event is tried is stored before it is.
-            if !(settings.is_some() && pace == Pace::OneByOne && job.trying.is_none() && job.try_one()) {
+            if !(settings.is_some() && job.try_one()) {
                 let in_hand = job.page.len();
                 match &settings {
                     Some(settings) => {

@@ -24,7 +24,7 @@ pub(crate) fn publish() -> Operation {
     let refused = json!({
         "error_code": "update_error.inexpressible",
         "error_message": "type mx needs userId for balances.updated.",
-        "documentation_url": "https://api.example.com/openapi.json#update_error.inexpressible",
+        "documentation_url": "https://api.example.com/docs#update_error.inexpressible",
         "request_id": "JKJaXmPLvHcESHA=",
         "validation_errors": [{
             "location": ["body", "updates", "1", "data", "userId"],

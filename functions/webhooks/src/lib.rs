@@ -15,8 +15,8 @@ use tenday_api::{Api, ApiError, ApiHost, Body, Date, Developer, ErrorCode, HasAp
 use tenday_model::destination::address::AddressPolicy;
 use tenday_model::destination::callback_url::UrlRules;
 use tenday_model::ids::{DeveloperId, RequestId, WebhookId};
-use tenday_model::settings::configuration::MAX_WEBHOOKS;
 use tenday_model::settings::custom_headers::CustomHeaders;
+use tenday_model::settings::obstacle::Obstacle;
 use tenday_model::settings::webhook::Webhook;
 use tenday_model::signing::signature::Secret;
 use tenday_store::{
@@ -294,19 +294,14 @@ impl Functions {
 }
 
 fn refuse_if_full(settings: &DeveloperSettings) -> Result<(), ApiError> {
-    if settings.configuration.allowlist.is_empty() {
-        return Err(ApiError::new(
-            ErrorCode::AllowlistRequired,
-            "A webhook needs at least one address in the configuration's ipAllowlist. PATCH /configuration adds one.",
-        ));
-    }
-    if settings.webhooks.len() >= MAX_WEBHOOKS {
-        return Err(ApiError::new(
-            ErrorCode::WebhookLimitReached,
-            format!("A configuration has at most {MAX_WEBHOOKS} webhooks. Delete one first."),
-        ));
-    }
-    Ok(())
+    settings.another_webhook().map_err(|obstacle| {
+        let code = match obstacle {
+            Obstacle::Full => ErrorCode::WebhookLimitReached,
+            Obstacle::NoAllowlist => ErrorCode::AllowlistRequired,
+            Obstacle::AnotherConfiguration | Obstacle::ConfigurationDeleted => ErrorCode::DeletionNotFound,
+        };
+        ApiError::new(code, obstacle.to_string())
+    })
 }
 
 fn keeps_changing() -> ApiError {

@@ -42,7 +42,7 @@ pub(crate) enum ClientsCommand {
         /// What its tokens may be used for; may be given several times [default: all that its owner may]
         ///
         /// A developer's: configuration:read, configuration:write, links:test.
-        /// The platform's: updates:publish, links:manage.
+        /// The platform's: updates:publish, links:manage, dashboard:open.
         #[arg(long = "scope", value_name = "SCOPE")]
         scopes: Vec<String>,
     },

@@ -11,7 +11,7 @@ use tenday_local::{Options, Profile};
 use crate::problem::{Problem, Result};
 
 /// Each function's logical id, and the name of its binary.
-pub(crate) const FUNCTIONS: [(&str, &str); 9] = [
+pub(crate) const FUNCTIONS: [(&str, &str); 10] = [
     ("Auth", "auth"),
     ("Configuration", "configuration"),
     ("Webhooks", "webhooks"),
@@ -19,6 +19,7 @@ pub(crate) const FUNCTIONS: [(&str, &str); 9] = [
     ("Updates", "updates"),
     ("Ingest", "ingest"),
     ("Links", "links"),
+    ("DeveloperDashboard", "dashboard"),
     ("Deliver", "deliver"),
     ("DeadLetters", "dead-letters"),
 ];

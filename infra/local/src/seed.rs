@@ -32,7 +32,7 @@ pub const PLATFORM: SeededClient = SeededClient {
     id: "CLI-local-platform",
     secret: "local-platform-secret",
     developer: None,
-    scopes: &["updates:publish", "links:manage"],
+    scopes: &["updates:publish", "links:manage", "dashboard:open"],
 };
 
 /// Called once at each start, when the tables exist and before anything is served.

@@ -1,6 +1,7 @@
-//! Tenday's contract as one OpenAPI document, put together from what each function says of its routes, and a reference
-//! made of it for people.
+//! Tenday's contract as one OpenAPI document, put together from what each function says of its routes, a reference made of
+//! it for people, and what the developer dashboard knows of events and errors.
 
+mod catalogue;
 mod page;
 #[cfg(test)]
 mod tests;
@@ -75,18 +76,35 @@ pub fn html() -> String {
     page::page(&document())
 }
 
-/// Writes both.
+/// `functions/dashboard/catalogue.json`.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn catalogue() -> Result<String, serde_json::Error> {
+    Ok(serde_json::to_string_pretty(&catalogue::catalogue())? + "\n")
+}
+
+/// Each document, by its path in the repository.
+fn documents() -> Result<[(&'static str, String); 3], serde_json::Error> {
+    Ok([
+        ("docs/openapi.json", json()?),
+        ("docs/api.html", html()),
+        ("functions/dashboard/catalogue.json", catalogue()?),
+    ])
+}
+
+/// Writes them.
 ///
 /// # Errors
 /// When a file cannot be written.
 pub fn write() -> Result<(), Problem> {
-    for (name, text) in [("openapi.json", json()?), ("api.html", html())] {
-        let path = docs().join(name);
+    for (name, text) in documents()? {
+        let path = root().join(name);
         std::fs::write(&path, text).map_err(|error| Problem::Write { path, error })?;
     }
     Ok(())
 }
 
-fn docs() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }

@@ -50,21 +50,26 @@ impl Route<'_> {
     }
 }
 
+fn routes(document: &OpenApi) -> impl Iterator<Item = Route<'_>> {
+    document
+        .paths
+        .paths
+        .iter()
+        .flat_map(|(path, item)| operations(item).map(move |(method, operation)| Route { method, path, operation }))
+}
+
 pub(crate) fn page(document: &OpenApi) -> String {
     let empty = Components::new();
     let components = document.components.as_ref().unwrap_or(&empty);
     let mut nav = String::new();
     let mut body = String::new();
     for tag in document.tags.iter().flatten() {
-        let routes = document.paths.paths.iter().flat_map(|(path, item)| {
-            operations(item).map(move |(method, operation)| Route { method, path, operation })
-        });
         let of_tag = |route: &Route<'_>| route.operation.tags.iter().flatten().any(|name| *name == tag.name);
         let name = escape(&tag.name);
         let _ = write!(nav, "<h2><a href=\"#{name}\">{name}</a></h2>\n<ul>\n");
         let _ = write!(body, "<section id=\"{name}\">\n<h2>{name}</h2>\n");
         body.push_str(&prose(tag.description.as_deref().unwrap_or_default()));
-        for route in routes.filter(of_tag) {
+        for route in routes(document).filter(of_tag) {
             let summary = route.operation.summary.as_deref().unwrap_or_default();
             let _ = writeln!(nav, "<li><a href=\"#{}\">{}</a></li>", route.id(), escape(summary));
             body.push_str(&article(&route, components));
@@ -73,7 +78,7 @@ pub(crate) fn page(document: &OpenApi) -> String {
         body.push_str("</section>\n");
     }
     nav.push_str("<h2><a href=\"#error-codes\">Error codes</a></h2>\n<h2><a href=\"#schemas\">Schemas</a></h2>\n");
-    body.push_str(&error_codes());
+    body.push_str(&error_codes(document, components));
     body.push_str(&schemas(components));
     let info = &document.info;
     let title = escape(&info.title);
@@ -112,17 +117,24 @@ fn article(route: &Route<'_>, components: &Components) -> String {
         }
     }
     html.push_str("<h4>Answers</h4>\n");
-    for (status, response) in &operation.responses.responses {
-        let response = match response {
-            RefOr::T(response) => response,
-            RefOr::Ref(reference) => match components.responses.get(component_name(&reference.ref_location)) {
-                Some(RefOr::T(response)) => response,
-                _ => continue,
-            },
-        };
+    for (status, response) in responses(operation, components) {
         html.push_str(&answer(status, response, components));
     }
     html + "</article>\n"
+}
+
+/// An operation's answers by their status, those that it shares with others too.
+fn responses<'a>(
+    operation: &'a Operation,
+    components: &'a Components,
+) -> impl Iterator<Item = (&'a str, &'a Response)> {
+    operation.responses.responses.iter().filter_map(|(status, response)| match response {
+        RefOr::T(response) => Some((status.as_str(), response)),
+        RefOr::Ref(reference) => match components.responses.get(component_name(&reference.ref_location)) {
+            Some(RefOr::T(response)) => Some((status.as_str(), response)),
+            _ => None,
+        },
+    })
 }
 
 fn access(security: &[SecurityRequirement]) -> String {
@@ -201,21 +213,51 @@ fn codes(content: &Content) -> Option<Vec<String>> {
     Some(codes.iter().filter_map(Value::as_str).map(str::to_owned).collect())
 }
 
-fn error_codes() -> String {
+/// A section for each error code, which is where its `documentation_url` leads.
+fn error_codes(document: &OpenApi, components: &Components) -> String {
+    let routes: Vec<_> = routes(document).collect();
+    let answering = |code: ErrorCode| -> Vec<&Route<'_>> {
+        let answers = |route: &&Route<'_>| {
+            responses(route.operation, components).any(|(_, response)| {
+                let known = response.content.values().filter_map(|content| match content {
+                    RefOr::T(content) => codes(content),
+                    RefOr::Ref(_) => None,
+                });
+                known.flatten().any(|known| known == code.name())
+            })
+        };
+        routes.iter().filter(answers).collect()
+    };
     let mut html = String::from(
         "<section id=\"error-codes\">\n<h2>Error codes</h2>\n<p>The body of every error is \
-         <a href=\"#schema-Error\"><code>Error</code></a>; its <code>error_code</code> is one of these.</p>\n<table>\n",
+         <a href=\"#schema-Error\"><code>Error</code></a>; its <code>error_code</code> is one of these, and its \
+         <code>documentation_url</code> leads here.</p>\n",
     );
     for code in ErrorCode::ALL {
+        let name = code.name();
         let _ = writeln!(
             html,
-            "<tr id=\"{0}\"><th><code>{0}</code></th><td>{1}</td><td>{2}</td></tr>",
-            code.name(),
-            code.status().as_u16(),
-            inline(code.meaning())
+            "<article id=\"{name}\">\n<h3><code>{name}</code> <small>{}</small></h3>",
+            code.status().as_u16()
         );
+        let _ =
+            writeln!(html, "<p>{}</p>\n<h4>What to do</h4>\n<p>{}</p>", inline(code.meaning()), inline(code.remedy()));
+        html.push_str(&answered_by(&answering(*code), routes.len()));
+        html.push_str("</article>\n");
     }
-    html + "</table>\n</section>\n"
+    html + "</section>\n"
+}
+
+/// The routes that answer with a code, of `all` that there are.
+fn answered_by(routes: &[&Route<'_>], all: usize) -> String {
+    let links: Vec<_> =
+        routes.iter().map(|route| format!("<li><a href=\"#{}\">{}</a></li>", route.id(), route.title())).collect();
+    let list = format!("<ul class=routes>\n{}\n</ul>\n", links.join("\n"));
+    match routes.len() {
+        0 => "<p class=access>Answered by a path that is not described here.</p>\n".to_owned(),
+        few if few <= 6 => format!("<p class=access>Answered by</p>\n{list}"),
+        many => format!("<details><summary>Answered by {many} of {all} routes</summary>\n{list}</details>\n"),
+    }
 }
 
 fn schemas(components: &Components) -> String {

@@ -4,15 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use tenday_api::ErrorCode;
+use tenday_model::publishing::render::subscribable;
 use tenday_model::publishing::update::EventName;
+use tenday_model::settings::integration::Integration;
 
 use super::*;
 
 const REWRITE: &str = "run cargo run --bin tenday-openapi";
-
-fn committed(name: &str) -> String {
-    std::fs::read_to_string(docs().join(name)).unwrap_or_default()
-}
 
 fn value() -> Value {
     serde_json::to_value(document()).unwrap()
@@ -30,13 +28,15 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
 
 #[test]
 fn the_committed_documents_are_what_the_code_says() {
-    assert!(committed("openapi.json") == json().unwrap(), "docs/openapi.json: {REWRITE}");
-    assert!(committed("api.html") == html(), "docs/api.html: {REWRITE}");
+    for (name, text) in documents().unwrap() {
+        let committed = std::fs::read_to_string(root().join(name)).unwrap_or_default();
+        assert!(committed == text, "{name}: {REWRITE}");
+    }
 }
 
 #[test]
 fn what_is_described_is_what_is_deployed() {
-    let template = std::fs::read_to_string(docs().join("../template.yaml")).unwrap();
+    let template = std::fs::read_to_string(root().join("template.yaml")).unwrap();
     let field = |line: &str, name: &str| {
         let (_, rest) = line.split_once(&format!(" {name}: "))?;
         Some(rest.split([',', ' ']).next()?.trim_matches('"').to_owned())
@@ -46,7 +46,12 @@ fn what_is_described_is_what_is_deployed() {
         lines().filter_map(|line| Some((field(line, "Method")?, field(line, "Path")?))).collect();
     let events = template.lines().filter(|line| line.trim() == "Type: HttpApi").count();
     assert_eq!(deployed.len(), events, "each HttpApi event is one line of properties, and no route is taken twice");
-    let deployed: BTreeSet<_> = deployed.into_iter().filter(|(_, path)| path != "$default").collect();
+    // Pages, for browsers, are no operations.
+    let is_page = |path: &str| path == "/docs" || path.split('/').nth(1) == Some("dashboard");
+    let deployed: BTreeSet<_> = deployed
+        .into_iter()
+        .filter(|(method, path)| path != "$default" && !(method == "GET" && is_page(path)))
+        .collect();
     let described: BTreeSet<_> = operations(&value()).into_iter().map(|(method, path, _)| (method, path)).collect();
     assert_eq!(deployed, described);
 }
@@ -206,10 +211,35 @@ fn every_operation_has_examples_and_every_error_code_is_somebodys() {
 }
 
 #[test]
-fn every_error_code_has_a_meaning() {
+fn every_error_code_has_a_meaning_and_a_remedy() {
     for code in ErrorCode::ALL {
         assert!(!code.meaning().is_empty(), "{} needs a doc comment", code.name());
+        assert!(!code.remedy().is_empty() && code.remedy() != code.meaning(), "{}", code.name());
     }
+}
+
+/// What a page is for that `documentation_url` leads to.
+#[test]
+fn every_error_code_has_a_section_that_says_who_answers_it_and_what_to_do() {
+    let page = html();
+    for code in ErrorCode::ALL {
+        let (_, section) = page.split_once(&format!("<article id=\"{}\">", code.name())).unwrap();
+        let (section, _) = section.split_once("</article>").unwrap();
+        assert!(section.contains("What to do"), "{}", code.name());
+        assert!(section.contains("<a href=\"#") || *code == ErrorCode::MethodNotAllowed, "{}", code.name());
+    }
+}
+
+#[test]
+fn the_catalogue_is_small_and_holds_every_event_that_a_webhook_can_get() {
+    let catalogue = catalogue().unwrap();
+    let value: Value = serde_json::from_str(&catalogue).unwrap();
+    for integration in Integration::ALL {
+        let events = value["types"][integration.name().unwrap_or("generic")].as_array().unwrap();
+        let names: Vec<_> = events.iter().map(|event| event["eventName"].as_str().unwrap()).collect();
+        assert_eq!(names, subscribable(integration).collect::<Vec<_>>());
+    }
+    assert_eq!(value["errors"].as_object().unwrap().len(), ErrorCode::ALL.len());
 }
 
 #[test]

@@ -89,20 +89,22 @@ pub mod scopes {
     scope!(LinksTest, "links:test");
     scope!(UpdatesPublish, "updates:publish");
     scope!(LinksManage, "links:manage");
+    scope!(DashboardOpen, "dashboard:open");
 
     /// What each scope lets its bearer do.
-    pub const DESCRIPTIONS: [(&str, &str); 5] = [
+    pub const DESCRIPTIONS: [(&str, &str); 6] = [
         ("configuration:read", "See the configuration, its webhooks and their events."),
         ("configuration:write", "Change them, see webhooks' secrets, and reattempt events."),
         ("links:test", "Fire test events for the developer's own sandbox links."),
         ("updates:publish", "Publish updates for any developer. For the platform's own clients."),
         ("links:manage", "Register links for any developer. For the platform's own clients."),
+        ("dashboard:open", "Let any developer into the dashboard. For the platform's own clients."),
     ];
 
     /// What a developer's client may have.
     pub const DEVELOPER: [&str; 3] = ["configuration:read", "configuration:write", "links:test"];
     /// What only a client of the platform may have, for it may name any developer.
-    pub const PLATFORM: [&str; 2] = ["updates:publish", "links:manage"];
+    pub const PLATFORM: [&str; 3] = ["updates:publish", "links:manage", "dashboard:open"];
 }
 
 /// A developer's client with the scope `S`.

@@ -239,7 +239,7 @@ pub struct ErrorBody {
     error_code: &'static str,
     /// For people: what is wrong, and what to do.
     error_message: String,
-    /// Where this document is.
+    /// What the code means, and what to do: a page for people.
     documentation_url: String,
     /// The request, as the operator's log names it.
     request_id: String,

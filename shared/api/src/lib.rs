@@ -13,6 +13,7 @@ pub mod openapi;
 mod page;
 mod query;
 mod rate_limit;
+mod remedy;
 mod routed;
 mod serve;
 mod state;

@@ -50,7 +50,9 @@ impl Section {
 
     pub fn description(self) -> &'static str {
         match self {
-            Self::Tokens => "Access tokens for clients, and the public keys that verify what Tenday signs.",
+            Self::Tokens => {
+                "Access tokens for clients, sessions of the dashboard, and the public keys that verify what Tenday signs."
+            }
             Self::Configuration => {
                 "A developer's one settings object: type, date format, name, IP allowlist and retry schedule."
             }
@@ -128,7 +130,7 @@ fn common() -> Components {
         scopes::DESCRIPTIONS.iter().map(|(name, description)| ((*name).to_owned(), (*description).to_owned()));
     let oauth = OAuth2::with_description(
         [Flow::ClientCredentials(ClientCredentials::new("/auth/token", Scopes::from_iter(descriptions)))],
-        "An access token, as `Authorization: Bearer <token>`. It holds for an hour and names its developer.",
+        "An access token, as `Authorization: Bearer <token>`. It holds for an hour, or as long as its session, and names its developer.",
     );
     let mut basic = Http::new(HttpAuthScheme::Basic);
     basic.description = Some("The client's id and secret. They may stand in the body instead.".to_owned());

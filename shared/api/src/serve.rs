@@ -51,8 +51,13 @@ impl RequestId {
         Self { id: id.unwrap_or_default(), base_url: format!("{scheme}://{host}") }
     }
 
+    /// An address of the API at hand, as its caller knows it.
+    pub fn url(path: &str) -> String {
+        format!("{}{path}", Self::current().unwrap_or_default().base_url)
+    }
+
     pub(crate) fn documentation_url(&self, code: ErrorCode) -> String {
-        format!("{}/openapi.json#{}", self.base_url, code.name())
+        format!("{}/docs#{}", self.base_url, code.name())
     }
 }
 

@@ -1,9 +1,9 @@
-//! Threads for attempts, one for each receiver at a time.
+//! Threads for attempts. Up to sixteen lanes a developer: each receiver has its own until then.
 //!
-//! A lane is a thread with a runtime and a sender of its own, and so with connections of its own. It serves one receiver for
-//! as long as it lives: what a receiver does to a kept connection happens on the thread that only this receiver's attempts
-//! wait for. A developer with very many receivers has some of them share a lane, and no attempt ever waits for another
-//! developer's: nobody can use up what others need. The lane that was not used for longest makes room for a new one.
+//! A lane is a thread with a runtime and a sender of its own, and so with connections of its own. A lane serves the receiver
+//! that it was made for as long as it lives: what a receiver does to a kept connection happens on a thread that no other
+//! developer's attempts wait for. Receivers of a developer beyond the sixteen lanes share them, so nobody can use up what
+//! others need. The lane that was not used for longest makes room for a new one.
 
 use std::future::Future;
 use std::pin::Pin;

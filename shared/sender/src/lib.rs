@@ -19,12 +19,13 @@
 //!
 //! Everything that a receiver sends is counted below TLS (`meter`), before anything looks at it: 64 KB for the handshake,
 //! 64 KB until the head of the final answer is complete, 80 KB for a body, of which 64 KB are read; and over HTTP/2 up to
-//! 164 KB more of what was under way when earlier bodies were left. Beyond it the connection ends, and the outcome is
-//! [`tenday_model::delivery::outcome::Outcome::Excessive`], which names the bound; a head that is complete stands. Interim
-//! answers and the fields of a head are counted too. So the work that one attempt can make is bounded, whatever is sent and
-//! however fast: see `tests::floods`, where each of sixty floods is as fast as the loopback takes it. What costs most is
-//! a body in chunks of one byte: 31 ms of a core, optimised, in which others have their turns; what costs most without a
-//! pause is a maze of certificates of authorities: 13 ms. Everything else is within 6 ms.
+//! 164 KB more of what was under way when earlier bodies were left. Beyond the handshake's or the head's bound the outcome is
+//! [`tenday_model::delivery::outcome::Outcome::Excessive`], which names the bound; beyond the body's the answer's status
+//! stands. The connection ends either way. Interim answers and the fields of a head are counted too. So the work that one
+//! attempt can make is bounded, whatever is sent and however fast: see `tests::floods`, where each of sixty floods is as fast
+//! as the loopback takes it. What costs most is a body in chunks of one byte: 31 ms of a core, optimised, in which others have
+//! their turns; what costs most without a pause is a maze of certificates of authorities: 13 ms. Everything else is within
+//! 6 ms.
 //!
 //! Memory is bounded by the same numbers, since nothing is kept that was not sent: a buffer of 72 KB for a head, a window of
 //! 64 KB for an HTTP/2 connection's bodies, and 128 session tickets.
@@ -34,6 +35,16 @@
 //!
 //! All senders of a process can share one TLS configuration ([`SharedTls`]: certificates are read once, sessions are
 //! resumed), so one more costs next to nothing.
+//!
+//! | room | answers |
+//! |---|---|
+//! | `sender` | what is one attempt, from the name's look-up to the last byte? |
+//! | `names` | which addresses does a host's name have? |
+//! | `pool` | which kept connection serves a request? |
+//! | `connection` | how is a connection opened, and a request made over it? |
+//! | `meter` | how much has a receiver sent, and was it too much? |
+//! | `classify` | which outcome is a failed request? |
+//! | `tls` | what do connections trust, and what do they share? |
 
 mod classify;
 mod connection;

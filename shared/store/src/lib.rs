@@ -42,7 +42,9 @@ pub use publishing::publish::{Accepted, NewUpdate, PublishError, Publishing, dig
 pub use publishing::updates::{StoredUpdate, Updates};
 pub use settings::changes::{Changed, Restored, WebhookChanges};
 pub use settings::clients::{Client, Clients, secret_digest};
+pub use settings::deletions::{Deleted, Deletion, Deletions};
 pub use settings::developer::{DeveloperSettings, OldSecret, Settings, StoredWebhook};
 pub use settings::links::{Links, Registered};
+pub use settings::sessions::{Session, Sessions};
 pub use signing::keyring::{Keyring, Sealed};
 pub use signing::signing_keys::{KeyPurpose, PublicKey, SigningKeys};

@@ -130,7 +130,7 @@ async fn tokens_follow_the_rfc() {
     assert_eq!(good.headers["cache-control"], "no-store");
     let good = good.expect(200);
     assert_eq!((&good["token_type"], &good["expires_in"]), (&json!("Bearer"), &json!(3600)));
-    assert_eq!(good["scope"], "updates:publish links:manage");
+    assert_eq!(good["scope"], "updates:publish links:manage dashboard:open");
     for (body, status, error) in [
         ("", 400, "invalid_request"),
         ("grant_type=password&client_id=a&client_secret=b", 400, "unsupported_grant_type"),

@@ -45,7 +45,7 @@ fn refused(system: &System, answer: Answer, status: u16, code: &str, message: &s
     let expected = json!({
         "error_code": code,
         "error_message": message,
-        "documentation_url": format!("{}/openapi.json#{code}", system.run.base_url()),
+        "documentation_url": format!("{}/docs#{code}", system.run.base_url()),
         "request_id": "",
     });
     assert_eq!((answer.status, told(answer.body, &[("/request_id", "")])), (status, expected));
@@ -59,7 +59,7 @@ fn invalid(system: &System, answer: Answer, field: &str, kind: &str, message: &s
     let expected = json!({
         "error_code": code,
         "error_message": format!("The request body is not valid. {}: {message}.", location.join(".")),
-        "documentation_url": format!("{}/openapi.json#{code}", system.run.base_url()),
+        "documentation_url": format!("{}/docs#{code}", system.run.base_url()),
         "request_id": "",
         "validation_errors": [{ "location": location, "message": message, "type": kind }],
     });

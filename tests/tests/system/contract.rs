@@ -235,7 +235,7 @@ async fn a_parameter_that_a_route_does_not_know_is_refused_like_a_field() {
                 .replace("{requestId}", "REQ-x")
                 .replace("{jobId}", "JOB-x")
                 .replace("{id}", "mk_eqkWN34UEoa2NxyALG8pcV");
-            let scoped = path.starts_with("/updates") || path.starts_with("/links");
+            let scoped = ["/updates", "/links", "/dashboard"].iter().any(|prefix| path.starts_with(prefix));
             let caller = if scoped { &platform } else { &developer };
             let method: Method = method.to_uppercase().parse().unwrap();
             for query in ["colour=blue", "Limit=1", "limit%20=1", "=", "%FF"] {

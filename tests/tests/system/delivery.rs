@@ -57,7 +57,7 @@ async fn a_batch_is_answered_update_by_update() {
         // The one error body, as if it had been published by itself.
         let code = refused["error_code"].as_str().unwrap();
         let url = refused["documentation_url"].as_str().unwrap();
-        assert!(url.ends_with(&format!("/openapi.json#{code}")), "{refused:#}");
+        assert!(url.ends_with(&format!("/docs#{code}")), "{refused:#}");
         assert!(refused["request_id"].as_str().is_some_and(|id| !id.is_empty()), "{refused:#}");
     }
     assert_eq!(results[2]["events"], json!([]));

@@ -50,7 +50,7 @@ fn check(system: &System, answer: Answer, status: u16, code: &str, message: &str
     let expected = json!({
         "error_code": code,
         "error_message": message,
-        "documentation_url": format!("{}/openapi.json#{code}", system.run.base_url()),
+        "documentation_url": format!("{}/docs#{code}", system.run.base_url()),
         "request_id": request,
     });
     assert_eq!((answer.status, answer.body), (status, expected));

@@ -34,6 +34,22 @@ async fn no_log_line_holds_a_secret_a_body_or_a_query_string() {
     for token in [developer.token().await, platform.token().await] {
         needles.add("an access token", token.rsplit('.').next().unwrap());
     }
+    // The link to the dashboard that a developer has not opened yet, and what one was exchanged for.
+    let session = json!({ "developerId": DEVELOPER });
+    let mut codes = Vec::new();
+    for _ in 0..2 {
+        let opened = platform.post("/dashboard/sessions", session.clone()).await.expect(201);
+        codes.push(opened["url"].as_str().unwrap().rsplit('.').next().unwrap().to_owned());
+        needles.add("a session's code", codes.last().unwrap());
+    }
+    for code in [format!("{DEVELOPER}.{}", codes[0]), "wrong-code-marker".to_owned()] {
+        let form = format!("grant_type=authorization_code&code={code}");
+        let answer = system.request(http::Method::POST, "/auth/token", &[], Some(&form)).await;
+        if let Some(token) = answer.body["access_token"].as_str() {
+            needles.add("a session's token", token.rsplit('.').next().unwrap());
+        }
+    }
+    needles.add("a wrong code", "wrong-code-marker");
     needles.add("a callback's query", "callback-query-marker");
     needles.add("a request's query", "request-query-marker");
     needles.add("a published body", "published-body-marker");

@@ -107,6 +107,67 @@ async fn a_deleted_webhook_comes_back_with_its_id_url_secret_and_undelivered_eve
 }
 
 #[tokio::test]
+async fn what_was_deleted_is_listed_with_what_stands_in_its_way_and_restoring_says_the_same() {
+    let system = System::start().await;
+    let developer = system.developer();
+    let list = async || developer.get("/configuration/deletions").await.expect(200)["deletions"].clone();
+    assert_eq!(list().await, json!([]), "a developer without a configuration may ask");
+    let webhook = developer.subscribe(Some("mx"), "https://example.com/hook").await;
+    let path = format!("/configuration/webhooks/{}", webhook["id"].as_str().unwrap());
+    let restore = |deletion: &Value| {
+        let place = if deletion["kind"] == "webhook" { "webhooks/restore" } else { "restore" };
+        format!("/configuration/{place}/{}", deletion["requestId"].as_str().unwrap())
+    };
+
+    let deletion = developer.delete(&path).await.expect(200);
+    system.run.clear_calls();
+    let listed = list().await;
+    assert_eq!(system.calls_of("Configuration", "dynamodb", "Query"), 1);
+    assert_eq!((listed.as_array().unwrap().len(), &listed[0]["requestId"]), (1, &deletion["requestId"]));
+    let expected = json!({ "id": webhook["id"], "eventName": null, "callbackURL": "https://example.com/hook" });
+    assert_eq!((&listed[0]["kind"], &listed[0]["webhook"]), (&json!("webhook"), &expected));
+    assert_eq!((&listed[0]["restorable"], listed[0].get("reason")), (&json!(true), None));
+    let days = |deletion: &Value| {
+        let moment = |name: &str| deletion[name].as_u64().expect("mx writes seconds");
+        (moment("expiresTime") - moment("deletedTime")) / DAY
+    };
+    assert_eq!(days(&listed[0]), 10);
+    developer.post_nothing(&restore(&listed[0])).await.expect(200);
+    assert_eq!(list().await, json!([]), "what was undone is not listed");
+
+    developer.delete(&path).await.expect(200);
+    developer.patch("/configuration", json!({ "removeFromIpAllowlist": ["127.0.0.1"] })).await.expect(200);
+    let listed = list().await;
+    assert_eq!(listed[0]["restorable"], false);
+    let refused = developer.post_nothing(&restore(&listed[0])).await;
+    let refused = refused.expect_error(409, "webhook_error.allowlist_required");
+    assert_eq!(listed[0]["reason"], refused["error_message"]);
+
+    // Its configuration can come back, but not with it.
+    developer.patch("/configuration", json!({ "ipAllowlist": ["127.0.0.1"], "name": "first" })).await.expect(200);
+    let before = developer.get("/configuration").await.expect(200)["configuration"].clone();
+    developer.delete("/configuration").await.expect(200);
+    let listed = list().await;
+    let kinds: Vec<_> = listed.as_array().unwrap().iter().map(|deletion| &deletion["kind"]).collect();
+    assert_eq!(kinds, ["configuration", "webhook"], "the newest first");
+    let configuration = json!({ "id": before["id"], "name": "first", "type": "mx" });
+    assert_eq!((&listed[0]["configuration"], &listed[0]["restorable"]), (&configuration, &json!(true)));
+    assert!(listed[0]["deletedTime"].is_string(), "without a configuration, ISO: {listed:#}");
+    assert_eq!(listed[1]["restorable"], false);
+    assert!(listed[1]["reason"].as_str().unwrap().contains("was deleted after it"), "{listed:#}");
+    developer.post_nothing(&restore(&listed[1])).await.expect_error(404, "deletion_error.not_found");
+
+    developer.post("/configuration", json!({})).await.expect(201);
+    let listed = list().await;
+    let refused = developer.post_nothing(&restore(&listed[0])).await;
+    let refused = refused.expect_error(409, "configuration_error.already_exists");
+    assert_eq!((&listed[0]["restorable"], &listed[0]["reason"]), (&json!(false), &refused["error_message"]));
+
+    system.advance(Duration::from_secs(10 * DAY)).await;
+    assert_eq!(list().await, json!([]), "what can never be undone any more is not listed");
+}
+
+#[tokio::test]
 async fn during_a_rotation_both_secrets_sign_and_then_only_the_new_one() {
     let system = System::start().await;
     let receiver = Receiver::start().await;

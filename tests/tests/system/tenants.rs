@@ -69,6 +69,7 @@ async fn everything(developer: &Caller<'_>, ids: &BTreeMap<&str, String>) -> Vec
     let mut seen = Vec::new();
     for path in [
         "/configuration".to_owned(),
+        "/configuration/deletions".to_owned(),
         "/configuration/webhooks".to_owned(),
         format!("/configuration/webhooks/{webhook}"),
         format!("/configuration/webhooks/{webhook}/secret"),
@@ -130,7 +131,7 @@ async fn no_route_shows_or_changes_another_developers_things() {
         let code = answer.body["error_code"].as_str().unwrap_or_default();
         let own = route.parameters("path").is_empty();
         match scope {
-            "updates:publish" | "links:manage" => assert_eq!(answer.status, 403, "{story}"),
+            "updates:publish" | "links:manage" | "dashboard:open" => assert_eq!(answer.status, 403, "{story}"),
             // MoneyKit tells it apart from a link that is not there (docs/sources.md, S0.6).
             "links:test" => assert_eq!((answer.status, code), (401, "link_error.unauthorized_access"), "{story}"),
             _ if own => assert!(answer.status < 300 || answer.status == 409, "{story}: {:#}", answer.body),
@@ -172,7 +173,7 @@ async fn a_developers_token_opens_none_of_the_platforms_routes_and_the_platforms
     let ids = BTreeMap::from(ids);
     for route in routes() {
         let Some(scope) = route.scope() else { continue };
-        let of_the_platform = matches!(scope, "updates:publish" | "links:manage");
+        let of_the_platform = matches!(scope, "updates:publish" | "links:manage" | "dashboard:open");
         let caller = if of_the_platform { system.developer() } else { system.platform() };
         let (path, body) = (route.at(&ids), route.body());
         let answer = caller.send(route.method.clone(), &path, body.as_ref()).await;

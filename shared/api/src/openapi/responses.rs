@@ -66,7 +66,7 @@ fn example(code: ErrorCode) -> Value {
     let mut example = json!({
         "error_code": code.name(),
         "error_message": code.meaning(),
-        "documentation_url": format!("https://api.example.com/openapi.json#{}", code.name()),
+        "documentation_url": format!("https://api.example.com/docs#{}", code.name()),
         "request_id": "JKJaXmPLvHcESHA=",
     });
     if code == ErrorCode::ValidationFailed {

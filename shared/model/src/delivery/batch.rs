@@ -104,7 +104,7 @@ impl Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failed;
 
-/// What is to be done next. Each is answered by the method of its name, in the past.
+/// What is to be done next. Each but `Delete` and `Attempt` is answered by the method that it names.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
     /// Look until when the message's update is kept: [`Batch::looked`].

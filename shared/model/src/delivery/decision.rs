@@ -143,7 +143,8 @@ pub const LONGEST_DELAY: Duration = Duration::from_secs(900);
 const SCHEDULE_AHEAD: SignedDuration = SignedDuration::from_secs(60);
 
 /// Decides by the whole wait, which began at `since`, and not by what is left of it `now`: who sends a message again
-/// after a crash must meet the schedule that was made before, and not send a second message beside it.
+/// after a crash must meet the schedule that was made before, and not send a second message beside it. With less than
+/// [`SCHEDULE_AHEAD`] left the message goes by the queue: no schedule could be made any more.
 pub fn wait(since: Timestamp, due: Timestamp, now: Timestamp) -> Wait {
     let left = due.duration_since(now);
     let whole = Duration::try_from(due.duration_since(since)).unwrap_or_default();
@@ -280,8 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_without_a_record_is_dropped_while_that_can_be_seen_and_ends_without_a_trace_once_a_record_may_be_gone()
-    {
+    fn a_message_without_a_record_is_dropped_while_that_can_be_seen_and_is_a_stray_copy_once_a_record_may_be_gone() {
         let webhook = webhook();
         let after = |days: i64, number| {
             let now = now().checked_add(SignedDuration::from_hours(24 * days)).unwrap();

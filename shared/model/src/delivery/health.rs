@@ -7,7 +7,8 @@ use crate::delivery::outcome::OutcomeClass;
 use crate::ids::EventId;
 use crate::settings::webhook::{Status, Webhook};
 
-/// Failures in a row that open the breaker.
+/// Failures in a row that open the breaker. docs/architecture.md, docs/api.md and the tests named `five_failures…` say five
+/// too.
 pub const FAILURES_THAT_OPEN: u32 = 5;
 /// How long a webhook may do nothing but fail before it is disabled.
 pub const DISABLED_AFTER: SignedDuration = SignedDuration::from_hours(5 * 24);

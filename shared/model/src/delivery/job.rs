@@ -98,6 +98,8 @@ pub struct Job {
     pub unanswered: BTreeMap<WebhookId, u32>,
     /// The event that is attempted by itself, because an invocation of the job died. If another does, it died of this one.
     pub trying: Option<EventId>,
+    /// Whether the events of the page in hand are attempted one at a time, since an invocation died of one of them.
+    pub careful: bool,
     pub expires_at: Timestamp,
 }
 
@@ -120,6 +122,7 @@ impl Job {
             last_page: false,
             unanswered: BTreeMap::new(),
             trying: None,
+            careful: false,
             expires_at: in_ten_days(now),
         }
     }
@@ -131,17 +134,22 @@ impl Job {
     }
 
     /// Begins an invocation that a push started, which was taken `taken` times. From the second time on the last one may
-    /// have died of an event: the job goes on carefully, and without the one that it was at.
-    pub fn resume(&mut self, taken: u32) -> Pace {
+    /// have died of an event of the page in hand: the job goes through that page carefully, whoever pushes it, and without
+    /// the event that it was at.
+    pub fn resume(&mut self, taken: u32) {
         if let Some(event) = self.trying.take() {
             self.page.retain(|other| *other != event);
             self.count(false);
         }
-        if is_suspect(taken) { Pace::OneByOne } else { Pace::AtOnce }
+        self.careful |= is_suspect(taken);
     }
 
-    /// Takes one event of the page in hand, to be attempted by itself once that is stored; false when there is none.
+    /// Takes one event of the page in hand, if the job must be careful with it; it is stored before the event is attempted.
+    /// False when there is nothing to be stored first.
     pub fn try_one(&mut self) -> bool {
+        if !self.careful || self.trying.is_some() {
+            return false;
+        }
         self.trying = self.page.first().copied();
         self.trying.is_some()
     }
@@ -152,6 +160,7 @@ impl Job {
         let before = |event: &&Event| event.dropped().is_some_and(|(_, at)| at <= self.started_at);
         let wanted = found.iter().filter(before).map(|event| event.id).filter(|id| active(id.webhook));
         self.page = wanted.collect();
+        self.careful = false;
         self.last_page = next.is_none();
         self.cursor = next.or(self.cursor);
     }
@@ -207,14 +216,6 @@ impl Job {
         }
         self.queued = self.queued.saturating_sub(1);
     }
-}
-
-/// How many events of its page a job has under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    AtOnce,
-    /// One, which is stored in the job's row before it is begun.
-    OneByOne,
 }
 
 #[cfg(test)]

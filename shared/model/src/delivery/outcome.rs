@@ -44,7 +44,7 @@ pub enum Outcome {
     Excessive(Excess),
 }
 
-/// Which bound a receiver went beyond. Its text is what the developer reads.
+/// Which bound a receiver went beyond. The text of an `Excess` is what the developer reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Excess {
     /// [`MOST_HANDSHAKE`].

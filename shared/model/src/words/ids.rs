@@ -190,9 +190,14 @@ impl UpdateId {
 
     /// When the update was first published, to the millisecond.
     pub fn published_at(&self) -> Timestamp {
-        let mut millis = [0; 8];
-        millis[2..].copy_from_slice(&self.0.as_bytes()[..6]);
-        Timestamp::from_millisecond(i64::from_be_bytes(millis)).unwrap_or(Timestamp::UNIX_EPOCH)
+        made_at(&self.0)
+    }
+}
+
+impl RequestId {
+    /// When the deletion was done, to the millisecond.
+    pub fn deleted_at(&self) -> Timestamp {
+        made_at(&self.0)
     }
 }
 
@@ -240,6 +245,13 @@ schema!(EventId, "^EVT-[0-9a-v]{52}$", "EVT-06dafskv3hu3t2idbdn7v04h080pl9vijse7
 /// RFC 9562 version 7: 48 bits of milliseconds, then what the caller gives (6 bits of it are overwritten).
 fn time_ordered(at: Timestamp, random: [u8; 10]) -> Uuid {
     Builder::from_unix_timestamp_millis(at.as_millisecond().max(0).unsigned_abs(), &random).into_uuid()
+}
+
+/// The time that [`time_ordered`] was given.
+fn made_at(uuid: &Uuid) -> Timestamp {
+    let mut millis = [0; 8];
+    millis[2..].copy_from_slice(&uuid.as_bytes()[..6]);
+    Timestamp::from_millisecond(i64::from_be_bytes(millis)).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 #[cfg(test)]

@@ -64,13 +64,15 @@ pub(crate) struct Invocation {
     taken: Vec<Message>,
     batch: Option<Batch<Loaded>>,
     attempting: Vec<Place>,
+    /// Whether it takes its time, while others do much.
+    pub(crate) dawdles: bool,
     /// Probes of an open breaker that were taken.
     probes: usize,
 }
 
 impl Invocation {
-    pub(crate) fn new(taken: Vec<Message>) -> Self {
-        Self { taken, batch: None, attempting: Vec::new(), probes: 0 }
+    pub(crate) fn new(taken: Vec<Message>, dawdles: bool) -> Self {
+        Self { taken, batch: None, attempting: Vec::new(), dawdles, probes: 0 }
     }
 
     pub(crate) fn events(&self) -> Vec<EventId> {
@@ -135,6 +137,16 @@ impl Invocation {
                 batch.stored(place, stored, world.now);
             }
             Step::Send(later) => {
+                for later in &later {
+                    let Message { id, event, attempt, .. } = &self.taken[later.place.index()];
+                    let recorder = world.book(*event).recorders.get(attempt);
+                    if later.attempt > *attempt && recorder != Some(id) {
+                        return Err(format!(
+                            "{id} sends attempt {}, and {recorder:?} recorded {attempt}",
+                            later.attempt
+                        ));
+                    }
+                }
                 let sent: Vec<_> = later
                     .into_iter()
                     .map(|later| {
@@ -337,6 +349,9 @@ impl World {
     fn put(&mut self, before: u16, event: Event) -> bool {
         let may = may_record(self.event(&event.id), before);
         if may {
+            if self.is(&event.id, EventStatus::Delivered) {
+                self.broken = Some(format!("{} was delivered, and something is recorded over it", event.id));
+            }
             self.store.insert(event.id, event);
         }
         may
@@ -353,7 +368,9 @@ impl World {
                 for (_, event) in events {
                     if self.put(event.automatic - 1, event.clone()) {
                         let number = event.automatic;
-                        self.book(event.id).failures.push(number);
+                        let book = self.book(event.id);
+                        book.failures.push(number);
+                        book.recorders.insert(number, event.recorded_by.clone().unwrap_or_default());
                     } else {
                         self.tally.lost += 1;
                         lost.push(event.id);
@@ -421,11 +438,12 @@ impl World {
         self.claims.remove(&id);
     }
 
-    /// The dead-letters function.
-    pub(crate) fn keep(&mut self, message: &Message) {
+    /// The dead-letters function. Whether it dropped the event.
+    pub(crate) fn keep(&mut self, message: &Message) -> bool {
         let stored = self.event(&message.event).cloned();
         if let Some(event) = dead_letter::keep(message.event, message.attempt, stored, NAME.to_owned(), self.now) {
-            self.put(event.automatic, event);
+            return self.put(event.automatic, event);
         }
+        false
     }
 }

@@ -6,25 +6,29 @@ use tenday_model::delivery::batch::{Attempted, Failed, TAKEN_AT_MOST};
 use tenday_model::delivery::by_hand::{Begun as Claimed, Ended, begin, end, since};
 use tenday_model::delivery::dead_letter;
 use tenday_model::delivery::event::{Event, EventStatus};
-use tenday_model::delivery::job::{Filter, Job, Pace, Status};
+use tenday_model::delivery::job::{Filter, Job, Status};
 use tenday_model::delivery::page::{Ending, OnFault, Page, Step};
 use tenday_model::ids::{EventId, JobId};
 
 use crate::function::Went;
 use crate::world::{HIDDEN, World};
 
-/// Small, so that there are pages to turn.
-const PAGE: usize = 2;
 const PAUSE: SignedDuration = SignedDuration::from_millis(500);
 
 /// A job, and what it is held against once everything is at rest.
 #[derive(Debug, Clone)]
 pub(crate) struct Begun {
     job: Job,
+    /// How many events a page has: few, so that there are pages to turn.
+    per_page: usize,
     /// What was dropped when it began.
     dropped: Vec<EventId>,
     /// Whatever was done to it: each may cost a request.
     faults: u32,
+    /// Pushes that were there twice.
+    copies: u32,
+    /// Invocations that died of an event which it attempted.
+    deaths: u32,
     /// Events that it went on without.
     passed_over: u32,
     /// Whether its webhook was disabled or deleted meanwhile.
@@ -40,6 +44,8 @@ pub(crate) struct Push {
     step: u32,
     pub(crate) visible_at: Timestamp,
     taken: u32,
+    /// Which taking this was, as a queue's receipt says.
+    receipt: u32,
 }
 
 /// A reattempt that is under way.
@@ -76,7 +82,6 @@ enum Stage {
 pub(crate) struct Run {
     push: Push,
     job: Job,
-    pace: Pace,
     was: u32,
     /// Whether the webhook got anything when its settings were read.
     active: bool,
@@ -104,7 +109,7 @@ impl Run {
                 Stage::Acknowledge
             }
             Stage::Acknowledge => {
-                let at = world.pushes.iter().position(|push| push.id == self.push.id && push.taken == self.push.taken);
+                let at = world.pushes.iter().position(|push| push.receipt == self.push.receipt);
                 if let Some(at) = at {
                     world.pushes.swap_remove(at);
                 }
@@ -123,14 +128,14 @@ impl Run {
         if self.job.trying.is_some() {
             begun(world).passed_over += 1;
         }
-        self.pace = self.job.resume(self.push.taken);
+        self.job.resume(self.push.taken);
         self.begin_page()
     }
 
     /// Begins the page in hand; or, carefully, stores first which one of it is tried.
     fn begin_page(&mut self) -> Stage {
         self.was = self.job.step;
-        if self.pace == Pace::OneByOne && self.job.trying.is_none() && self.job.try_one() {
+        if self.job.try_one() {
             return Stage::Advance;
         }
         let in_hand = self.job.page.len();
@@ -211,7 +216,7 @@ impl Run {
             Under::Claimed(event) if Some(id) == world.poison => {
                 begun(world).requests += 1;
                 world.died_of(event.id, &[]);
-                begun(world).faults += 1;
+                begun(world).deaths += 1;
                 Reattempt::Died
             }
             Under::Claimed(event) => {
@@ -235,13 +240,14 @@ impl Run {
         }
     }
 
-    fn turn(&mut self, world: &World) -> Stage {
+    fn turn(&mut self, world: &mut World) -> Stage {
+        let per_page = begun(world).per_page;
         let mut dropped: Vec<Event> =
             world.store.values().filter(|event| event.status() == EventStatus::Dropped).cloned().collect();
         dropped.sort_by_key(|event| std::cmp::Reverse(event.id));
         dropped.retain(|event| self.job.cursor.is_none_or(|cursor| event.id < cursor));
-        let more = dropped.len() > PAGE;
-        dropped.truncate(PAGE);
+        let more = dropped.len() > per_page;
+        dropped.truncate(per_page);
         let next = dropped.last().filter(|_| more).map(|event| event.id);
         let active = self.active;
         self.job.turn(&dropped, next, |_| active);
@@ -292,7 +298,18 @@ impl World {
         let job = Job { queued: dropped.len() as u64, ..job };
         self.say(|_| format!("a job begins for {} events", dropped.len()));
         self.tally.jobs += 1;
-        self.job = Some(Begun { job, dropped, faults: 0, passed_over: 0, disturbed: false, requests: 0 });
+        let per_page = 1 + self.chance.below(2);
+        self.job = Some(Begun {
+            job,
+            per_page,
+            dropped,
+            faults: 0,
+            copies: 0,
+            deaths: 0,
+            passed_over: 0,
+            disturbed: false,
+            requests: 0,
+        });
         // What is dropped from now on is none of its business.
         self.now = self.after(SignedDuration::from_millis(1));
         self.push(0);
@@ -304,8 +321,9 @@ impl World {
         for _ in 0..if twice { 2 } else { 1 } {
             let id = self.message_id();
             self.say(|_| format!("sends {id} for step {step} of the job"));
-            self.pushes.push(Push { id, step, visible_at: self.now, taken: 0 });
+            self.pushes.push(Push { id, step, visible_at: self.now, taken: 0, receipt: 0 });
         }
+        begun(self).copies += u32::from(twice);
         self.tally.duplicates += u64::from(twice);
     }
 
@@ -320,6 +338,7 @@ impl World {
         let hidden_until = self.after(HIDDEN);
         let twice = self.malice && self.chance.happens(5);
         self.pushes[index].taken += 1;
+        self.pushes[index].receipt = self.receipt();
         let push = self.pushes[index].clone();
         if push.taken > TAKEN_AT_MOST {
             self.pushes.swap_remove(index);
@@ -333,12 +352,13 @@ impl World {
         }
         self.pushes[index].visible_at = hidden_until;
         if twice {
-            self.pushes.push(push.clone());
+            self.pushes.push(Push { receipt: 0, ..push.clone() });
+            begun(self).copies += 1;
             self.tally.duplicates += 1;
         }
         let job = begun(self).job.clone();
         self.say(|_| format!("an invocation takes {}", push.id));
-        self.job_runs.push(Run { push, job, pace: Pace::AtOnce, was: 0, active: false, stage: Stage::Load });
+        self.job_runs.push(Run { push, job, was: 0, active: false, stage: Stage::Load });
     }
 
     pub(crate) fn crash_job(&mut self, run: &Run) {
@@ -356,12 +376,19 @@ impl World {
 
     /// The promises of a job, once everything is at rest.
     pub(crate) fn judge_job(&mut self) -> Result<(), String> {
-        let Some(Begun { job, dropped, faults, passed_over, disturbed, requests }) = &self.job else { return Ok(()) };
+        let Some(begun) = &self.job else { return Ok(()) };
+        let Begun { job, dropped, faults, copies, deaths, passed_over, disturbed, requests, .. } = begun;
+        // Once among others, and once by itself; and so again for each copy of a push, and for each fault.
+        if *deaths > 2 * (1 + copies) + faults {
+            return Err(format!("{deaths} invocations of the job died of one event, with {faults} faults"));
+        }
         match job.status {
             Status::Running => {
                 return Err(format!("the job is left running at step {}, and nothing pushes it", job.step));
             }
-            Status::Stopped if *faults == 0 => return Err("the job was stopped though nothing went wrong".to_owned()),
+            Status::Stopped if faults + copies == 0 => {
+                return Err("the job was stopped though nothing went wrong".to_owned());
+            }
             Status::Stopped => return Ok(()),
             Status::Done => {}
         }
@@ -369,7 +396,7 @@ impl World {
         if counted > dropped.len() as u64 {
             return Err(format!("the job counts {counted} of {} events", dropped.len()));
         }
-        let most = u32::try_from(dropped.len()).unwrap() + faults;
+        let most = u32::try_from(dropped.len()).unwrap() + faults + deaths;
         if *requests > most {
             return Err(format!("the job made {requests} requests for {} events, with {faults} faults", dropped.len()));
         }

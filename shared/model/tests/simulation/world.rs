@@ -30,6 +30,8 @@ pub(crate) struct Message {
     pub(crate) carried: u32,
     pub(crate) visible_at: Timestamp,
     pub(crate) taken: u32,
+    /// Which taking of whatever message this was, as a queue's receipt says: only who holds it can delete the message.
+    receipt: u32,
 }
 
 /// What happened, over all games.
@@ -89,6 +91,8 @@ pub(crate) struct Book {
     pub(crate) deaths: u32,
     /// Whether its receiver took it.
     pub(crate) taken: bool,
+    /// Which message recorded each automatic attempt that failed.
+    pub(crate) recorders: BTreeMap<u16, String>,
 }
 
 pub(crate) struct World {
@@ -128,20 +132,26 @@ pub(crate) struct World {
     calm: bool,
     /// One invocation at a time, and nothing by hand: then what is known can only grow.
     pub(crate) alone: bool,
+    /// Whether most messages are given out twice, to invocations that run at the same time, of which some dawdle; and
+    /// retries come soon.
+    crowded: bool,
     /// A promise that was broken on the way.
     pub(crate) broken: Option<String>,
     tell: bool,
     messages: u32,
+    receipts: u32,
 }
 
 impl World {
     pub(crate) fn new(mut chance: Chance, tell: bool) -> Self {
         let now: Timestamp = "2026-11-21T18:00:00Z".parse().unwrap();
-        let schedules: [&[u64]; 4] = [&[300, 300, 300], &[1], &[30, 120, 3600], &[2000, 5, 86_400, 1000]];
-        let delays = schedules[chance.below(schedules.len())].iter().map(|delay| Duration::from_secs(*delay));
-        let kind = [0, 20, 60, 95][chance.below(4)];
         let calm = chance.happens(20);
         let alone = chance.happens(20);
+        let crowded = !calm && !alone && chance.happens(20);
+        let schedules: [&[u64]; 5] = [&[1, 1, 1], &[300, 300, 300], &[1], &[30, 120, 3600], &[2000, 5, 86_400, 1000]];
+        let schedule = if crowded { schedules[0] } else { schedules[chance.below(schedules.len())] };
+        let delays = schedule.iter().map(|delay| Duration::from_secs(*delay));
+        let kind = [0, 20, 60, 95][chance.below(4)];
         let rate_limit = chance.happens(25).then(|| RateLimit::try_from(1).unwrap());
         Self {
             delays: delays.collect(),
@@ -179,9 +189,11 @@ impl World {
             malice: !calm,
             calm,
             alone,
+            crowded,
             broken: None,
             tell,
             messages: 0,
+            receipts: 0,
             chance,
         }
     }
@@ -204,7 +216,7 @@ impl World {
         for _ in 0..if twice { 2 } else { 1 } {
             let id = self.message_id();
             self.say(|_| format!("sends {id} for attempt {attempt}, in {seconds} s"));
-            self.queue.push(Message { id, event, attempt, waits, carried, visible_at, taken: 0 });
+            self.queue.push(Message { id, event, attempt, waits, carried, visible_at, taken: 0, receipt: 0 });
         }
         if twice {
             self.duplicated(event);
@@ -213,8 +225,9 @@ impl World {
 
     /// Deletes a message. A copy that was given out beside it has a receipt of its own, and stays.
     pub(crate) fn delete(&mut self, message: &Message) {
-        let at = self.queue.iter().position(|other| other.id == message.id && other.taken == message.taken);
+        let at = self.queue.iter().position(|other| other.receipt == message.receipt);
         if let Some(at) = at {
+            self.say(|_| format!("deletes {}", message.id));
             self.queue.swap_remove(at);
         }
     }
@@ -255,6 +268,11 @@ impl World {
     pub(crate) fn message_id(&mut self) -> String {
         self.messages += 1;
         format!("m{}", self.messages)
+    }
+
+    pub(crate) fn receipt(&mut self) -> u32 {
+        self.receipts += 1;
+        self.receipts
     }
 
     pub(crate) fn duplicated(&mut self, event: EventId) {
@@ -315,6 +333,9 @@ impl World {
         match self.chance.below(100) {
             0..40 if !self.running.is_empty() => {
                 let index = self.chance.below(self.running.len());
+                if self.running[index].dawdles && self.chance.happens(90) {
+                    return Ok(());
+                }
                 let mut invocation = self.running.swap_remove(index);
                 if self.malice && self.chance.happens(6) {
                     self.crash(&invocation);
@@ -372,7 +393,7 @@ impl World {
         if self.running.len() >= if self.alone { 1 } else { 3 } {
             return;
         }
-        let most = 1 + self.chance.below(4);
+        let most = if self.crowded { 1 } else { 1 + self.chance.below(4) };
         let mut batch = Vec::new();
         for _ in 0..most {
             let visible: Vec<usize> =
@@ -382,9 +403,11 @@ impl World {
             }
             let index = visible[self.chance.below(visible.len())];
             let hidden_until = self.after(HIDDEN);
-            let twice = self.malice && self.chance.happens(5);
+            let twice = self.malice && self.chance.happens(if self.crowded { 60 } else { 5 });
+            let receipt = self.receipt();
             let message = &mut self.queue[index];
             message.taken += 1;
+            message.receipt = receipt;
             if message.taken > TAKEN_AT_MOST {
                 let message = self.queue.swap_remove(index);
                 self.dead_letters.push(message);
@@ -393,15 +416,17 @@ impl World {
             batch.push(message.clone());
             if twice {
                 // Given out again although it was taken: another copy of the very same message.
-                let (event, copy) = (message.event, message.clone());
+                let (event, copy) = (message.event, Message { receipt: 0, ..message.clone() });
                 self.queue.push(copy);
                 self.duplicated(event);
             }
             self.queue[index].visible_at = hidden_until;
         }
         if !batch.is_empty() {
-            self.say(|_| format!("an invocation takes {}", names(&batch)));
-            self.running.push(Invocation::new(batch));
+            let carried: Vec<_> = batch.iter().map(|message| (message.taken, message.carried)).collect();
+            self.say(|_| format!("an invocation takes {}, taken {carried:?} times", names(&batch)));
+            let dawdles = self.crowded && self.chance.happens(40);
+            self.running.push(Invocation::new(batch, dawdles));
         }
     }
 
@@ -427,7 +452,17 @@ impl World {
         let Some(message) = self.dead_letters.pop() else { return };
         self.tally.dead_letters += 1;
         self.say(|_| format!("{} is a dead letter", message.id));
-        self.keep(&message);
+        if self.keep(&message) && self.has_gone_on_after(message.event, message.attempt) {
+            self.broken = Some(format!("{} drops {}, which has gone on without it", message.id, message.event));
+        }
+    }
+
+    /// Whether an event has gone on without the message for this attempt. A message for the very next one may be there though
+    /// the dead one never got to know that it had sent it; then the event is dropped, for its owner to see.
+    fn has_gone_on_after(&self, event: EventId, attempt: u16) -> bool {
+        let queued = self.queue.iter().map(|message| (message.event, message.attempt));
+        let mut left = queued.chain(self.schedules.values().map(|(_, event, attempt, _)| (*event, *attempt)));
+        left.any(|(other, later)| other == event && later > attempt + 1)
     }
 
     fn developer_acts(&mut self) {
@@ -498,6 +533,8 @@ impl World {
     /// The promises, once everything is at rest.
     fn judge(&mut self) -> Result<(), String> {
         let most = self.delays.len() + 1;
+        // Each message of what kills is taken for the first time once, and nobody can know.
+        let poisons = 1 + self.poison.and_then(|poison| self.books.get(&poison)).map_or(0, |book| book.faults);
         for (id, book) in &self.books {
             let Some(event) = self.store.get(id) else { return Err(format!("{id} has vanished")) };
             match event.status() {
@@ -526,7 +563,7 @@ impl World {
             if event.dropped().is_some_and(|(reason, _)| reason == DropReason::Internal) && book.faults == 0 {
                 return Err(format!("{id} is dropped, and nothing went wrong with it"));
             }
-            if book.deaths > 1 + book.faults {
+            if book.deaths > poisons + book.faults {
                 return Err(format!("{id} was in {} invocations that died of another", book.deaths));
             }
             // Without a fault there is one request for each attempt. A fault costs one more, of the attempt that it

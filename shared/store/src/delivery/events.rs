@@ -38,7 +38,7 @@ pub struct Events {
 /// A developer's event.
 pub type Key = (DeveloperId, EventId);
 
-/// All that a batch of deliveries goes by, read in one call.
+/// All that a batch of deliveries goes by.
 #[derive(Debug, Default)]
 pub struct Deliveries {
     pub(crate) events: HashMap<Key, Event>,

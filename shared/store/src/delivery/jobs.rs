@@ -136,6 +136,9 @@ pub(crate) fn job_item(developer: &DeveloperId, job: &Job) -> Result<Item, Store
     if let Some(trying) = job.trying {
         item.insert("trying".into(), s(trying.to_string()));
     }
+    if job.careful {
+        item.insert("careful".into(), json(&job.careful)?);
+    }
     item.insert(EXPIRES_AT.into(), n(job.expires_at.as_second()));
     Ok(item)
 }
@@ -163,6 +166,7 @@ pub(crate) fn job_from(item: &Item) -> Result<Job, StoreError> {
         last_page: read.json("lastPage")?,
         unanswered: unanswered.into_iter().collect(),
         trying: read.optional_parsed("trying")?,
+        careful: read.optional_text("careful").is_some(),
         expires_at: Timestamp::from_second(expires).map_err(|error| corrupt(&error))?,
     })
 }

@@ -44,7 +44,18 @@ pub(crate) fn webhook(webhook: WebhookId) -> String {
 }
 
 pub(crate) fn deletion(request: RequestId) -> String {
-    format!("D#{request}")
+    format!("{DELETIONS_PREFIX}{request}")
+}
+
+const DELETIONS_PREFIX: &str = "D#";
+
+/// The bounds of a developer's deletions, by the time they were done, and behind them of what the developer has now: one
+/// query reads both.
+pub(crate) const DELETIONS_AND_SETTINGS: [&str; 2] = [DELETIONS_PREFIX, "S$"];
+
+/// Which deletion a row is of, if it is one's.
+pub(crate) fn deletion_of(item: &Item) -> Option<RequestId> {
+    sk(item).and_then(|sort| sort.strip_prefix(DELETIONS_PREFIX))?.parse().ok()
 }
 
 pub(crate) fn client(client: &ClientId) -> Item {
@@ -60,6 +71,12 @@ pub(crate) const CLIENTS_PREFIX: &str = "C#";
 
 pub(crate) fn clients_of(owner: Option<&DeveloperId>) -> String {
     owner.map_or_else(|| "PLATFORM".to_owned(), developer)
+}
+
+/// A session of the dashboard, by its code's digest.
+pub(crate) fn session(owner: &DeveloperId, code_digest: &[u8]) -> Item {
+    let digest: String = code_digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    key(developer(owner), format!("CODE#{digest}"))
 }
 
 /// A link and the claim of its id.

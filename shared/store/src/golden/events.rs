@@ -3,15 +3,18 @@
 use base64::prelude::{BASE64_STANDARD, Engine};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tenday_model::delivery::event::{Event, TEN_DAYS};
+use tenday_model::delivery::event::{Attempt, Event, State, TEN_DAYS};
+use tenday_model::delivery::health::{Health, WebhookError};
+use tenday_model::delivery::job::{Filter, Job};
 use tenday_model::ids::DeveloperId;
 
+use super::messages::content_meaning;
 use super::{check, expires_at};
 use crate::delivery::event_items::{event_from, event_item, health_from, health_item};
 use crate::delivery::jobs::{job_from, job_item};
 use crate::dynamodb::item::{Item, Reader};
 use crate::dynamodb::keys;
-use crate::publishing::updates::{update_from, update_item};
+use crate::publishing::updates::{StoredUpdate, update_from, update_item};
 
 const ROWS: &str = include_str!("events.json");
 
@@ -23,13 +26,14 @@ fn owner(item: &Item) -> DeveloperId {
 fn an_update_means_what_it_meant() {
     check(ROWS, "update", |item| {
         let update = update_from(item)?;
+        let StoredUpdate { id, developer, content, webhooks, digest, expires_at } = &update;
         let meaning = json!({
-            "id": update.id,
-            "developer": update.developer,
-            "content": update.content,
-            "webhooks": update.webhooks,
-            "digest": BASE64_STANDARD.encode(update.digest),
-            "expiresAt": update.expires_at,
+            "id": id,
+            "developer": developer,
+            "content": content_meaning(content),
+            "webhooks": webhooks,
+            "digest": BASE64_STANDARD.encode(digest),
+            "expiresAt": expires_at,
         });
         // How well the same text is compressed is the compressor's affair.
         let written = update_item(&update)?;
@@ -40,16 +44,34 @@ fn an_update_means_what_it_meant() {
 }
 
 fn event_meaning(event: &Event) -> Value {
+    let Event { id, event_name, state, attempts, automatic, recorded_by, expires_at } = event;
+    let (next, dropped) = match *state {
+        State::Pending { due } => (due, None),
+        State::Delivered => (None, None),
+        State::Dropped { reason, at } => (None, Some((reason, at))),
+    };
     json!({
-        "id": event.id,
-        "eventName": event.event_name,
-        "status": event.status(),
-        "attempts": event.attempts,
-        "automatic": event.automatic,
-        "nextAttemptAt": event.due(),
-        "dropped": event.dropped(),
-        "recordedBy": event.recorded_by,
-        "expiresAt": event.expires_at,
+        "id": id,
+        "eventName": event_name,
+        "status": state.status(),
+        "attempts": attempts.iter().map(attempt_meaning).collect::<Vec<_>>(),
+        "automatic": automatic,
+        "nextAttemptAt": next,
+        "dropped": dropped,
+        "recordedBy": recorded_by,
+        "expiresAt": expires_at,
+    })
+}
+
+fn attempt_meaning(attempt: &Attempt) -> Value {
+    let Attempt { at, milliseconds, class, status, answer, manual } = attempt;
+    json!({
+        "at": at,
+        "milliseconds": milliseconds,
+        "class": class,
+        "status": status,
+        "answer": answer,
+        "manual": manual,
     })
 }
 
@@ -67,18 +89,24 @@ fn a_webhooks_health_means_what_it_meant() {
         let health = health_from(item)?;
         let webhook = keys::sk(item).unwrap().parse().unwrap();
         let expires = Timestamp::from_second(expires_at(item)).unwrap();
+        let Health { last_event, last_event_at, failures, failing_since, probe_at, errors } = &health;
         let meaning = json!({
             "webhook": webhook,
-            "lastEvent": health.last_event,
-            "lastEventAt": health.last_event_at,
-            "failures": health.failures,
-            "failingSince": health.failing_since,
-            "probeAt": health.probe_at,
-            "errors": health.errors,
+            "lastEvent": last_event,
+            "lastEventAt": last_event_at,
+            "failures": failures,
+            "failingSince": failing_since,
+            "probeAt": probe_at,
+            "errors": errors.iter().map(error_meaning).collect::<Vec<_>>(),
             "until": expires,
         });
         Ok((meaning, Some(health_item(&owner(item), webhook, &health, expires - TEN_DAYS)?)))
     });
+}
+
+fn error_meaning(error: &WebhookError) -> Value {
+    let WebhookError { event, at, class, status, message } = error;
+    json!({ "event": event, "at": at, "class": class, "status": status, "message": message })
 }
 
 #[test]
@@ -95,26 +123,47 @@ fn a_rate_limits_next_slot_means_what_it_meant() {
 fn a_job_means_what_it_meant() {
     check(ROWS, "job", |item| {
         let job = job_from(item)?;
-        let mut meaning = json!({
-            "id": job.id,
-            "status": job.status,
-            "filter": job.filter,
-            "startedAt": job.started_at,
-            "finishedAt": job.finished_at,
-            "queued": job.queued,
-            "succeeded": job.succeeded,
-            "failed": job.failed,
-            "step": job.step,
-            "advancedBy": job.advanced_by,
-            "page": job.page,
-            "cursor": job.cursor,
-            "lastPage": job.last_page,
-            "unanswered": job.unanswered,
-            "expiresAt": job.expires_at,
-        });
-        if let Some(trying) = job.trying {
-            meaning["trying"] = json!(trying);
-        }
-        Ok((meaning, Some(job_item(&owner(item), &job)?)))
+        Ok((job_meaning(&job), Some(job_item(&owner(item), &job)?)))
     });
+}
+
+fn job_meaning(job: &Job) -> Value {
+    let Job {
+        id,
+        status,
+        filter: Filter { webhook, event_name, since, until },
+        started_at,
+        finished_at,
+        queued,
+        succeeded,
+        failed,
+        step,
+        advanced_by,
+        page,
+        cursor,
+        last_page,
+        unanswered,
+        trying,
+        careful,
+        expires_at,
+    } = job;
+    json!({
+        "id": id,
+        "status": status,
+        "filter": { "webhook": webhook, "eventName": event_name, "since": since, "until": until },
+        "startedAt": started_at,
+        "finishedAt": finished_at,
+        "queued": queued,
+        "succeeded": succeeded,
+        "failed": failed,
+        "step": step,
+        "advancedBy": advanced_by,
+        "page": page,
+        "cursor": cursor,
+        "lastPage": last_page,
+        "unanswered": unanswered,
+        "trying": trying,
+        "careful": careful.then_some(true),
+        "expiresAt": expires_at,
+    })
 }

@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::delivery::queue::{JobMessage, Message};
+use super::{assert_each_field_is_told, said};
+use crate::delivery::queue::{DeliveryMessage, JobKind, JobMessage, Message, MessageContent};
 
 const MESSAGES: &str = include_str!("messages.json");
 
@@ -20,27 +21,49 @@ struct Golden {
 fn a_message_means_what_it_meant() {
     let messages: Vec<Golden> = serde_json::from_str(MESSAGES).unwrap();
     assert!(!messages.is_empty());
+    let mut meanings = Vec::new();
     for Golden { what, body, means } in &messages {
         let (meaning, written) = match Message::parse(body.get()).unwrap() {
-            Message::Delivery(message) => {
-                let meaning = json!({
-                    "developer": message.developer,
-                    "event": message.event,
-                    "attempt": message.attempt,
-                    "waits": message.waits,
-                    "taken": message.taken,
-                    "scheduled": message.scheduled,
-                    "content": message.content,
-                });
-                (meaning, serde_json::to_value(&message).unwrap())
-            }
-            Message::Job(message) => {
-                let JobMessage { developer, job, step, .. } = &message;
-                (json!({ "developer": developer, "job": job, "step": step }), serde_json::to_value(&message).unwrap())
-            }
+            Message::Delivery(message) => (delivery_meaning(&message), serde_json::to_value(&message).unwrap()),
+            Message::Job(message) => (job_meaning(&message), serde_json::to_value(&message).unwrap()),
         };
-        assert_eq!(&meaning, means, "{what}");
+        assert_eq!(said(&meaning), said(means), "{what}");
+        meanings.push(meaning);
         let known = messages.iter().any(|golden| serde_json::to_value(&golden.body).unwrap() == written);
         assert!(known, "{what}: this shape is new, add its message:\n{written:#}");
     }
+    assert_each_field_is_told("message", &meanings);
+}
+
+fn delivery_meaning(message: &DeliveryMessage) -> Value {
+    let DeliveryMessage { v, developer, event, attempt, waits, taken, scheduled, content } = message;
+    assert_eq!(*v, DeliveryMessage::VERSION);
+    json!({
+        "developer": developer,
+        "event": event,
+        "attempt": attempt,
+        "waits": waits,
+        "taken": taken,
+        "scheduled": scheduled,
+        "content": content.as_ref().map(content_meaning),
+    })
+}
+
+/// What was published, in a message or in its update's row.
+pub(super) fn content_meaning(content: &MessageContent) -> Value {
+    let MessageContent { event_name, data, raw, occurred_at, idempotency_key, trace } = content;
+    json!({
+        "eventName": event_name,
+        "data": data,
+        "raw": raw,
+        "occurredAt": occurred_at,
+        "idempotencyKey": idempotency_key,
+        "traceparent": trace,
+    })
+}
+
+fn job_meaning(message: &JobMessage) -> Value {
+    let JobMessage { v, kind: JobKind::Job, developer, job, step } = message;
+    assert_eq!(*v, JobMessage::VERSION);
+    json!({ "developer": developer, "job": job, "step": step })
 }

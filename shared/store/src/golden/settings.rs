@@ -6,19 +6,22 @@ use tenday_model::delivery::event::TEN_DAYS;
 use tenday_model::ids::DeveloperId;
 use tenday_model::settings::configuration::Configuration;
 use tenday_model::settings::integration::Integration;
+use tenday_model::settings::link::Link;
+use tenday_model::settings::webhook::{Disabled, Webhook};
 
-use super::{check, expires_at, golden};
-use crate::dynamodb::item::{EXPIRES_AT, Item, Reader};
+use super::{check, expires_at, golden, said};
+use crate::dynamodb::item::{Item, Reader};
 use crate::dynamodb::keys;
 use crate::error::StoreError;
 use crate::settings::changes::{deleted_from, deletion_item};
-use crate::settings::clients::{client_from, client_item, listed_client};
+use crate::settings::clients::{Client, client_from, client_item, listed_client, secret_digest};
 use crate::settings::developer::{
-    DeveloperSettings, configuration_from, configuration_item, webhook_from, webhook_item,
+    DeveloperSettings, OldSecret, StoredWebhook, configuration_from, configuration_item, webhook_from, webhook_item,
 };
 use crate::settings::links::{claim_item, link_from, link_item};
+use crate::settings::sessions::{CLIENT, session_from, session_item};
 use crate::signing::keyring::{Keyring, Sealed, keyring_item, wrapped_from};
-use crate::signing::signing_keys::{KeyPurpose, key_from, public_from, signer_of};
+use crate::signing::signing_keys::{KeyPurpose, PublicKey, StoredKey, key_from, public_from, signer_of};
 
 const ROWS: &str = include_str!("settings.json");
 
@@ -57,15 +60,17 @@ fn every_type_has_a_golden_configuration() {
 }
 
 fn configuration_meaning(configuration: &Configuration) -> Value {
+    let Configuration { id, integration, date_format, name, allowlist, retry_schedule, created_at, version } =
+        configuration;
     json!({
-        "id": configuration.id,
-        "type": configuration.integration.name(),
-        "dateFormat": configuration.date_format.name(),
-        "name": configuration.name,
-        "ipAllowlist": configuration.allowlist,
-        "retrySchedule": configuration.retry_schedule,
-        "createdAt": configuration.created_at,
-        "version": configuration.version,
+        "id": id,
+        "type": integration.name(),
+        "dateFormat": date_format.name(),
+        "name": name,
+        "ipAllowlist": allowlist,
+        "retrySchedule": retry_schedule,
+        "createdAt": created_at,
+        "version": version,
     })
 }
 
@@ -78,32 +83,34 @@ fn a_webhook_means_what_it_meant_and_its_secrets_open() {
 }
 
 fn webhook_meaning(item: &Item) -> Result<Value, StoreError> {
-    let stored = webhook_from(item)?;
-    let (developer, webhook) = (owner(item), &stored.webhook);
+    let StoredWebhook { webhook, secret, old_secrets, headers, generation } = webhook_from(item)?;
+    let Webhook { id, event_name, callback_url, disabled, retry_schedule, rate_limit, header_names, created_at } =
+        webhook;
+    let developer = owner(item);
     let keyring = Keyring::with_key(DATA_KEY);
-    let secret = |sealed: &Sealed| {
-        let secret = wait(keyring.open_webhook_secret(&developer, webhook.id, sealed)).unwrap();
+    let open = |sealed: &Sealed| {
+        let secret = wait(keyring.open_webhook_secret(&developer, id, sealed)).unwrap();
         secret.reveal().as_str().to_owned()
     };
-    let old = stored.old_secrets.iter().map(|old| json!({ "secret": secret(&old.secret), "until": old.until }));
-    let headers = stored.headers.as_ref().map(|sealed| {
-        let headers = wait(keyring.open_webhook_headers(&developer, webhook.id, sealed)).unwrap();
+    let old = old_secrets.iter().map(|OldSecret { secret, until }| json!({ "secret": open(secret), "until": until }));
+    let headers = headers.map(|sealed| {
+        let headers = wait(keyring.open_webhook_headers(&developer, id, &sealed)).unwrap();
         headers.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>()
     });
     Ok(json!({
         "developer": developer,
-        "id": webhook.id,
-        "eventName": webhook.event_name,
-        "callbackURL": webhook.callback_url,
-        "disabled": webhook.disabled,
-        "retrySchedule": webhook.retry_schedule,
-        "rateLimit": webhook.rate_limit,
-        "headerNames": webhook.header_names,
+        "id": id,
+        "eventName": event_name,
+        "callbackURL": callback_url,
+        "disabled": disabled.map(|Disabled { reason, since }| json!({ "reason": reason, "since": since })),
+        "retrySchedule": retry_schedule,
+        "rateLimit": rate_limit,
+        "headerNames": header_names,
         "headers": headers,
-        "createdAt": webhook.created_at,
-        "secret": secret(&stored.secret),
+        "createdAt": created_at,
+        "secret": open(&secret),
         "oldSecrets": old.collect::<Vec<_>>(),
-        "generation": stored.generation,
+        "generation": generation,
     }))
 }
 
@@ -112,14 +119,15 @@ fn a_deletion_gives_back_what_was_deleted() {
     check(ROWS, "deletion", |item| {
         let kind = Reader { kind: "deletion", item }.text("kind")?;
         let was = deleted_from(item.clone(), kind).unwrap();
-        let meaning = match kind {
+        let was_meaning = match kind {
             "configuration" => configuration_meaning(&configuration_from(&was)?.0),
             _ => webhook_meaning(&was)?,
         };
         let request = keys::sk(item).and_then(|sort| sort.strip_prefix("D#")).unwrap().parse().unwrap();
         let expires = Timestamp::from_second(expires_at(item)).unwrap();
         let written = deletion_item(&owner(item), request, kind, was, expires - TEN_DAYS);
-        Ok((json!({ "kind": kind, "was": meaning, "until": expires }), Some(written)))
+        // Each field of it is told by a row of its own kind.
+        Ok((json!({ "kind": kind, "was": said(&was_meaning), "until": expires }), Some(written)))
     });
 }
 
@@ -128,12 +136,13 @@ fn a_client_means_what_it_meant() {
     check(ROWS, "client", |item| {
         let id = keys::pk(item).unwrap().parse().unwrap();
         let client = client_from(&id, item)?;
+        assert!(!client.has_secret("another"));
+        let Client { id, developer, scopes, secret_digest: _ } = &client;
         let meaning = json!({
-            "id": client.id.as_str(),
-            "developer": client.developer,
-            "scopes": client.scopes,
+            "id": id.as_str(),
+            "developer": developer,
+            "scopes": scopes,
             "has the secret": client.has_secret("the client's secret"),
-            "has another": client.has_secret("another"),
         });
         Ok((meaning, Some(client_item(&client)?)))
     });
@@ -158,14 +167,15 @@ fn a_link_means_what_it_meant_and_its_claim_says_whose_it_is() {
             return Ok((json!({ "id": id, "claimed by": developer }), None));
         }
         let link = link_from(&id, item)?;
+        let Link { id, developer, environment, state, error, products, tags } = &link;
         let meaning = json!({
-            "id": link.id,
-            "developer": link.developer,
-            "environment": link.environment.word(),
-            "state": link.state.word(),
-            "error": link.error.map(|error| error.word()),
-            "products": link.products,
-            "tags": link.tags,
+            "id": id,
+            "developer": developer,
+            "environment": environment.word(),
+            "state": state.word(),
+            "error": error.map(|error| error.word()),
+            "products": products,
+            "tags": tags,
         });
         let claim = claim_item(&link);
         assert_eq!(claim["developer"].as_s(), Ok(&link.developer.to_string()));
@@ -174,21 +184,42 @@ fn a_link_means_what_it_meant_and_its_claim_says_whose_it_is() {
 }
 
 #[test]
+fn a_session_means_what_it_meant() {
+    check(ROWS, "session", |item| {
+        let digest = secret_digest("DEV-7c1f0a52-4a7e-4c58-9f0b-2f3f6f1b6a10.the code");
+        let session = session_from(item)?;
+        let meaning = json!({
+            "developer": session.developer,
+            "scopes": session.scopes,
+            "seconds": session.seconds,
+            "opened by": session.opened_by,
+            "until": session.expires_at,
+            "exchanged for": Reader { kind: "session", item }.optional_text(CLIENT),
+        });
+        let mut written = session_item(&session, &digest)?;
+        // Set when it is exchanged.
+        written.extend(item.get_key_value(CLIENT).map(|(name, client)| (name.clone(), client.clone())));
+        Ok((meaning, Some(written)))
+    });
+}
+
+#[test]
 fn a_signing_key_signs_and_its_public_half_verifies() {
     check(ROWS, "signing key", |item| {
-        let public = public_from(item)?;
+        let PublicKey { purpose, kid, jwk } = public_from(item)?;
         let stored = [key_from(item)?];
+        let StoredKey { sort: _, created_at, ends, private: _ } = stored[0];
         let keyring = Keyring::with_key(DATA_KEY);
-        let signer = wait(signer_of(&stored, public.purpose, &keyring, stored[0].created_at))?.unwrap();
-        assert_eq!(serde_json::to_value(signer.jwk()).unwrap(), public.jwk);
+        let signer = wait(signer_of(&stored, purpose, &keyring, created_at))?.unwrap();
+        assert_eq!((serde_json::to_value(signer.jwk()).unwrap(), signer.kid()), (jwk, kid.as_str()));
         let meaning = json!({
-            "purpose": match public.purpose {
+            "purpose": match purpose {
                 KeyPurpose::AccessTokens => "access tokens",
                 KeyPurpose::Webhooks => "webhooks",
             },
-            "kid": signer.kid(),
-            "createdAt": stored[0].created_at,
-            "ends": item.contains_key(EXPIRES_AT).then(|| Timestamp::from_second(expires_at(item)).unwrap()),
+            "kid": kid,
+            "createdAt": created_at,
+            "ends": ends.then(|| Timestamp::from_second(expires_at(item)).unwrap()),
         });
         Ok((meaning, None))
     });

@@ -11,6 +11,7 @@ use tenday_model::destination::callback_url::CallbackUrl;
 use tenday_model::ids::{DeveloperId, RequestId, WebhookId};
 use tenday_model::publishing::matching::can_match;
 use tenday_model::settings::configuration::{Configuration, MAX_WEBHOOKS, RetrySchedule};
+use tenday_model::settings::obstacle::Obstacle;
 use tenday_model::settings::webhook::{Disabled, DisabledReason};
 
 use crate::dynamodb::item::{Attribute, EXPIRES_AT, Item, Reader, b, into_item, is_expired, json, m, n, s};
@@ -18,11 +19,16 @@ use crate::dynamodb::keys;
 use crate::dynamodb::rows::Freshness;
 use crate::dynamodb::write::{Write, Written};
 use crate::error::StoreError;
+use crate::settings::deletions::webhook_may_return;
 use crate::settings::developer::{
     DeveloperSettings, OldSecret, Settings, StoredWebhook, changeable, configuration_from, configuration_item,
     old_secrets_value, webhook_from, webhook_item,
 };
 use crate::signing::keyring::Sealed;
+
+/// What a deletion says was deleted.
+pub(crate) const WEBHOOK: &str = "webhook";
+pub(crate) const CONFIGURATION: &str = "configuration";
 
 /// What two transactions on a developer's settings collide over.
 const CONTENDED: &str = "the configuration";
@@ -103,7 +109,7 @@ impl Settings {
         let delete = Write::delete(configuration_key(developer))
             .only_if("version = :version")
             .value(":version", n(settings.configuration.version));
-        let put = Write::put(deletion_item(developer, request, "configuration", was, now));
+        let put = Write::put(deletion_item(developer, request, CONFIGURATION, was, now));
         Ok(self.rows.transact(CONTENDED, &[delete, put]).await?.is_empty())
     }
 
@@ -118,7 +124,7 @@ impl Settings {
         request: RequestId,
         now: Timestamp,
     ) -> Result<Restored<DeveloperSettings>, StoreError> {
-        let Some(was) = self.deleted(developer, request, "configuration", now).await? else {
+        let Some(was) = self.deleted(developer, request, CONFIGURATION, now).await? else {
             return Ok(Restored::NotFound);
         };
         let (configuration, _) = configuration_from(&was)?;
@@ -211,7 +217,7 @@ impl Settings {
             .only_if("generation = :generation")
             .value(":generation", n(webhook.generation));
         let was = webhook_item(developer, webhook)?;
-        let put = Write::put(deletion_item(developer, request, "webhook", was, now));
+        let put = Write::put(deletion_item(developer, request, WEBHOOK, was, now));
         let writes = [delete, uncount(developer, webhook.generation), put];
         Ok(self.rows.transact(CONTENDED, &writes).await?.is_empty())
     }
@@ -229,11 +235,11 @@ impl Settings {
         settings: &DeveloperSettings,
         now: Timestamp,
     ) -> Result<Restored<WebhookId>, StoreError> {
-        let Some(was) = self.deleted(developer, request, "webhook", now).await? else {
+        let Some(was) = self.deleted(developer, request, WEBHOOK, now).await? else {
             return Ok(Restored::NotFound);
         };
         let mut webhook = webhook_from(&was)?;
-        if webhook.generation != settings.generation {
+        if webhook_may_return(&webhook, Some(settings)) == Err(Obstacle::ConfigurationDeleted) {
             return Ok(Restored::NotFound);
         }
         if webhook.webhook.disabled.is_none() && !can_match(settings.configuration.integration, &webhook.webhook) {

@@ -73,18 +73,7 @@ impl Settings {
         let query = Query::of(keys::developer(developer)).beginning_with(keys::SETTINGS_PREFIX);
         let mut items = self.rows.all(query.fresh(Freshness::Latest)).await?;
         items.retain(|item| !is_expired(item, now));
-        let Some(found) = items.iter().find(|item| keys::sk(item) == Some(keys::CONFIGURATION)) else {
-            return Ok(None);
-        };
-        let (configuration, generation) = configuration_from(found)?;
-        let mut webhooks = Vec::new();
-        for item in items.iter().filter(|item| keys::sk(item) != Some(keys::CONFIGURATION)) {
-            let webhook = webhook_from(item)?;
-            if webhook.generation == generation {
-                webhooks.push(webhook);
-            }
-        }
-        Ok(Some(DeveloperSettings { configuration, webhooks, generation }))
+        settings_from(&items)
     }
 
     /// Stores a developer's first configuration; none when there is one already.
@@ -117,6 +106,22 @@ impl Settings {
             .only_if("attribute_exists(pk) AND attribute_not_exists(disabled)");
         Ok(self.rows.write(update).await?.is_done())
     }
+}
+
+/// What rows that are not expired say a developer has.
+pub(super) fn settings_from(items: &[Item]) -> Result<Option<DeveloperSettings>, StoreError> {
+    let Some(found) = items.iter().find(|item| keys::sk(item) == Some(keys::CONFIGURATION)) else {
+        return Ok(None);
+    };
+    let (configuration, generation) = configuration_from(found)?;
+    let mut webhooks = Vec::new();
+    for item in items.iter().filter(|item| keys::sk(item) != Some(keys::CONFIGURATION)) {
+        let webhook = webhook_from(item)?;
+        if webhook.generation == generation {
+            webhooks.push(webhook);
+        }
+    }
+    Ok(Some(DeveloperSettings { configuration, webhooks, generation }))
 }
 
 pub(crate) fn configuration_item(developer: &DeveloperId, settings: &DeveloperSettings) -> Result<Item, StoreError> {

@@ -1,9 +1,13 @@
 //! What a developer sets, and what the platform says of whom: the settings table.
 //!
-//! [`developer`] holds a developer's configuration and webhooks, and [`changes`] changes, deletes and restores them.
-//! [`clients`] says who may ask for a token, and [`links`] what the platform registered for tests.
+//! [`developer`] holds a developer's configuration and webhooks, [`changes`] changes, deletes and restores them, and
+//! [`deletions`] lists what can still be restored.
+//! [`clients`] says who may ask for a token, [`sessions`] who was sent to the dashboard, and [`links`] what the platform
+//! registered for tests.
 
 pub(crate) mod changes;
 pub(crate) mod clients;
+pub(crate) mod deletions;
 pub(crate) mod developer;
 pub(crate) mod links;
+pub(crate) mod sessions;

@@ -153,7 +153,7 @@ pub(crate) struct StoredKey<'a> {
     pub(crate) created_at: Timestamp,
     /// Whether its end is set.
     pub(crate) ends: bool,
-    private: &'a [u8],
+    pub(crate) private: &'a [u8],
 }
 
 impl StoredKey<'_> {

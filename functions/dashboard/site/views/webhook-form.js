@@ -1,0 +1,159 @@
+// Making a webhook, and changing one.
+import { changeWebhook as change, createWebhook, viewCatalogue, viewConfiguration, viewWebhook } from '../api.js';
+import { code, h, said } from '../dom.js';
+import { field, form, Mistake, schedule, select, value, written } from '../forms.js';
+import { empty, facts, head, link, step, toast } from '../parts.js';
+import { noConfiguration } from './overview.js';
+import { showSecretOf } from './webhook.js';
+
+/** @typedef {import('../types/api').Webhook} Webhook */
+
+/** @type {import('../app.js').View} */
+export async function newWebhook({ signal, go, query }) {
+    const configuration = await viewConfiguration(signal);
+    const title = 'New webhook';
+    if (!configuration) return { title, content: [head(title), noConfiguration()] };
+    if (!configuration.ipAllowlist.length) {
+        return { title, content: [head(title), empty('The allowlist is empty. A webhook needs at least one address that events may be sent to.', step('allowlist', '#/configuration', 'Add an address', 'primary'))] };
+    }
+    const names = await eventNames(configuration.type ?? 'generic');
+    return {
+        title,
+        content: [
+            head(title, { above: link('#/', 'Overview') }),
+            form('webhook', [
+                callbackField(''),
+                field({
+                    name: 'eventName', label: 'Event', hint: 'What the webhook is for. It cannot be changed later.',
+                    control: select([['', 'All events'], ...names], query.get('eventName') ?? ''),
+                }),
+                ...commonFields(null),
+            ], { submit: 'Create the webhook', action: 'save', beside: step('cancel', '#/', 'Cancel') }, async (element) => {
+                const eventName = value(element, 'eventName');
+                const rate = rateOf(element);
+                const headers = headersOf(element);
+                const retries = schedule(value(element, 'retrySchedule'), 'retrySchedule');
+                const { webhook } = await createWebhook({
+                    callbackURL: value(element, 'callbackURL'),
+                    ...(eventName ? { eventName } : {}),
+                    ...(retries ? { retrySchedule: retries } : {}),
+                    ...(rate ? { rateLimit: rate } : {}),
+                    ...(headers ? { headers } : {}),
+                });
+                showSecretOf(webhook.id, webhook.secret);
+                go(`#/webhooks/${webhook.id}`);
+            }),
+        ],
+    };
+}
+
+/** @type {import('../app.js').View} */
+export async function changeWebhook({ parameter: id, signal, go }) {
+    const webhook = await viewWebhook(id, signal);
+    const here = `#/webhooks/${webhook.id}`;
+    const title = 'Change the webhook';
+    return {
+        title,
+        content: [
+            head(title, { above: link(here, 'The webhook'), below: code(webhook.id) }),
+            facts([['Event', webhook.eventName === null ? 'all events' : code(webhook.eventName)]]),
+            form('webhook', [callbackField(webhook.callbackURL), ...commonFields(webhook)],
+                { submit: 'Save', action: 'save', beside: step('cancel', here, 'Cancel') }, async (element) => {
+                    const changed = changes(element, webhook);
+                    if (!Object.keys(changed).length) throw new Mistake('callbackURL', 'Nothing is changed yet.');
+                    await change(webhook.id, changed);
+                    toast('The webhook is changed.');
+                    go(here);
+                }),
+        ],
+    };
+}
+
+/** The names of a type, and what stands before their full stop: it takes all of them.
+ * @param {string} type @returns {Promise<[string, string][]>} */
+export async function eventNames(type) {
+    const { types } = await viewCatalogue();
+    const names = [...new Set((types[type] ?? []).map(({ eventName }) => eventName))];
+    // A name in small letters is MoneyKit's, and has no kind.
+    const kinds = [...new Set(names.filter((name) => /^[A-Z_]+\./.test(name)).map((name) => name.split('.')[0]))];
+    return [
+        ...kinds.filter((kind) => !names.includes(kind)).map((kind) => /** @type {[string, string]} */ ([kind, `${kind}: all of them`])),
+        ...names.map((name) => /** @type {[string, string]} */ ([name, name])),
+    ];
+}
+
+/** @param {string} url */
+function callbackField(url) {
+    return field({
+        name: 'callbackURL', label: 'Callback URL', hint: 'Where events are sent by POST: https, with a host whose addresses are in the allowlist.',
+        control: h('input', { type: 'url', inputmode: 'url', maxlength: 2048, required: true, value: url, spellcheck: 'false', placeholder: 'https://example.com/webhooks' }),
+    });
+}
+
+/** @param {Webhook | null} webhook */
+function commonFields(webhook) {
+    const names = Object.keys(webhook?.headers ?? {});
+    const headers = field({
+        name: 'headers', label: names.length ? 'New headers' : 'Headers',
+        hint: 'Added to every request, one in a line as name: value, ten at most. Values are never shown again.',
+        control: h('textarea', { rows: 3, spellcheck: 'false', placeholder: 'Authorization: Bearer …' }),
+    });
+    headers.hidden = names.length > 0;
+    const replace = h('input', { type: 'checkbox', name: 'replaceHeaders', onchange: () => { headers.hidden = !replace.checked; } });
+    return [
+        field({
+            name: 'retrySchedule', label: 'Retries', hint: "Delays after each failure: 30s, 5m, 1h. Empty: as the configuration's.",
+            control: h('input', { value: written(webhook?.retrySchedule), spellcheck: 'false', placeholder: '5m, 5m, 5m' }),
+        }),
+        field({
+            name: 'rateLimit', label: 'Attempts a second', hint: 'At most, from 1 to 1,000. Empty: no limit of its own.',
+            control: h('input', { inputmode: 'numeric', value: webhook?.rateLimit ?? '', class: 'narrow' }),
+        }),
+        names.length ? h('div', { class: 'field' },
+            h('p', { class: 'label' }, 'Headers'),
+            h('p', { class: 'hint' }, 'Set: ', names.map((name, i) => [i ? ', ' : '', h('code', null, said(name))]).flat(), '. Their values are not shown.'),
+            h('label', { class: 'check' }, replace, ' Replace all of them')) : null,
+        headers,
+    ];
+}
+
+/** @param {HTMLFormElement} element */
+function rateOf(element) {
+    const text = value(element, 'rateLimit');
+    if (!text) return null;
+    if (!/^\d+$/.test(text)) throw new Mistake('rateLimit', 'A whole number from 1 to 1,000.');
+    return Number(text);
+}
+
+/** @param {HTMLFormElement} element @returns {Record<string, string> | null} */
+function headersOf(element) {
+    const lines = value(element, 'headers').split('\n').map((line) => line.trim()).filter(Boolean);
+    if (!lines.length) return null;
+    const pairs = lines.map((line) => {
+        const colon = line.indexOf(':');
+        if (colon < 1) throw new Mistake('headers', `“${line.slice(0, 60)}” is not a header. Write name: value.`);
+        return [line.slice(0, colon).trim(), line.slice(colon + 1).trim()];
+    });
+    const twice = pairs.find(([name], i) => pairs.findIndex(([other]) => other.toLowerCase() === name.toLowerCase()) < i);
+    if (twice) throw new Mistake('headers', `“${twice[0]}” is there twice.`);
+    return Object.fromEntries(pairs);
+}
+
+/** What differs from the webhook as it is.
+ * @param {HTMLFormElement} element @param {Webhook} webhook */
+function changes(element, webhook) {
+    /** @type {import('../types/api').WebhookChange} */
+    const changed = {};
+    const url = value(element, 'callbackURL');
+    if (url !== webhook.callbackURL) changed.callbackURL = url;
+    const retries = schedule(value(element, 'retrySchedule'), 'retrySchedule');
+    if (String(retries) !== String(webhook.retrySchedule ?? null)) changed.retrySchedule = retries;
+    const rate = rateOf(element);
+    if (rate !== (webhook.rateLimit ?? null)) changed.rateLimit = rate;
+    const replace = element.elements.namedItem('replaceHeaders');
+    if (!(replace instanceof HTMLInputElement) || replace.checked) {
+        const headers = headersOf(element);
+        if (headers || webhook.headers) changed.headers = headers;
+    }
+    return changed;
+}

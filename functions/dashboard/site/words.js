@@ -1,0 +1,70 @@
+// What the API's words mean, in a sentence: for people who look at them for the first time.
+
+/** @type {Record<string, string>} */
+export const OUTCOMES = {
+    success: 'Success',
+    http_status: 'Refused',
+    gone: 'Gone',
+    timeout: 'Timed out',
+    connection: 'No connection',
+    tls: 'TLS failed',
+    dns: 'Name unknown',
+    blocked: 'Blocked',
+    excessive: 'Too much',
+};
+
+/** @type {Record<string, string>} */
+export const OUTCOMES_MEAN = {
+    success: 'The receiver answered with a status from 200 to 299.',
+    http_status: 'The receiver answered with a status that is not a success. Redirects are never followed.',
+    gone: 'The receiver answered 410, which disables the webhook.',
+    timeout: 'The receiver did not answer in time.',
+    connection: 'No connection came about, or it broke off before the answer.',
+    tls: 'The TLS handshake failed: look at the certificate and its chain.',
+    dns: "The callback's host does not resolve.",
+    blocked: "The callback's host resolves to an address that is not in the allowlist, or to a special one.",
+    excessive: 'The answer was far larger than an answer needs to be.',
+};
+
+/** @type {Record<string, string>} */
+export const DROPPED_BECAUSE = {
+    attempts_spent: 'All automatic attempts failed.',
+    gone: 'The receiver answered 410 (gone), which disabled the webhook.',
+    webhook_disabled: 'The webhook was disabled.',
+    webhook_deleted: 'The webhook was deleted.',
+    inexpressible: "The configuration's type has no shape for it.",
+    expired: 'It waited too long for its receiver.',
+    internal: 'A fault of ours. It can be reattempted.',
+};
+
+/** @type {Record<string, string>} */
+export const STATES = {
+    active: 'Active', failing: 'Failing', disabled: 'Disabled',
+    pending: 'Pending', delivered: 'Delivered', dropped: 'Dropped',
+    test: 'Test',
+};
+
+/** @type {Record<string, string>} */
+export const TYPES = /** @satisfies {Record<import('./types/api').Type, string>} */ ({
+    generic: 'Generic', plaid: 'Plaid', mx: 'MX', yodlee: 'Yodlee', fdx: 'FDX', finicity: 'Mastercard Open Finance',
+    teller: 'Teller',
+});
+
+/** @type {Record<string, string>} */
+export const DATE_FORMATS = {
+    ISO: 'ISO, 2026-11-21T18:16:00.123Z', UTC: 'UTC, 2026-11-21T18:16:00Z', unix: 'unix, 1795284960',
+};
+
+/** @type {Record<string, string>} */
+export const ADDRESSES = {
+    not_in_allowlist: 'not in the allowlist',
+    special: 'a private or special address: never connected to, whatever the allowlist says',
+};
+
+/** S0's test events, and what they tell.
+ * @type {Record<string, string>} */
+export const LINK_EVENTS = {
+    'link.state_changed': 'The state of the link changed',
+    'link.product_refresh': 'A product of the link was refreshed',
+    'transactions.updates_available': 'Transactions of the link came in',
+};

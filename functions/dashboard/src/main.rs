@@ -1,0 +1,5 @@
+//! The dashboard function.
+
+fn main() -> std::process::ExitCode {
+    dashboard::run()
+}
