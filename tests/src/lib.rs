@@ -111,7 +111,7 @@ impl System {
         self.aws(&headers, &body.to_string()).await
     }
 
-    /// Publishes an update that every type but mx and yodlee can express.
+    /// Publishes an update that the generic type and plaid can express.
     pub async fn platform_publish(&self, developer: &str) -> Value {
         self.platform().publish(developer, "transactions.updated", serde_json::json!({ "linkId": "item-1" })).await
     }

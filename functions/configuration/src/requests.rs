@@ -20,7 +20,7 @@ pub(crate) struct Create {
     #[serde(rename = "type", default)]
     #[schema(value_type = Integration, required = false)]
     integration: Option<Integration>,
-    /// Unless given, the type's own: `ISO` for plaid and generic, `unix` for mx, `UTC` for yodlee.
+    /// Unless given, the type's own.
     date_format: Option<DateFormat>,
     /// For people. Without control characters.
     #[schema(max_length = 200)]

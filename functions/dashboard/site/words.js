@@ -47,8 +47,10 @@ export const STATES = {
 /** @type {Record<string, string>} */
 export const JOBS = { running: 'Reattempting', done: 'Done', stopped: 'Stopped by a fault of ours' };
 
-/** @type {Record<string, string>} */
-export const TYPES = { generic: 'Generic', plaid: 'Plaid', mx: 'MX', yodlee: 'Yodlee' };
+export const TYPES = /** @satisfies {Record<import('./types/api').Type, string>} */ ({
+    generic: 'Generic', plaid: 'Plaid', mx: 'MX', yodlee: 'Yodlee', fdx: 'FDX', finicity: 'Mastercard Open Finance',
+    teller: 'Teller',
+});
 
 /** @type {Record<string, string>} */
 export const DATE_FORMATS = {

@@ -6,10 +6,15 @@
 //   > {"delivery": {"headers": {…}, "body": "<base64>"}}       whenever something was delivered
 //   < {"ask": "webhook", "headers": {…}, "body": "<base64>", "secret": "whsec_…"}
 //   < {"ask": "token", "token": "…", "issuer": "https://…" or null, "jwks": "http://…"}
+//   < {"ask": "teller" or "finicity", "headers": {…}, "body": "<base64>", "secret": "whsec_…"}
 //   > {"accepted": <payload or claims>}  or  {"refused": "<the library's reason>"}
+//
+// Teller and Mastercard have no library for their signatures: both checks follow the steps of their pages, with the secret
+// as the text that it is.
 //
 // It ends with its standard input, so that nothing is left behind by a verify.py that was killed.
 
+import { createHmac, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 
@@ -28,7 +33,31 @@ server.listen(0, "127.0.0.1", () => say({ port: server.address().port }));
 
 const keySets = new Map();
 
+class Refusal extends Error {}
+
+const right = (secret, signed, given) => {
+  const expected = createHmac("sha256", secret).update(signed).digest();
+  const found = Buffer.from(given, "hex");
+  return found.length === expected.length && timingSafeEqual(found, expected);
+};
+
 const asks = {
+  teller: ({ headers, body, secret }) => {
+    const parts = headers["teller-signature"].split(",").map((part) => part.split("="));
+    const time = parts.find(([name]) => name === "t")[1];
+    if (Date.now() / 1000 - Number(time) > 180) throw new Refusal("too old");
+    const raw = Buffer.from(body, "base64");
+    const signed = Buffer.concat([Buffer.from(`${time}.`), raw]);
+    const values = parts.filter(([name]) => name === "v1").map(([, value]) => value);
+    if (!values.some((value) => right(secret, signed, value))) throw new Refusal("no v1 is right");
+    return JSON.parse(raw);
+  },
+  finicity: ({ headers, body, secret }) => {
+    const raw = Buffer.from(body, "base64");
+    const given = headers["x-finicity-signature"] ?? headers["event-signature"];
+    if (!right(secret, raw, given)) throw new Refusal("the signature is another");
+    return JSON.parse(raw);
+  },
   webhook: ({ headers, body, secret }) => new Webhook(secret).verify(Buffer.from(body, "base64"), headers),
   token: async ({ token, issuer, jwks }) => {
     // Kept, as a receiver keeps it: it is fetched again only for a key that it does not know.
@@ -44,7 +73,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     say({ accepted: await asks[ask](question) });
   } catch (error) {
     // Anything else is not a refusal, and ends this process with its own words.
-    if (!(error instanceof WebhookVerificationError || error instanceof errors.JOSEError)) throw error;
+    if (!(error instanceof WebhookVerificationError || error instanceof errors.JOSEError || error instanceof Refusal)) throw error;
     say({ refused: `${error.name}: ${error.message}` });
   }
 }

@@ -4,9 +4,10 @@ JavaScript, and with a JWT library in each that has nothing of ours (PyJWT, jose
     verify.py --node-modules DIRECTORY
 
 It starts the local run in memory and two receivers, one in this process and one in node, which both subscribe to a
-developer of type plaid. Everything that arrives must verify in both, and nothing that was changed on the way may. What
-a library says is taken from the library: nothing here computes a signature, and `hashlib` alone checks the hash that
-the tokens carry.
+developer, of type plaid at first. Everything that arrives must verify in both, and nothing that was changed on the way
+may. What a library says is taken from the library, and `hashlib` alone checks the hash that the tokens carry. Teller and
+Mastercard have no library for their signatures: both receivers follow the steps of their pages with their language's
+own HMAC.
 
 Needs requirements.txt, the packages of package-lock.json in DIRECTORY, node, and a built `target/debug/tenday-local`.
 `.ci/run` has all of it.
@@ -15,6 +16,7 @@ Needs requirements.txt, the packages of package-lock.json in DIRECTORY, node, an
 import argparse
 import base64
 import hashlib
+import hmac
 import http.server
 import json
 import queue
@@ -24,6 +26,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from pathlib import Path
 
 import jwt
@@ -43,6 +46,11 @@ WRONG_SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 # How a serializer would not write it: order, spaces, escapes and a number that a float would lose.
 RAW = ('{ "webhook_type":"TRANSACTIONS",\t"webhook_code" : "DEFAULT_UPDATE", "item_id": "a\\u00e9\\/b",'
        '"error":null, "new_transactions": 3.0, "big": 12345678901234567890, "a": "é" }')
+
+# The headers that each type has for itself.
+OWN_HEADERS = {"plaid-verification", "moneykit-signature", "x-fapi-interaction-id", "teller-signature",
+               "x-finicity-signature", "event-signature", "event-id", "event-type", "event-context"}
+
 
 class Delivery:
     def __init__(self, headers, body):
@@ -95,6 +103,23 @@ class PythonReceiver:
             return standardwebhooks.Webhook(secret).verify(delivery.body, delivery.headers), None
         except standardwebhooks.WebhookVerificationError as refused:
             return None, str(refused)
+
+    def teller(self, delivery, secret):
+        named = [part.split("=", 1) for part in delivery.headers["teller-signature"].split(",")]
+        at = next(value for name, value in named if name == "t")
+        if time.time() - int(at) > 180:
+            return None, "too old"
+        expected = hmac.new(secret.encode(), f"{at}.".encode() + delivery.body, hashlib.sha256).hexdigest()
+        if any(name == "v1" and hmac.compare_digest(value, expected) for name, value in named):
+            return json.loads(delivery.body), None
+        return None, "no v1 is right"
+
+    def finicity(self, delivery, secret):
+        header = "x-finicity-signature" if "x-finicity-signature" in delivery.headers else "event-signature"
+        expected = hmac.new(secret.encode(), delivery.body, hashlib.sha256).hexdigest()
+        if hmac.compare_digest(delivery.headers[header], expected):
+            return json.loads(delivery.body), None
+        return None, "the signature is another"
 
     def token(self, token, issuer, jwks):
         if jwks not in self.jwks:
@@ -153,16 +178,32 @@ class NodeReceiver(PythonReceiver):
         self.process.kill()
         self.process.wait()
 
-    def webhook(self, delivery, secret):
+    def ask_of(self, what, delivery, secret):
         body = base64.b64encode(delivery.body).decode()
-        return self.ask(ask="webhook", headers=delivery.headers, body=body, secret=secret)
+        return self.ask(ask=what, headers=delivery.headers, body=body, secret=secret)
+
+    def webhook(self, delivery, secret):
+        return self.ask_of("webhook", delivery, secret)
+
+    def teller(self, delivery, secret):
+        return self.ask_of("teller", delivery, secret)
+
+    def finicity(self, delivery, secret):
+        return self.ask_of("finicity", delivery, secret)
 
     def token(self, token, issuer, jwks):
         return self.ask(ask="token", token=token, issuer=issuer, jwks=jwks)
 
 
 def verify(system, receiver, delivery, what, *, secrets, refused=(), token=("plaid-verification", None)):
-    """One delivery, in one receiver's libraries. Answers its payload."""
+    """One delivery with a token, in one receiver's libraries. Answers its payload."""
+    payload = verify_standard(receiver, delivery, what, secrets=secrets, refused=refused)
+    verify_token(system, receiver, delivery, what, token)
+    return payload
+
+
+def verify_standard(receiver, delivery, what, *, secrets, refused=()):
+    """One delivery's Standard Webhooks headers, in one receiver's library. Answers its payload."""
     what = f"{receiver.name}: {what}"
     for secret in secrets:
         payload, reason = receiver.webhook(delivery, secret)
@@ -179,7 +220,12 @@ def verify(system, receiver, delivery, what, *, secrets, refused=(), token=("pla
             check(receiver.webhook(changed, secret)[1], f"{what}: the library accepts it with a {change}")
     for secret in (WRONG_SECRET, *refused):
         check(receiver.webhook(delivery, secret)[1], f"{what}: the library accepts it with a wrong secret")
+    return payload
 
+
+def verify_token(system, receiver, delivery, what, token):
+    """One delivery's token, in one receiver's JWT library."""
+    what = f"{receiver.name}: {what}"
     header, issuer = token
     jwks = f"{system.url}/.well-known/jwks.json"
     tokens = {name for name in ("plaid-verification", "moneykit-signature") if name in delivery.headers}
@@ -200,7 +246,19 @@ def verify(system, receiver, delivery, what, *, secrets, refused=(), token=("pla
     }.items():
         check(receiver.token(changed, issuer, jwks)[1], f"{what}: the library accepts {header} with other {change}")
     check(receiver.token(sent, "https://example.com", jwks)[1], f"{what}: the library accepts another issuer's {header}")
-    return payload
+
+
+def verify_own(receiver, delivery, what, signature, *, secrets, refused):
+    """One delivery's own signature, `teller` or `finicity`, by the steps of the provider's page."""
+    what, asked = f"{receiver.name}: {what}", getattr(receiver, signature)
+    for secret in secrets:
+        payload, reason = asked(delivery, secret)
+        check(reason is None, f"{what}: the {signature} signature is refused: {reason}")
+        check(payload == json.loads(delivery.body), f"{what}: another payload was read: {payload}")
+        changed = delivery.changed(body=delivery.body + b" ")
+        check(asked(changed, secret)[1], f"{what}: the {signature} signature is accepted with another body")
+    for secret in (WRONG_SECRET, *refused):
+        check(asked(delivery, secret)[1], f"{what}: the {signature} signature is accepted with a wrong secret")
 
 
 def run(system, receivers):
@@ -248,12 +306,15 @@ def run(system, receivers):
     for body in arrives("a MoneyKit test event", token=("moneykit-signature", MONEYKIT)):
         check(json.loads(body)["link_id"] == LINK, f"not the link's event: {body}")
 
+    def rotate():
+        for receiver, webhook in webhooks.items():
+            path = f"/configuration/webhooks/{webhook['id']}/secret/rotate"
+            rotated = system.call("developer", "POST", path, {"overlapSeconds": OVERLAP_SECONDS})["secret"]
+            check(rotated not in secrets[receiver], "a rotation answers the old secret")
+            secrets[receiver].insert(0, rotated)
+
     old = {receiver: list(kept) for receiver, kept in secrets.items()}
-    for receiver, webhook in webhooks.items():
-        path = f"/configuration/webhooks/{webhook['id']}/secret/rotate"
-        rotated = system.call("developer", "POST", path, {"overlapSeconds": OVERLAP_SECONDS})["secret"]
-        check(rotated != webhook["secret"], "a rotation answers the old secret")
-        secrets[receiver].insert(0, rotated)
+    rotate()
     system.publish("transactions.updated", data=data)
     arrives("an update while two secrets hold, with either")
 
@@ -265,9 +326,52 @@ def run(system, receivers):
     system.publish("transactions.updated", data=data)
     arrives("an update after that, with the new secret alone", refused=old)
 
+    other_types(system, receivers, webhooks, secrets, rotate)
+
     system.settle()
     for receiver in receivers:
         check(receiver.deliveries.empty(), f"{receiver.name}: more was delivered than published")
+
+
+def other_types(system, receivers, webhooks, secrets, rotate):
+    """The same webhooks, whose developer changes from type to type: each has headers of its own."""
+    def arrives(integration, name, data, own, **signed):
+        system.call("developer", "PATCH", "/configuration", {"type": integration})
+        published = system.publish(name, data=data)
+        for receiver in receivers:
+            delivery = receiver.next()
+            what = f"{name} as {integration}"
+            verify_standard(receiver, delivery, what, secrets=secrets[receiver])
+            theirs = {header for header in delivery.headers if header in OWN_HEADERS}
+            check(theirs == own, f"{what}: the headers are {theirs}, not {own}")
+            if signed:
+                accepted = secrets[receiver][signed["since"]:signed["until"]]
+                refused = [secret for secret in secrets[receiver] if secret not in accepted]
+                verify_own(receiver, delivery, what, integration, secrets=accepted, refused=refused)
+            else:
+                update = uuid.UUID(published["updateId"].removeprefix("UPD-"))
+                expected = str(uuid.uuid5(update, f"{webhooks[receiver]['id']}/1"))
+                shown = delivery.headers["x-fapi-interaction-id"]
+                check(shown == expected, f"{what}: the first attempt's interaction is {shown}, not {expected}")
+        print(f"verified in {' and '.join(receiver.name for receiver in receivers)}: {what}")
+
+    whole = {"since": None, "until": None}
+    consent = {"linkId": "1007302745", "userId": "1005061234", "consentId": "c-1", "institutionId": "4222",
+               "accountIds": ["1014136057"], "consent": {"purpose": "Ümlaut \u2028"},
+               "publisher": {"name": "A bank", "type": "DATA_PROVIDER"}}
+    removed = {"linkId": "1007302745", "userId": "1005061234", "institutionId": "4222", "accountIds": ["1"]}
+    broken = {"linkId": "enr_1", "error": {"type": "ITEM_ERROR", "code": "ITEM_LOCKED", "message": "é"}}
+    consent_headers = {"event-signature", "event-id", "event-type", "event-context"}
+    arrives("fdx", "consent.revoked", consent, {"x-fapi-interaction-id"})
+    arrives("teller", "item.error", broken, {"teller-signature"}, **whole)
+    arrives("finicity", "accounts.removed", removed, {"x-finicity-signature"}, **whole)
+    arrives("finicity", "consent.revoked", consent, consent_headers, **whole)
+    rotate()
+    arrives("teller", "item.error", broken, {"teller-signature"}, **whole)
+    # One header has room for one signature: while two secrets hold, it is the old one's.
+    old = {"since": 1, "until": None}
+    arrives("finicity", "accounts.removed", removed, {"x-finicity-signature"}, **old)
+    arrives("finicity", "consent.revoked", consent, consent_headers, **old)
 
 
 def main():

@@ -145,6 +145,9 @@ async fn s2_each_type_brings_its_date_format_and_every_field_may_be_left_out() {
         (json!({ "type": "plaid" }), json!("plaid"), "ISO"),
         (json!({ "type": "mx" }), json!("mx"), "unix"),
         (json!({ "type": "yodlee" }), json!("yodlee"), "UTC"),
+        (json!({ "type": "fdx" }), json!("fdx"), "ISO"),
+        (json!({ "type": "finicity" }), json!("finicity"), "UTC"),
+        (json!({ "type": "teller" }), json!("teller"), "UTC"),
         (json!({ "type": "mx", "dateFormat": "UTC" }), json!("mx"), "UTC"),
         (json!({ "dateFormat": "unix" }), Value::Null, "unix"),
     ] {
@@ -162,8 +165,8 @@ async fn s2_each_type_brings_its_date_format_and_every_field_may_be_left_out() {
         assert_eq!(told(created, &[("/configuration/id", "CFG-")]), expected);
         developer.delete(CONFIGURATION).await.expect(200);
     }
-    let unknown = developer.post(CONFIGURATION, json!({ "type": "finicity" })).await;
-    invalid(&system, unknown, "type", "value", "type is plaid, mx, yodlee or null");
+    let unknown = developer.post(CONFIGURATION, json!({ "type": "akoya" })).await;
+    invalid(&system, unknown, "type", "value", "type is plaid, mx, yodlee, fdx, finicity, teller or null");
     let unknown = developer.post(CONFIGURATION, json!({ "dateFormat": "iso" })).await;
     let message = "unknown variant `iso`, expected one of `ISO`, `UTC`, `unix`";
     invalid(&system, unknown, "dateFormat", "value", message);

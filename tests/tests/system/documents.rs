@@ -95,7 +95,7 @@ fn every_page_that_is_spoken_of_is_there() {
 fn row(word: &str) -> Option<&str> {
     let word = word.trim_matches(|c: char| !c.is_alphanumeric());
     let (section, number) = word.split_once('.')?;
-    let is_section = matches!(section, "S0" | "S1" | "S2" | "S3" | "L" | "M" | "P" | "X" | "Y");
+    let is_section = matches!(section, "S0" | "S1" | "S2" | "S3" | "F" | "L" | "M" | "O" | "P" | "T" | "X" | "Y");
     // X.509 is no row.
     (is_section && number.len() < 3 && number.parse::<u8>().is_ok()).then_some(word)
 }

@@ -35,3 +35,4 @@ mod sessions;
 mod settings;
 mod tenants;
 mod trace;
+mod types;

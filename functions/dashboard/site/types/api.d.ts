@@ -42,7 +42,7 @@ export type AddressCheck = {
 };
 export type Example = { eventId: string; updateId: string };
 
-export type Type = 'generic' | 'plaid' | 'mx' | 'yodlee';
+export type Type = Exclude<Schemas['Type'], null> | 'generic';
 export type CatalogueEvent = { eventName: string; update?: string; summary: string; schema: Schema; example?: unknown };
 export type Catalogue = {
     types: Record<string, CatalogueEvent[]>;

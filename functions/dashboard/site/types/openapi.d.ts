@@ -534,9 +534,33 @@ export interface components {
              */
             secret: string;
         };
+        /** @description A user added accounts to a link. */
+        "Data.accounts.added": {
+            /** @description The accounts. */
+            accountIds: string[];
+            /** @description The accounts, in the shape that the developer's type has for them. Needed by finicity. */
+            accounts?: Record<string, never>[] | null;
+            /** @description The institution. Needed by finicity. */
+            institutionId?: string | null;
+            /** @description The link. */
+            linkId: string;
+            /** @description The end user. Needed by finicity. */
+            userId?: string | null;
+        };
+        /** @description Accounts were taken off a link. */
+        "Data.accounts.removed": {
+            /** @description The accounts. */
+            accountIds: string[];
+            /** @description The institution. Needed by finicity. */
+            institutionId?: string | null;
+            /** @description The link. */
+            linkId: string;
+            /** @description The end user. Needed by finicity. */
+            userId?: string | null;
+        };
         /** @description The numbers of a link's accounts were verified. */
         "Data.accounts.verified": {
-            /** @description The accounts. */
+            /** @description The accounts; one for teller. */
             accountIds: string[];
             /** @description The developer's own id for the end user; told by mx. */
             clientUserId?: string | null;
@@ -598,6 +622,254 @@ export interface components {
             /** @description The end user. Needed by mx. */
             userId?: string | null;
         };
+        /** @description A consent ended by itself. */
+        "Data.consent.expired": {
+            /** @description The one account that a consent was taken back for. With it plaid gets USER_ACCOUNT_REVOKED, else USER_PERMISSION_REVOKED. */
+            accountId?: string | null;
+            /** @description The accounts that the consent is for. Needed by finicity. */
+            accountIds?: string[] | null;
+            /** @description The whole consent as it is now, in the shape that the developer's type has for it. Needed by finicity. */
+            consent?: Record<string, never> | null;
+            /** @description The consent. Needed by fdx and finicity. */
+            consentId?: string | null;
+            /** @description Where the link lives; told by plaid. */
+            environment?: ("sandbox" | "production") | null;
+            /** @description What calls to the link answer now; told by plaid. */
+            error?: {
+                /** @description The error, `ITEM_LOGIN_REQUIRED`. */
+                code: string;
+                /** @description The reason behind the code; null and absent are told apart. */
+                codeReason?: string | null;
+                /** @description What happened, for end users. */
+                displayMessage?: string | null;
+                /** @description A page about the error. */
+                documentationUrl?: string | null;
+                /** @description What happened, for developers. */
+                message: string;
+                /** @description An HTTP status, 400. */
+                status?: number | null;
+                /** @description What the end user can do. */
+                suggestedAction?: string | null;
+                /** @description The kind of error, `ITEM_ERROR`. */
+                type: string;
+            } | null;
+            /** @description When the consent ends. */
+            expiresAt?: string | null;
+            /** @description Who changed it; told by fdx. */
+            initiator?: ("DATA_ACCESS_PLATFORM" | "DATA_PROVIDER" | "DATA_RECIPIENT" | "INDIVIDUAL" | "MERCHANT" | "VENDOR") | null;
+            /** @description The institution. Needed by finicity. */
+            institutionId?: string | null;
+            /** @description The link. */
+            linkId: string;
+            /** @description Why, in words, if the reason is `OTHER`; told by fdx. */
+            otherReason?: string | null;
+            /** @description How soon it should be read; told by fdx. */
+            priority?: ("HIGH" | "MEDIUM" | "LOW") | null;
+            /** @description Who tells it. Needed by fdx. */
+            publisher?: {
+                /** @description Its name, for people. */
+                name: string;
+                /** @description Its id in a registry. */
+                registeredEntityId?: string | null;
+                /**
+                 * @description What it is.
+                 * @enum {string}
+                 */
+                type: "DATA_ACCESS_PLATFORM" | "DATA_PROVIDER" | "DATA_RECIPIENT" | "INDIVIDUAL" | "MERCHANT" | "VENDOR";
+            } | null;
+            /** @description Why it changed; told by fdx. */
+            reason?: ("BUSINESS_RULE" | "SECURITY_EVENT" | "USER_ACTION" | "OTHER") | null;
+            /** @description How bad it is; told by fdx. */
+            severity?: ("EMERGENCY" | "ALERT" | "WARNING" | "NOTICE" | "INFO") | null;
+            /** @description The end user. Needed by finicity. */
+            userId?: string | null;
+        };
+        /** @description A user gave their consent for a link. */
+        "Data.consent.granted": {
+            /** @description The one account that a consent was taken back for. With it plaid gets USER_ACCOUNT_REVOKED, else USER_PERMISSION_REVOKED. */
+            accountId?: string | null;
+            /** @description The accounts that the consent is for. Needed by finicity. */
+            accountIds?: string[] | null;
+            /** @description The whole consent as it is now, in the shape that the developer's type has for it. Needed by finicity. */
+            consent?: Record<string, never> | null;
+            /** @description The consent. Needed by fdx and finicity. */
+            consentId?: string | null;
+            /** @description Where the link lives; told by plaid. */
+            environment?: ("sandbox" | "production") | null;
+            /** @description What calls to the link answer now; told by plaid. */
+            error?: {
+                /** @description The error, `ITEM_LOGIN_REQUIRED`. */
+                code: string;
+                /** @description The reason behind the code; null and absent are told apart. */
+                codeReason?: string | null;
+                /** @description What happened, for end users. */
+                displayMessage?: string | null;
+                /** @description A page about the error. */
+                documentationUrl?: string | null;
+                /** @description What happened, for developers. */
+                message: string;
+                /** @description An HTTP status, 400. */
+                status?: number | null;
+                /** @description What the end user can do. */
+                suggestedAction?: string | null;
+                /** @description The kind of error, `ITEM_ERROR`. */
+                type: string;
+            } | null;
+            /** @description When the consent ends. */
+            expiresAt?: string | null;
+            /** @description Who changed it; told by fdx. */
+            initiator?: ("DATA_ACCESS_PLATFORM" | "DATA_PROVIDER" | "DATA_RECIPIENT" | "INDIVIDUAL" | "MERCHANT" | "VENDOR") | null;
+            /** @description The institution. Needed by finicity. */
+            institutionId?: string | null;
+            /** @description The link. */
+            linkId: string;
+            /** @description Why, in words, if the reason is `OTHER`; told by fdx. */
+            otherReason?: string | null;
+            /** @description How soon it should be read; told by fdx. */
+            priority?: ("HIGH" | "MEDIUM" | "LOW") | null;
+            /** @description Who tells it. Needed by fdx. */
+            publisher?: {
+                /** @description Its name, for people. */
+                name: string;
+                /** @description Its id in a registry. */
+                registeredEntityId?: string | null;
+                /**
+                 * @description What it is.
+                 * @enum {string}
+                 */
+                type: "DATA_ACCESS_PLATFORM" | "DATA_PROVIDER" | "DATA_RECIPIENT" | "INDIVIDUAL" | "MERCHANT" | "VENDOR";
+            } | null;
+            /** @description Why it changed; told by fdx. */
+            reason?: ("BUSINESS_RULE" | "SECURITY_EVENT" | "USER_ACTION" | "OTHER") | null;
+            /** @description How bad it is; told by fdx. */
+            severity?: ("EMERGENCY" | "ALERT" | "WARNING" | "NOTICE" | "INFO") | null;
+            /** @description The end user. Needed by finicity. */
+            userId?: string | null;
+        };
+        /** @description A consent was taken back. */
+        "Data.consent.revoked": {
+            /** @description The one account that a consent was taken back for. With it plaid gets USER_ACCOUNT_REVOKED, else USER_PERMISSION_REVOKED. */
+            accountId?: string | null;
+            /** @description The accounts that the consent is for. Needed by finicity. */
+            accountIds?: string[] | null;
+            /** @description The whole consent as it is now, in the shape that the developer's type has for it. Needed by finicity. */
+            consent?: Record<string, never> | null;
+            /** @description The consent. Needed by fdx and finicity. */
+            consentId?: string | null;
+            /** @description Where the link lives; told by plaid. */
+            environment?: ("sandbox" | "production") | null;
+            /** @description What calls to the link answer now; told by plaid. */
+            error?: {
+                /** @description The error, `ITEM_LOGIN_REQUIRED`. */
+                code: string;
+                /** @description The reason behind the code; null and absent are told apart. */
+                codeReason?: string | null;
+                /** @description What happened, for end users. */
+                displayMessage?: string | null;
+                /** @description A page about the error. */
+                documentationUrl?: string | null;
+                /** @description What happened, for developers. */
+                message: string;
+                /** @description An HTTP status, 400. */
+                status?: number | null;
+                /** @description What the end user can do. */
+                suggestedAction?: string | null;
+                /** @description The kind of error, `ITEM_ERROR`. */
+                type: string;
+            } | null;
+            /** @description When the consent ends. */
+            expiresAt?: string | null;
+            /** @description Who changed it; told by fdx. */
+            initiator?: ("DATA_ACCESS_PLATFORM" | "DATA_PROVIDER" | "DATA_RECIPIENT" | "INDIVIDUAL" | "MERCHANT" | "VENDOR") | null;
+            /** @description The institution. Needed by finicity. */
+            institutionId?: string | null;
+            /** @description The link. */
+            linkId: string;
+            /** @description Why, in words, if the reason is `OTHER`; told by fdx. */
+            otherReason?: string | null;
+            /** @description How soon it should be read; told by fdx. */
+            priority?: ("HIGH" | "MEDIUM" | "LOW") | null;
+            /** @description Who tells it. Needed by fdx. */
+            publisher?: {
+                /** @description Its name, for people. */
+                name: string;
+                /** @description Its id in a registry. */
+                registeredEntityId?: string | null;
+                /**
+                 * @description What it is.
+                 * @enum {string}
+                 */
+                type: "DATA_ACCESS_PLATFORM" | "DATA_PROVIDER" | "DATA_RECIPIENT" | "INDIVIDUAL" | "MERCHANT" | "VENDOR";
+            } | null;
+            /** @description Why it changed; told by fdx. */
+            reason?: ("BUSINESS_RULE" | "SECURITY_EVENT" | "USER_ACTION" | "OTHER") | null;
+            /** @description How bad it is; told by fdx. */
+            severity?: ("EMERGENCY" | "ALERT" | "WARNING" | "NOTICE" | "INFO") | null;
+            /** @description The end user. Needed by finicity. */
+            userId?: string | null;
+        };
+        /** @description The consent for a link covers something else than before, or for another time. */
+        "Data.consent.updated": {
+            /** @description The one account that a consent was taken back for. With it plaid gets USER_ACCOUNT_REVOKED, else USER_PERMISSION_REVOKED. */
+            accountId?: string | null;
+            /** @description The accounts that the consent is for. Needed by finicity. */
+            accountIds?: string[] | null;
+            /** @description The whole consent as it is now, in the shape that the developer's type has for it. Needed by finicity. */
+            consent?: Record<string, never> | null;
+            /** @description The consent. Needed by fdx and finicity. */
+            consentId?: string | null;
+            /** @description Where the link lives; told by plaid. */
+            environment?: ("sandbox" | "production") | null;
+            /** @description What calls to the link answer now; told by plaid. */
+            error?: {
+                /** @description The error, `ITEM_LOGIN_REQUIRED`. */
+                code: string;
+                /** @description The reason behind the code; null and absent are told apart. */
+                codeReason?: string | null;
+                /** @description What happened, for end users. */
+                displayMessage?: string | null;
+                /** @description A page about the error. */
+                documentationUrl?: string | null;
+                /** @description What happened, for developers. */
+                message: string;
+                /** @description An HTTP status, 400. */
+                status?: number | null;
+                /** @description What the end user can do. */
+                suggestedAction?: string | null;
+                /** @description The kind of error, `ITEM_ERROR`. */
+                type: string;
+            } | null;
+            /** @description When the consent ends. */
+            expiresAt?: string | null;
+            /** @description Who changed it; told by fdx. */
+            initiator?: ("DATA_ACCESS_PLATFORM" | "DATA_PROVIDER" | "DATA_RECIPIENT" | "INDIVIDUAL" | "MERCHANT" | "VENDOR") | null;
+            /** @description The institution. Needed by finicity. */
+            institutionId?: string | null;
+            /** @description The link. */
+            linkId: string;
+            /** @description Why, in words, if the reason is `OTHER`; told by fdx. */
+            otherReason?: string | null;
+            /** @description How soon it should be read; told by fdx. */
+            priority?: ("HIGH" | "MEDIUM" | "LOW") | null;
+            /** @description Who tells it. Needed by fdx. */
+            publisher?: {
+                /** @description Its name, for people. */
+                name: string;
+                /** @description Its id in a registry. */
+                registeredEntityId?: string | null;
+                /**
+                 * @description What it is.
+                 * @enum {string}
+                 */
+                type: "DATA_ACCESS_PLATFORM" | "DATA_PROVIDER" | "DATA_RECIPIENT" | "INDIVIDUAL" | "MERCHANT" | "VENDOR";
+            } | null;
+            /** @description Why it changed; told by fdx. */
+            reason?: ("BUSINESS_RULE" | "SECURITY_EVENT" | "USER_ACTION" | "OTHER") | null;
+            /** @description How bad it is; told by fdx. */
+            severity?: ("EMERGENCY" | "ALERT" | "WARNING" | "NOTICE" | "INFO") | null;
+            /** @description The end user. Needed by finicity. */
+            userId?: string | null;
+        };
         /** @description Data of users changed, whichever it was. */
         "Data.data.updated": {
             /**
@@ -625,6 +897,105 @@ export interface components {
             updatedHoldings: number;
             /** @description The end user. */
             userId?: string | null;
+        };
+        /** @description An institution said that it will not be reachable for a while. */
+        "Data.institution.outage_planned": {
+            /** @description When it is to end, or ended. */
+            endsAt?: string | null;
+            /** @description Whose links are concerned. Needed by plaid. */
+            environment?: ("sandbox" | "production") | null;
+            /** @description The institution. */
+            institutionId: string;
+            /** @description What happened, in words. */
+            message?: string | null;
+            /** @description The outage. Needed by fdx. */
+            outageId?: string | null;
+            /** @description How soon it should be read; told by fdx. */
+            priority?: ("HIGH" | "MEDIUM" | "LOW") | null;
+            /** @description Who tells it. Needed by fdx. */
+            publisher?: {
+                /** @description Its name, for people. */
+                name: string;
+                /** @description Its id in a registry. */
+                registeredEntityId?: string | null;
+                /**
+                 * @description What it is.
+                 * @enum {string}
+                 */
+                type: "DATA_ACCESS_PLATFORM" | "DATA_PROVIDER" | "DATA_RECIPIENT" | "INDIVIDUAL" | "MERCHANT" | "VENDOR";
+            } | null;
+            /** @description How bad it is; told by fdx. */
+            severity?: ("EMERGENCY" | "ALERT" | "WARNING" | "NOTICE" | "INFO") | null;
+            /** @description When it begins, or began. */
+            startsAt?: string | null;
+            /** @description How many of a hundred attempts to link the institution succeed. Needed by plaid. */
+            successPercent?: number | null;
+        };
+        /** @description An institution can be reached again. */
+        "Data.institution.outage_resolved": {
+            /** @description When it is to end, or ended. */
+            endsAt?: string | null;
+            /** @description Whose links are concerned. Needed by plaid. */
+            environment?: ("sandbox" | "production") | null;
+            /** @description The institution. */
+            institutionId: string;
+            /** @description What happened, in words. */
+            message?: string | null;
+            /** @description The outage. Needed by fdx. */
+            outageId?: string | null;
+            /** @description How soon it should be read; told by fdx. */
+            priority?: ("HIGH" | "MEDIUM" | "LOW") | null;
+            /** @description Who tells it. Needed by fdx. */
+            publisher?: {
+                /** @description Its name, for people. */
+                name: string;
+                /** @description Its id in a registry. */
+                registeredEntityId?: string | null;
+                /**
+                 * @description What it is.
+                 * @enum {string}
+                 */
+                type: "DATA_ACCESS_PLATFORM" | "DATA_PROVIDER" | "DATA_RECIPIENT" | "INDIVIDUAL" | "MERCHANT" | "VENDOR";
+            } | null;
+            /** @description How bad it is; told by fdx. */
+            severity?: ("EMERGENCY" | "ALERT" | "WARNING" | "NOTICE" | "INFO") | null;
+            /** @description When it begins, or began. */
+            startsAt?: string | null;
+            /** @description How many of a hundred attempts to link the institution succeed. Needed by plaid. */
+            successPercent?: number | null;
+        };
+        /** @description An institution cannot be reached, or hardly. */
+        "Data.institution.outage_started": {
+            /** @description When it is to end, or ended. */
+            endsAt?: string | null;
+            /** @description Whose links are concerned. Needed by plaid. */
+            environment?: ("sandbox" | "production") | null;
+            /** @description The institution. */
+            institutionId: string;
+            /** @description What happened, in words. */
+            message?: string | null;
+            /** @description The outage. Needed by fdx. */
+            outageId?: string | null;
+            /** @description How soon it should be read; told by fdx. */
+            priority?: ("HIGH" | "MEDIUM" | "LOW") | null;
+            /** @description Who tells it. Needed by fdx. */
+            publisher?: {
+                /** @description Its name, for people. */
+                name: string;
+                /** @description Its id in a registry. */
+                registeredEntityId?: string | null;
+                /**
+                 * @description What it is.
+                 * @enum {string}
+                 */
+                type: "DATA_ACCESS_PLATFORM" | "DATA_PROVIDER" | "DATA_RECIPIENT" | "INDIVIDUAL" | "MERCHANT" | "VENDOR";
+            } | null;
+            /** @description How bad it is; told by fdx. */
+            severity?: ("EMERGENCY" | "ALERT" | "WARNING" | "NOTICE" | "INFO") | null;
+            /** @description When it begins, or began. */
+            startsAt?: string | null;
+            /** @description How many of a hundred attempts to link the institution succeed. Needed by plaid. */
+            successPercent?: number | null;
         };
         /** @description Investment transactions of a link came in or were canceled. */
         "Data.investment_transactions.updated": {
@@ -668,6 +1039,8 @@ export interface components {
         };
         /** @description A link stopped working. */
         "Data.item.error": {
+            /** @description Why, in Teller's words; `disconnected` if absent. Told by teller. */
+            disconnectReason?: ("disconnected" | "disconnected.account_locked" | "disconnected.credentials_invalid" | "disconnected.enrollment_inactive" | "disconnected.user_action.captcha_required" | "disconnected.user_action.contact_information_required" | "disconnected.user_action.insufficient_permissions" | "disconnected.user_action.mfa_required" | "disconnected.user_action.web_login_required") | null;
             /** @description Where the link lives; told by plaid. */
             environment?: ("sandbox" | "production") | null;
             /** @description Why. */
@@ -856,6 +1229,8 @@ export interface components {
             newTransactions: number;
             /** @description Until when data changed. Needed by yodlee. */
             to?: string | null;
+            /** @description The transactions, in the shape that the developer's type has for them. Needed by teller. */
+            transactions?: Record<string, never>[] | null;
             /** @description How many known ones changed. Needed by mx. */
             updatedTransactions?: number | null;
             /** @description The end user. Needed by mx and yodlee. */
@@ -888,6 +1263,8 @@ export interface components {
             newTransactions: number;
             /** @description Until when data changed. Needed by yodlee. */
             to?: string | null;
+            /** @description The transactions, in the shape that the developer's type has for them. Needed by teller. */
+            transactions?: Record<string, never>[] | null;
             /** @description How many known ones changed. Needed by mx. */
             updatedTransactions?: number | null;
             /** @description The end user. Needed by mx and yodlee. */
@@ -937,6 +1314,8 @@ export interface components {
             newTransactions?: number | null;
             /** @description Until when data changed. Needed by yodlee. */
             to?: string | null;
+            /** @description The transactions, in the shape that the developer's type has for them. Needed by teller. */
+            transactions?: Record<string, never>[] | null;
             /** @description How many known ones changed. Needed by mx. */
             updatedTransactions?: number | null;
             /** @description The end user. Needed by mx and yodlee. */
@@ -1356,7 +1735,7 @@ export interface components {
          * @description Whose payload shapes, date format, retry schedule and signature headers; null is the generic type
          * @enum {string|null}
          */
-        Type: null | "plaid" | "mx" | "yodlee";
+        Type: null | "plaid" | "mx" | "yodlee" | "fdx" | "finicity" | "teller";
         /** @description One update: what happened, either as `data`, which any type renders, or as `raw` */
         Update: components["schemas"]["UpdateFields"] & components["schemas"]["UpdateContent"];
         /** @description Either `data`, as the event name asks for it, or `raw` */
@@ -1414,8 +1793,44 @@ export interface components {
             data: components["schemas"]["Data.item.webhook_changed"];
         } | {
             /** @enum {string} */
+            eventName?: "consent.granted";
+            data: components["schemas"]["Data.consent.granted"];
+        } | {
+            /** @enum {string} */
+            eventName?: "consent.updated";
+            data: components["schemas"]["Data.consent.updated"];
+        } | {
+            /** @enum {string} */
+            eventName?: "consent.revoked";
+            data: components["schemas"]["Data.consent.revoked"];
+        } | {
+            /** @enum {string} */
+            eventName?: "consent.expired";
+            data: components["schemas"]["Data.consent.expired"];
+        } | {
+            /** @enum {string} */
+            eventName?: "institution.outage_planned";
+            data: components["schemas"]["Data.institution.outage_planned"];
+        } | {
+            /** @enum {string} */
+            eventName?: "institution.outage_started";
+            data: components["schemas"]["Data.institution.outage_started"];
+        } | {
+            /** @enum {string} */
+            eventName?: "institution.outage_resolved";
+            data: components["schemas"]["Data.institution.outage_resolved"];
+        } | {
+            /** @enum {string} */
             eventName?: "connection.status_changed";
             data: components["schemas"]["Data.connection.status_changed"];
+        } | {
+            /** @enum {string} */
+            eventName?: "accounts.added";
+            data: components["schemas"]["Data.accounts.added"];
+        } | {
+            /** @enum {string} */
+            eventName?: "accounts.removed";
+            data: components["schemas"]["Data.accounts.removed"];
         } | {
             /** @enum {string} */
             eventName?: "accounts.verified";
@@ -1478,7 +1893,16 @@ export interface components {
          *     - `item.consent_expiring`: The user's consent for a link is about to end.
          *     - `item.disconnecting`: A link is about to be cut off.
          *     - `item.webhook_changed`: The URL that hears of a link was changed.
+         *     - `consent.granted`: A user gave their consent for a link.
+         *     - `consent.updated`: The consent for a link covers something else than before, or for another time.
+         *     - `consent.revoked`: A consent was taken back.
+         *     - `consent.expired`: A consent ended by itself.
+         *     - `institution.outage_planned`: An institution said that it will not be reachable for a while.
+         *     - `institution.outage_started`: An institution cannot be reached, or hardly.
+         *     - `institution.outage_resolved`: An institution can be reached again.
          *     - `connection.status_changed`: A connection got into a state that its user can do something about.
+         *     - `accounts.added`: A user added accounts to a link.
+         *     - `accounts.removed`: Accounts were taken off a link.
          *     - `accounts.verified`: The numbers of a link's accounts were verified.
          *     - `balances.updated`: Balances of a link's accounts were refreshed.
          *     - `holdings.updated`: Investment holdings of a link came in or changed.
@@ -1493,7 +1917,7 @@ export interface components {
          *     - `record.changed`: A record was made, changed or deleted.
          * @enum {string}
          */
-        UpdateEventName: "transactions.initial" | "transactions.historical" | "transactions.updated" | "transactions.removed" | "transactions.recurring_updated" | "transactions.history_available" | "item.error" | "item.login_repaired" | "item.new_accounts" | "item.consent_expiring" | "item.disconnecting" | "item.webhook_changed" | "connection.status_changed" | "accounts.verified" | "balances.updated" | "holdings.updated" | "investment_transactions.updated" | "liabilities.updated" | "statements.created" | "refresh.finished" | "auto_refresh.changed" | "link.state_changed" | "link.product_refreshed" | "data.updated" | "record.changed";
+        UpdateEventName: "transactions.initial" | "transactions.historical" | "transactions.updated" | "transactions.removed" | "transactions.recurring_updated" | "transactions.history_available" | "item.error" | "item.login_repaired" | "item.new_accounts" | "item.consent_expiring" | "item.disconnecting" | "item.webhook_changed" | "consent.granted" | "consent.updated" | "consent.revoked" | "consent.expired" | "institution.outage_planned" | "institution.outage_started" | "institution.outage_resolved" | "connection.status_changed" | "accounts.added" | "accounts.removed" | "accounts.verified" | "balances.updated" | "holdings.updated" | "investment_transactions.updated" | "liabilities.updated" | "statements.created" | "refresh.finished" | "auto_refresh.changed" | "link.state_changed" | "link.product_refreshed" | "data.updated" | "record.changed";
         /** @description One update: what happened, either as `data`, which any type renders, or as `raw`. */
         UpdateFields: {
             developerId: components["schemas"]["DeveloperId"];

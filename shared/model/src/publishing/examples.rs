@@ -1,5 +1,5 @@
 //! An example of each event that a type has, as an update: the ordinary rendering makes the payload, which is the one that
-//! the provider documents (docs/sources.md, L, M, P, X and Y).
+//! the provider documents (docs/sources.md).
 
 use crate::publishing::render::names;
 use crate::publishing::update::EventName;
@@ -27,7 +27,7 @@ fn data(event: EventName, event_name: &str) -> &'static str {
             r#"{"linkId":"1001","userId":"user-1","initialUpdateComplete":true,"historicalUpdateComplete":false,"environment":"sandbox"}"#
         }
         (EventName::TransactionsInitial | EventName::TransactionsHistorical | EventName::TransactionsUpdated, _) => {
-            r#"{"linkId":"1001","userId":"user-1","environment":"sandbox","newTransactions":3,"updatedTransactions":2,"from":"2026-11-21T18:00:00Z","to":"2026-11-21T18:15:00Z"}"#
+            r#"{"linkId":"1001","userId":"user-1","environment":"sandbox","newTransactions":3,"updatedTransactions":2,"from":"2026-11-21T18:00:00Z","to":"2026-11-21T18:15:00Z","transactions":[{"id":"transaction-1","account_id":"account-1","amount":"-12.50","date":"2026-11-21","description":"Coffee","status":"posted"}]}"#
         }
         (EventName::TransactionsRemoved, _) => {
             r#"{"linkId":"1001","environment":"sandbox","transactionIds":["transaction-1","transaction-2"]}"#
@@ -50,6 +50,32 @@ fn data(event: EventName, event_name: &str) -> &'static str {
         }
         (EventName::ItemWebhookChanged, _) => {
             r#"{"linkId":"1001","environment":"sandbox","newCallbackURL":"https://example.com/hook"}"#
+        }
+        (EventName::ConsentRevoked, "ITEM.USER_ACCOUNT_REVOKED") => {
+            r#"{"linkId":"1001","environment":"sandbox","accountId":"account-1"}"#
+        }
+        (
+            EventName::ConsentGranted
+            | EventName::ConsentUpdated
+            | EventName::ConsentRevoked
+            | EventName::ConsentExpired,
+            _,
+        ) => {
+            r#"{"linkId":"1001","userId":"user-1","environment":"sandbox","consentId":"consent-1","institutionId":"4222","accountIds":["account-1"],"reason":"USER_ACTION","initiator":"INDIVIDUAL","consent":{"id":"consent-1","purpose":"budgeting"},"publisher":{"name":"Example Data","type":"DATA_ACCESS_PLATFORM"}}"#
+        }
+        (
+            EventName::InstitutionOutagePlanned
+            | EventName::InstitutionOutageStarted
+            | EventName::InstitutionOutageResolved,
+            _,
+        ) => {
+            r#"{"institutionId":"4222","environment":"sandbox","outageId":"outage-1","startsAt":"2026-12-01T02:00:00Z","endsAt":"2026-12-01T05:00:00Z","successPercent":12.5,"message":"Work on the institution's systems.","publisher":{"name":"Example Data","type":"DATA_ACCESS_PLATFORM"}}"#
+        }
+        (EventName::AccountsAdded, _) => {
+            r#"{"linkId":"1001","userId":"user-1","institutionId":"4222","accountIds":["account-1"],"accounts":[{"id":"account-1","name":"Checking","type":"checking"}]}"#
+        }
+        (EventName::AccountsRemoved, _) => {
+            r#"{"linkId":"1001","userId":"user-1","institutionId":"4222","accountIds":["account-1"]}"#
         }
         (EventName::ConnectionStatusChanged, _) => {
             r#"{"linkId":"1001","userId":"user-1","status":"CHALLENGED","message":"Answer the question."}"#

@@ -13,10 +13,10 @@ use crate::ids::EventId;
 /// What a payload says beside the update's data. All of it is the same at every attempt.
 #[derive(Debug, Clone, Copy)]
 pub struct RenderContext<'a> {
-    /// Generic `eventId` and `updateId`, yodlee `notificationId`.
+    /// A payload's own id, whatever the type calls it (`notificationId`), and generic `updateId`.
     pub event_id: EventId,
-    /// When it happened: the platform's `occurredAt`, else the time of publishing. Generic `occurredAt`, mx
-    /// `completed_at`, yodlee `notificationTime`, MoneyKit `webhook_timestamp`.
+    /// When it happened, whatever the type calls it (`completed_at`): the platform's `occurredAt`, else the time of
+    /// publishing.
     pub occurred_at: Timestamp,
     pub date_format: DateFormat,
     /// MoneyKit `webhook_idempotency_key`; the event's id if the caller gave none.
@@ -28,6 +28,8 @@ pub(crate) enum Node<'a> {
     Null,
     Bool(bool),
     Count(u64),
+    /// So many hundredths, as a number from 0 to 1.
+    Hundredths(u8),
     Text(&'a str),
     Owned(String),
     /// A moment, as the developer asked to see it.
@@ -109,6 +111,9 @@ impl Node<'_> {
             Node::Null => out.extend_from_slice(b"null"),
             Node::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
             Node::Count(value) => out.extend_from_slice(value.to_string().as_bytes()),
+            Node::Hundredths(count) => {
+                out.extend_from_slice((f64::from(*count) / 100.0).to_string().as_bytes());
+            }
             Node::Text(text) => write_text(text, out),
             Node::Owned(text) => write_text(text, out),
             Node::At(at) => out.extend_from_slice(context.date_format.json(*at).to_string().as_bytes()),

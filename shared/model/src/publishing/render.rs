@@ -1,5 +1,5 @@
-//! Updates as payloads: each type's own event names and shapes (docs/sources.md, L, M, P, X and Y), and Tenday's
-//! own for the generic type, for which no provider documents one.
+//! Updates as payloads: each type's own event names and shapes (docs/sources.md), and Tenday's own for the generic type,
+//! for which no provider documents one.
 //!
 //! - Rendering is deterministic: the same content and context give the same bytes, member order included. A retry
 //!   renders again, so what must not change between attempts (an event's id, when it happened) is in the context, and
@@ -13,12 +13,15 @@
 //!   raw payload or a record, which is passed on as it is.
 //! - The three events of MoneyKit's have MoneyKit's names and shape whatever the type.
 
+mod fdx;
+mod finicity;
 mod generic;
 mod link;
 mod moneykit;
 mod mx;
 mod plaid;
 mod schema;
+mod teller;
 mod yodlee;
 
 use crate::error::ValidationError;
@@ -40,6 +43,8 @@ pub enum Inexpressible {
     Missing { integration: Integration, event: EventName, field: &'static str },
     #[error("{} writes {field} as a number: give digits", words(*integration))]
     NotDigits { integration: Integration, event: EventName, field: &'static str },
+    #[error("{} tells {event} of one of {field} at a time: give one", words(*integration))]
+    NotOne { integration: Integration, event: EventName, field: &'static str },
     #[error("the payload is for {}, the developer's type is {}", words(*raw), words(*integration))]
     RawType { integration: Integration, raw: Integration },
 }
@@ -49,7 +54,9 @@ impl Inexpressible {
     pub fn validation_error(&self) -> ValidationError {
         let location: &[&str] = match self {
             Self::Event { .. } => &["eventName"],
-            Self::Missing { field, .. } | Self::NotDigits { field, .. } => &["data", field],
+            Self::Missing { field, .. } | Self::NotDigits { field, .. } | Self::NotOne { field, .. } => {
+                &["data", field]
+            }
             Self::RawType { .. } => &["raw", "type"],
         };
         ValidationError::new(location, "inexpressible", self.to_string())
@@ -62,6 +69,9 @@ fn words(integration: Integration) -> &'static str {
         Integration::Plaid => "type plaid",
         Integration::Mx => "type mx",
         Integration::Yodlee => "type yodlee",
+        Integration::Fdx => "type fdx",
+        Integration::Finicity => "type finicity",
+        Integration::Teller => "type teller",
     }
 }
 
@@ -76,6 +86,7 @@ enum Cannot {
     Event,
     Missing(&'static str),
     NotDigits(&'static str),
+    NotOne(&'static str),
 }
 
 fn needed<T>(field: &'static str, value: Option<T>) -> Result<T, Cannot> {
@@ -90,6 +101,9 @@ fn express(integration: Integration, update: &UpdateData) -> Result<Expressed<'_
             Integration::Plaid => plaid::express(update),
             Integration::Mx => mx::express(update),
             Integration::Yodlee => yodlee::express(update),
+            Integration::Fdx => fdx::express(update),
+            Integration::Finicity => finicity::express(update),
+            Integration::Teller => teller::express(update),
         },
     };
     let event = update.event_name();
@@ -97,6 +111,7 @@ fn express(integration: Integration, update: &UpdateData) -> Result<Expressed<'_
         Cannot::Event => Inexpressible::Event { integration, event },
         Cannot::Missing(field) => Inexpressible::Missing { integration, event, field },
         Cannot::NotDigits(field) => Inexpressible::NotDigits { integration, event, field },
+        Cannot::NotOne(field) => Inexpressible::NotOne { integration, event, field },
     })
 }
 
@@ -171,8 +186,10 @@ fn own_name(integration: Integration, raw: &RawUpdate) -> Option<String> {
     match integration {
         Integration::Plaid => plaid::own_name(&payload),
         Integration::Mx => mx::own_name(&payload),
-        // Neither has two names for one event.
-        Integration::Generic | Integration::Yodlee => None,
+        // None of them has two names for one event.
+        Integration::Generic | Integration::Yodlee | Integration::Fdx | Integration::Finicity | Integration::Teller => {
+            None
+        }
     }
 }
 
@@ -184,6 +201,9 @@ pub fn names(integration: Integration, event: EventName) -> &'static [&'static s
             Integration::Plaid => plaid::names(event),
             Integration::Mx => mx::names(event),
             Integration::Yodlee => yodlee::names(event),
+            Integration::Fdx => fdx::names(event),
+            Integration::Finicity => finicity::names(event),
+            Integration::Teller => teller::names(event),
         },
         names => names,
     }
@@ -192,6 +212,11 @@ pub fn names(integration: Integration, event: EventName) -> &'static [&'static s
 /// Whether a type's name for an event is one of MoneyKit's three, whose shape and signature are MoneyKit's.
 pub fn is_moneykit(event_name: &str) -> bool {
     moneykit::NAMES.contains(&event_name)
+}
+
+/// Whether a name of type finicity is a consent notification's, whose headers are other ones.
+pub(crate) fn is_finicity_consent(event_name: &str) -> bool {
+    finicity::is_consent(event_name)
 }
 
 /// The events of the vocabulary that a type can express.

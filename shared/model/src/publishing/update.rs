@@ -147,8 +147,26 @@ vocabulary! {
         "A link is about to be cut off.";
     "item.webhook_changed" ItemWebhookChanged(ItemWebhookChanged)
         "The URL that hears of a link was changed.";
+    "consent.granted" ConsentGranted(ConsentChanged)
+        "A user gave their consent for a link.";
+    "consent.updated" ConsentUpdated(ConsentChanged)
+        "The consent for a link covers something else than before, or for another time.";
+    "consent.revoked" ConsentRevoked(ConsentChanged)
+        "A consent was taken back.";
+    "consent.expired" ConsentExpired(ConsentChanged)
+        "A consent ended by itself.";
+    "institution.outage_planned" InstitutionOutagePlanned(InstitutionOutage)
+        "An institution said that it will not be reachable for a while.";
+    "institution.outage_started" InstitutionOutageStarted(InstitutionOutage)
+        "An institution cannot be reached, or hardly.";
+    "institution.outage_resolved" InstitutionOutageResolved(InstitutionOutage)
+        "An institution can be reached again.";
     "connection.status_changed" ConnectionStatusChanged(ConnectionStatusChanged)
         "A connection got into a state that its user can do something about.";
+    "accounts.added" AccountsAdded(AccountsAdded)
+        "A user added accounts to a link.";
+    "accounts.removed" AccountsRemoved(AccountsRemoved)
+        "Accounts were taken off a link.";
     "accounts.verified" AccountsVerified(AccountsVerified)
         "The numbers of a link's accounts were verified.";
     "balances.updated" BalancesUpdated(BalancesUpdated)
@@ -217,7 +235,7 @@ impl Content {
     }
 }
 
-/// Reads the body of an update: `data`, or else `raw`, `{"type": "plaid" | "mx" | "yodlee" | null, "payload": {…}}`.
+/// Reads the body of an update: `data`, or else `raw`, `{"type": "plaid" | "mx" | … | null, "payload": {…}}`.
 /// Problems are located from the update's own members: `["eventName"]`, `["data", …]`, `["raw", …]`.
 pub fn parse_content(
     event_name: &str,

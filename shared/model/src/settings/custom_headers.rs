@@ -10,6 +10,7 @@ use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use zeroize::Zeroizing;
 
 use crate::error::ValidationError;
+use crate::settings::integration::Integration;
 
 /// The most headers that a webhook may have of its own.
 pub const MOST_HEADERS: usize = 10;
@@ -18,7 +19,7 @@ pub const LONGEST_NAME: usize = 64;
 /// The longest value, in bytes.
 pub const LONGEST_VALUE: usize = 1024;
 
-/// Names that we or the transport set, and names by which one intermediary speaks to the next.
+/// Names that we or the transport set whatever the type, and names by which one intermediary speaks to the next.
 const RESERVED: &[&str] = &[
     "accept-encoding",
     "connection",
@@ -26,7 +27,6 @@ const RESERVED: &[&str] = &[
     "host",
     "http2-settings",
     "keep-alive",
-    "plaid-verification",
     "te",
     "traceparent",
     "tracestate",
@@ -133,6 +133,13 @@ impl CustomHeaders {
     }
 }
 
+/// Whether a name, in small letters, is set by us or by the transport: for any type, since a developer's may change.
+fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+        || RESERVED_BEGINNINGS.iter().any(|begin| name.starts_with(begin))
+        || Integration::ALL.iter().any(|integration| integration.own_headers().contains(&name))
+}
+
 /// Why a name cannot be used.
 fn name_problem(name: &str) -> Option<&'static str> {
     // RFC 9110 section 5.6.2.
@@ -140,7 +147,7 @@ fn name_problem(name: &str) -> Option<&'static str> {
     let lower = name.to_ascii_lowercase();
     if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(token) {
         Some("a header's name is 1 to 64 letters, digits and !#$%&'*+-.^_`|~")
-    } else if RESERVED.contains(&lower.as_str()) || RESERVED_BEGINNINGS.iter().any(|begin| lower.starts_with(begin)) {
+    } else if is_reserved(&lower) {
         Some("this header is set by us or by the transport, and cannot be set by you")
     } else {
         None
@@ -194,6 +201,10 @@ mod tests {
             "Tenday-Test",
             "moneykit-signature",
             "plaid-verification",
+            "teller-signature",
+            "x-fapi-interaction-id",
+            "x-finicity-signature",
+            "event-id",
             "proxy-authorization",
         ]) {
             for name in [name.to_owned(), name.to_uppercase()] {

@@ -33,6 +33,9 @@ types! {
     Plaid = Some("plaid"),
     Mx = Some("mx"),
     Yodlee = Some("yodlee"),
+    Fdx = Some("fdx"),
+    Finicity = Some("finicity"),
+    Teller = Some("teller"),
 }
 
 impl Integration {
@@ -46,12 +49,25 @@ impl Integration {
         format!("{} or null", names.join(", "))
     }
 
-    /// The date format that the type brings along (docs/sources.md, S2.3).
+    /// The date format that the type brings along (docs/sources.md, S2.3, F.2, O.6, T.2).
     pub fn date_format(self) -> DateFormat {
         match self {
-            Self::Generic | Self::Plaid => DateFormat::Iso,
+            Self::Generic | Self::Plaid | Self::Fdx => DateFormat::Iso,
             Self::Mx => DateFormat::Unix,
-            Self::Yodlee => DateFormat::Utc,
+            Self::Yodlee | Self::Finicity | Self::Teller => DateFormat::Utc,
+        }
+    }
+
+    /// The headers that go with events of the type's own shape, in alphabetical order (`signing/own.rs` makes them). No
+    /// webhook may have one of its own by such a name.
+    pub(crate) fn own_headers(self) -> &'static [&'static str] {
+        match self {
+            // Their providers document none.
+            Self::Generic | Self::Mx | Self::Yodlee => &[],
+            Self::Plaid => &["plaid-verification"],
+            Self::Fdx => &["x-fapi-interaction-id"],
+            Self::Finicity => &["event-context", "event-id", "event-signature", "event-type", "x-finicity-signature"],
+            Self::Teller => &["teller-signature"],
         }
     }
 
@@ -60,7 +76,8 @@ impl Integration {
     /// Generic: LinkMoney's three at five minutes (docs/sources.md, L.3). Plaid: 30 s, then four times the last, while
     /// inside 24 h (P.7). MX says only that at most twelve thin out over about a day (X.5): ours double from
     /// a minute to an hour, then go on up to five hours. Yodlee (Y.7) gives the moments after the
-    /// first failure, 10 to 1,280 minutes; the delays are their differences.
+    /// first failure, 10 to 1,280 minutes; the delays are their differences. Finicity resends for up to six hours (O.8),
+    /// and says no more. FDX and Teller say nothing (F.8, T.7): theirs is the one that we have for MX.
     pub fn retry_delays(self) -> &'static [Duration] {
         const fn minutes(n: u64) -> Duration {
             Duration::from_secs(n * 60)
@@ -68,7 +85,7 @@ impl Integration {
         const GENERIC: &[Duration] = &[minutes(5), minutes(5), minutes(5)];
         const PLAID: &[Duration] =
             &[Duration::from_secs(30), minutes(2), minutes(8), minutes(32), minutes(128), minutes(512)];
-        const MX: &[Duration] = &[
+        const A_DAY: &[Duration] = &[
             minutes(1),
             minutes(2),
             minutes(4),
@@ -92,11 +109,14 @@ impl Integration {
             minutes(320),
             minutes(640),
         ];
+        const SIX_HOURS: &[Duration] =
+            &[minutes(5), minutes(10), minutes(20), minutes(40), minutes(60), minutes(100), minutes(120)];
         match self {
             Self::Generic => GENERIC,
             Self::Plaid => PLAID,
-            Self::Mx => MX,
+            Self::Mx | Self::Fdx | Self::Teller => A_DAY,
             Self::Yodlee => YODLEE,
+            Self::Finicity => SIX_HOURS,
         }
     }
 }
@@ -153,6 +173,7 @@ mod tests {
         assert_eq!(offsets(Integration::Yodlee), [10, 20, 40, 80, 160, 320, 640, 1280]);
         assert_eq!(Integration::Mx.retry_delays().len(), 12);
         assert!(offsets(Integration::Mx).last() <= Some(&(24 * 60)));
+        assert!(offsets(Integration::Finicity).last() <= Some(&(6 * 60)));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What proves where a request came from: [`signature`] signs, [`request`] makes the one body and the headers that an
-//! attempt sends, and [`rotation`] says which key signs when.
+//! attempt sends, [`own`] those of
+//! them that a provider invented, and [`rotation`] says which key signs when.
 
+mod own;
 pub mod request;
 pub mod rotation;
 pub mod signature;

@@ -9,6 +9,7 @@ use crate::ids::EventId;
 use crate::publishing::render::{Inexpressible, RenderContext, content_event_name, is_moneykit, render_content};
 use crate::publishing::update::Content;
 use crate::settings::integration::Integration;
+use crate::signing::own;
 use crate::signing::signature::{EcSigningKey, KeyError, MONEYKIT_ISSUER, Secret, jwt, standard_webhooks};
 
 /// What an attempt is made of.
@@ -47,7 +48,7 @@ pub enum CannotCompose {
     Key(#[from] KeyError),
 }
 
-/// Renders and signs. Standard Webhooks' three headers always; the type's own token where it has one.
+/// Renders and signs. Standard Webhooks' three headers always; the type's own where it has any.
 ///
 /// # Errors
 /// When the type cannot express the update, or signing fails.
@@ -75,11 +76,7 @@ pub fn compose(parts: &Composition<'_>) -> Result<Composed, CannotCompose> {
         headers.push(("moneykit-delivery-token", parts.event.update.to_string()));
         headers.push(("moneykit-delivery-attempt", parts.attempt.to_string()));
     } else {
-        match parts.integration {
-            Integration::Plaid => headers.push(("plaid-verification", jwt(parts.key, None, seconds, &body)?)),
-            // Their providers document no signature.
-            Integration::Generic | Integration::Mx | Integration::Yodlee => {}
-        }
+        headers.extend(own::of_type(parts, event_name, &body)?);
     }
     if parts.event.update.is_test() {
         headers.push(("tenday-test", "true".to_owned()));

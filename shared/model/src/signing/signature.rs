@@ -1,5 +1,6 @@
 //! The signatures a receiver can check: Standard Webhooks' HMAC on every event, and the ES256 token that Plaid
-//! (`Plaid-Verification`) and MoneyKit (`MoneyKit-Signature`) put beside it.
+//! (`Plaid-Verification`) and MoneyKit (`MoneyKit-Signature`) put beside it, or the HMAC that Teller (`Teller-Signature`)
+//! and Mastercard (`X-Finicity-Signature`, `Event-Signature`) do.
 //!
 //! Both cover the exact bytes of the body, so they are made from the bytes that are sent and from nothing else. Time
 //! arrives as an argument, and so does randomness: a key is given the generator that it draws ECDSA's nonces from. Two
@@ -110,6 +111,29 @@ pub fn standard_webhooks(secrets: &[&Secret], id: &str, timestamp_seconds: i64, 
         STANDARD.encode_string(context.sign(), &mut signatures);
     }
     signatures
+}
+
+/// The value of `Teller-Signature` (docs/sources.md, T.6): `t=` and the seconds, then `,v1=` and the hex of HMAC-SHA256
+/// over `seconds.body`, once per secret.
+pub fn teller(secrets: &[Secret], timestamp_seconds: i64, body: &[u8]) -> String {
+    let signed_head = format!("{timestamp_seconds}.");
+    let mut signatures = format!("t={timestamp_seconds}");
+    for secret in secrets {
+        signatures.push_str(",v1=");
+        signatures.push_str(&keyed_by_text(secret, &[signed_head.as_bytes(), body]));
+    }
+    signatures
+}
+
+/// The hex of HMAC-SHA256 over all parts. The key is the secret's text as its owner is shown it, `whsec_` included, and
+/// not the bytes in it: Teller's and Mastercard's receivers key with the text that they were given.
+pub(crate) fn keyed_by_text(secret: &Secret, parts: &[&[u8]]) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.reveal().as_bytes());
+    let mut context = hmac::Context::with_key(&key);
+    for part in parts {
+        context.update(part);
+    }
+    data_encoding::HEXLOWER.encode(context.sign().as_ref())
 }
 
 /// The issuer that MoneyKit's tokens name (docs/sources.md, M.7). Plaid's name none.
@@ -271,6 +295,18 @@ mod tests {
             verifier.verify(BODY, &headers).unwrap();
             assert!(verifier.verify(b"{}", &headers).is_err());
         }
+    }
+
+    /// Made by Python's `hmac`, as Teller's page does it.
+    #[test]
+    fn tellers_signature_is_keyed_by_the_secrets_text_and_has_one_value_per_secret() {
+        let other = Secret::from_random([7; 32]);
+        assert_eq!(
+            teller(&[vector_secret(), other.clone()], 1_614_265_330, BODY),
+            "t=1614265330,v1=2e37df5d4a028c51a7f3133d64ae1e300d2c2c900f1b1d49d4369ad2530f8964\
+             ,v1=d757b284a3a23b6698ea8c4c828745ab59f4233bd4bfee4298691481628b2b91"
+        );
+        assert_eq!(keyed_by_text(&other, &[BODY]), "3fa3f8569d29cd6ecf2f0b1202402e6d19a59212b9d9d3b27e8881e28b6803ab");
     }
 
     mod standardwebhooks_headers {

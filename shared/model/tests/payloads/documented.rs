@@ -1,4 +1,4 @@
-//! Every payload that a provider documents (docs/sources.md, L, M, P, X and Y), to the byte: the data a platform
+//! Every payload that Plaid, MX, Yodlee or MoneyKit documents (docs/sources.md, L, M, P, X and Y), to the byte: the data a platform
 //! publishes, and the body a receiver gets. Where the documents elide (`..`) or only give a type, the value is ours.
 
 use crate::common::{context, event, raw, schema_errors};
@@ -12,7 +12,7 @@ const NOON: &str = "2026-11-21T12:00:00.5Z";
 /// Publishes `data`, and expects `payload` under `name`: `EVENT` and `UPDATE` stand for the ids, and the lines' ends
 /// and indents are not part of it.
 #[track_caller]
-fn check_with(
+pub(crate) fn check_with(
     context: &RenderContext<'_>,
     integration: Integration,
     event: &str,
@@ -32,7 +32,7 @@ fn check_with(
 }
 
 #[track_caller]
-fn check(integration: Integration, event: &str, data: &str, name: &str, payload: &str) {
+pub(crate) fn check(integration: Integration, event: &str, data: &str, name: &str, payload: &str) {
     check_with(&context(integration, NOON), integration, event, data, name, payload);
 }
 
@@ -185,6 +185,41 @@ fn plaid_items_as_plaid_documents_them() {
         r#"{"webhook_type":"ITEM","webhook_code":"NEW_ACCOUNTS_AVAILABLE","item_id":"i1","error":null,
             "environment":"production"}"#,
     );
+}
+
+#[test]
+fn plaid_revocations_and_alerts_as_plaid_documents_them() {
+    check(
+        Plaid,
+        "consent.revoked",
+        r#"{"linkId":"i1","userId":"usr_1","environment":"production","error":{"type":"ITEM_ERROR",
+            "code":"USER_PERMISSION_REVOKED","message":"the user took it back","status":400}}"#,
+        "ITEM.USER_PERMISSION_REVOKED",
+        r#"{"webhook_type":"ITEM","webhook_code":"USER_PERMISSION_REVOKED",
+            "error":{"error_type":"ITEM_ERROR","error_code":"USER_PERMISSION_REVOKED",
+            "error_message":"the user took it back","display_message":null,"status":400},
+            "item_id":"i1","user_id":"usr_1","environment":"production"}"#,
+    );
+    check(
+        Plaid,
+        "consent.revoked",
+        r#"{"linkId":"i1","userId":"usr_1","accountId":"a1","environment":"production"}"#,
+        "ITEM.USER_ACCOUNT_REVOKED",
+        r#"{"webhook_type":"ITEM","webhook_code":"USER_ACCOUNT_REVOKED","item_id":"i1","account_id":"a1",
+            "user_id":"usr_1","environment":"production"}"#,
+    );
+    for (percent, rate) in [(90, "0.9"), (5, "0.05"), (0, "0"), (100, "1")] {
+        check(
+            Plaid,
+            "institution.outage_started",
+            &format!(r#"{{"institutionId":"ins_3","successPercent":{percent},"environment":"production"}}"#),
+            "DASHBOARD_CONFIGURED_ALERT.INSTITUTION_STATUS_ALERT_TRIGGERED",
+            &format!(
+                r#"{{"webhook_type":"DASHBOARD_CONFIGURED_ALERT","webhook_code":"INSTITUTION_STATUS_ALERT_TRIGGERED",
+                    "institution_id":"ins_3","institution_overall_success_rate":{rate},"environment":"production"}}"#
+            ),
+        );
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::common::{context, raw};
 use tenday_model::publishing::render::{Inexpressible, content_event_name, event_name, render_content};
 use tenday_model::publishing::update::{Content, EventName, parse, parse_content};
-use tenday_model::settings::integration::Integration::{self, Generic, Mx, Plaid, Yodlee};
+use tenday_model::settings::integration::Integration::{self, Fdx, Finicity, Generic, Mx, Plaid, Teller, Yodlee};
 
 #[track_caller]
 fn refusal(integration: Integration, event: &str, data: &str) -> (String, String) {
@@ -51,6 +51,62 @@ fn a_field_that_a_type_needs_is_named() {
     }
 }
 
+#[test]
+fn what_no_public_shape_is_for_stays_inexpressible() {
+    let consent = r#"{"linkId":"1","userId":"u","consentId":"c","institutionId":"i","accountIds":[],"consent":{},
+        "publisher":{"name":"p","type":"VENDOR"},"environment":"sandbox"}"#;
+    for (integration, events) in [
+        (Plaid, vec!["consent.granted", "consent.updated", "consent.expired"]),
+        (Finicity, vec!["consent.updated"]),
+        (Mx, vec!["consent.granted", "consent.updated", "consent.revoked", "consent.expired"]),
+        (Yodlee, vec!["consent.granted", "consent.updated", "consent.revoked", "consent.expired"]),
+        (Teller, vec!["consent.granted", "consent.updated", "consent.revoked", "consent.expired"]),
+    ] {
+        for event in events {
+            assert_eq!(refusal(integration, event, consent).0, "eventName", "{integration:?} {event}");
+        }
+    }
+    let outage = r#"{"institutionId":"i","outageId":"o","successPercent":1,"environment":"sandbox",
+        "publisher":{"name":"p","type":"VENDOR"}}"#;
+    for event in ["institution.outage_planned", "institution.outage_started", "institution.outage_resolved"] {
+        for integration in [Mx, Yodlee, Finicity, Teller] {
+            assert_eq!(refusal(integration, event, outage).0, "eventName", "{integration:?} {event}");
+        }
+    }
+    assert_eq!(refusal(Plaid, "institution.outage_planned", outage).0, "eventName");
+    assert_eq!(refusal(Fdx, "institution.outage_started", outage).0, "eventName");
+}
+
+#[test]
+fn what_a_later_type_needs_is_named() {
+    let refused = |integration, event: &str, data: &str| refusal(integration, event, data).1;
+    assert_eq!(
+        refused(Fdx, "consent.revoked", r#"{"linkId":"1","consentId":"c"}"#),
+        "type fdx needs publisher for consent.revoked"
+    );
+    assert_eq!(
+        refused(Finicity, "consent.revoked", r#"{"linkId":"1","consentId":"c"}"#),
+        "type finicity needs institutionId for consent.revoked"
+    );
+    assert_eq!(
+        refused(Teller, "transactions.updated", r#"{"linkId":"1","newTransactions":1}"#),
+        "type teller needs transactions for transactions.updated"
+    );
+    for accounts in ["[]", r#"["a","b"]"#] {
+        assert_eq!(
+            refusal(Teller, "accounts.verified", &format!(r#"{{"linkId":"1","accountIds":{accounts}}}"#)),
+            (
+                "data/accountIds".to_owned(),
+                "type teller tells accounts.verified of one of accountIds at a time: give one".to_owned()
+            )
+        );
+    }
+    assert_eq!(
+        refused(Plaid, "institution.outage_started", r#"{"institutionId":"i","environment":"sandbox"}"#),
+        "type plaid needs successPercent for institution.outage_started"
+    );
+}
+
 fn raw_content(event: &str, json: &str) -> Content {
     parse_content(event, None, Some(&raw(json))).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
@@ -62,7 +118,7 @@ fn a_raw_payload_passes_byte_for_byte_to_its_own_type_only() {
     let context = &context(Plaid, "2026-11-21T18:16:00Z");
     assert_eq!(render_content(Plaid, &content, context).unwrap(), payload.as_bytes());
     assert_eq!(content_event_name(Plaid, &content), Ok("TRANSACTIONS.SYNC_UPDATES_AVAILABLE"));
-    for other in [Generic, Mx, Yodlee] {
+    for other in Integration::ALL.into_iter().filter(|other| *other != Plaid) {
         let refused = Inexpressible::RawType { integration: other, raw: Plaid };
         assert_eq!(render_content(other, &content, context), Err(refused.clone()));
         assert_eq!(content_event_name(other, &content), Err(refused));

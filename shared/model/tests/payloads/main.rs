@@ -4,5 +4,6 @@
 
 mod common;
 mod documented;
+mod documented_since;
 mod inexpressible;
 mod published;

@@ -6,10 +6,11 @@ use tenday_model::delivery::event::TEN_DAYS;
 use tenday_model::ids::DeveloperId;
 use tenday_model::settings::configuration::Configuration;
 use tenday_model::settings::filter::EventNames;
+use tenday_model::settings::integration::Integration;
 use tenday_model::settings::link::Link;
 use tenday_model::settings::webhook::{Disabled, Webhook};
 
-use super::{check, expires_at, said};
+use super::{check, expires_at, golden, said};
 use crate::dynamodb::item::{Item, Reader};
 use crate::dynamodb::keys;
 use crate::error::StoreError;
@@ -48,6 +49,15 @@ fn a_configuration_means_what_it_meant() {
         written.insert("webhookCount".to_owned(), item["webhookCount"].clone());
         Ok((meaning, Some(written)))
     });
+}
+
+#[test]
+fn every_type_has_a_golden_configuration() {
+    let rows = golden(ROWS, "configuration");
+    for integration in Integration::ALL {
+        let stored = rows.iter().any(|golden| golden.means["type"] == json!(integration.name()));
+        assert!(stored, "{integration:?}: the type's stored name is a contract, add a configuration of it");
+    }
 }
 
 fn configuration_meaning(configuration: &Configuration) -> Value {

@@ -21,7 +21,7 @@ fn told(raw: &RawUpdate) -> Option<String> {
     let member = places(raw).iter().find_map(|place| payload.pointer(place))?;
     match member {
         Value::String(text) => Some(text.clone()),
-        // Yodlee's ids.
+        // Yodlee's ids, and Mastercard's.
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
@@ -39,5 +39,11 @@ fn places(raw: &RawUpdate) -> &'static [&'static str] {
         Integration::Yodlee => {
             &["/event/data/providerAccountId", "/event/data/0/providerAccountId", "/event/data/providerAccount/0/id"]
         }
+        // It tells the consent, and not the link that the consent is for.
+        Integration::Fdx => &[],
+        Integration::Finicity => {
+            &["/payload/changes/details/0/institutionLoginId", "/payload/accounts/0/institutionLoginId"]
+        }
+        Integration::Teller => &["/payload/enrollment_id"],
     }
 }

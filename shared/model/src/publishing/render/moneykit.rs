@@ -37,6 +37,15 @@ pub(super) fn names(event: EventName) -> &'static [&'static str] {
         | EventName::ItemConsentExpiring
         | EventName::ItemDisconnecting
         | EventName::ItemWebhookChanged
+        | EventName::ConsentGranted
+        | EventName::ConsentUpdated
+        | EventName::ConsentRevoked
+        | EventName::ConsentExpired
+        | EventName::InstitutionOutagePlanned
+        | EventName::InstitutionOutageStarted
+        | EventName::InstitutionOutageResolved
+        | EventName::AccountsAdded
+        | EventName::AccountsRemoved
         | EventName::ConnectionStatusChanged
         | EventName::AccountsVerified
         | EventName::BalancesUpdated
@@ -87,6 +96,15 @@ pub(super) fn express(update: &UpdateData) -> Option<Expressed<'_>> {
         | UpdateData::ItemConsentExpiring(_)
         | UpdateData::ItemDisconnecting(_)
         | UpdateData::ItemWebhookChanged(_)
+        | UpdateData::ConsentGranted(_)
+        | UpdateData::ConsentUpdated(_)
+        | UpdateData::ConsentRevoked(_)
+        | UpdateData::ConsentExpired(_)
+        | UpdateData::InstitutionOutagePlanned(_)
+        | UpdateData::InstitutionOutageStarted(_)
+        | UpdateData::InstitutionOutageResolved(_)
+        | UpdateData::AccountsAdded(_)
+        | UpdateData::AccountsRemoved(_)
         | UpdateData::ConnectionStatusChanged(_)
         | UpdateData::AccountsVerified(_)
         | UpdateData::BalancesUpdated(_)

@@ -34,6 +34,15 @@ pub(super) fn names(event: EventName) -> &'static [&'static str] {
         | EventName::ItemConsentExpiring
         | EventName::ItemDisconnecting
         | EventName::ItemWebhookChanged
+        | EventName::ConsentGranted
+        | EventName::ConsentUpdated
+        | EventName::ConsentRevoked
+        | EventName::ConsentExpired
+        | EventName::InstitutionOutagePlanned
+        | EventName::InstitutionOutageStarted
+        | EventName::InstitutionOutageResolved
+        | EventName::AccountsAdded
+        | EventName::AccountsRemoved
         | EventName::HoldingsUpdated
         | EventName::InvestmentTransactionsUpdated
         | EventName::LiabilitiesUpdated
@@ -119,6 +128,15 @@ pub(super) fn express(update: &UpdateData) -> Result<Expressed<'_>, Cannot> {
         | UpdateData::ItemConsentExpiring(_)
         | UpdateData::ItemDisconnecting(_)
         | UpdateData::ItemWebhookChanged(_)
+        | UpdateData::ConsentGranted(_)
+        | UpdateData::ConsentUpdated(_)
+        | UpdateData::ConsentRevoked(_)
+        | UpdateData::ConsentExpired(_)
+        | UpdateData::InstitutionOutagePlanned(_)
+        | UpdateData::InstitutionOutageStarted(_)
+        | UpdateData::InstitutionOutageResolved(_)
+        | UpdateData::AccountsAdded(_)
+        | UpdateData::AccountsRemoved(_)
         | UpdateData::HoldingsUpdated(_)
         | UpdateData::InvestmentTransactionsUpdated(_)
         | UpdateData::LiabilitiesUpdated(_)

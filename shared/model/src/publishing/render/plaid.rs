@@ -5,6 +5,8 @@
 //!   member, and spells `canceled_investments_transactions` as Plaid once did.
 //! - `transactions.updated` is `SYNC_UPDATES_AVAILABLE` if it says how complete the transactions are
 //!   (`initialUpdateComplete`, `historicalUpdateComplete`), `DEFAULT_UPDATE` with its count otherwise.
+//! - `consent.revoked` is `USER_ACCOUNT_REVOKED` if it names the one account, else `USER_PERMISSION_REVOKED`. An outage
+//!   is the alert that developers can have of an institution's health; it always has an `environment` (P.10).
 //! - `error` is present and null where the examples show it so.
 
 use serde_json::{Value, json};
@@ -15,6 +17,10 @@ use crate::publishing::node::{Node, Object};
 use crate::publishing::update::data::{Environment, ItemErrorCause, TransactionsUpdated};
 use crate::publishing::update::datum::{Datum, Members};
 use crate::publishing::update::{EventName, UpdateData};
+
+const PERMISSION_REVOKED: &str = "ITEM.USER_PERMISSION_REVOKED";
+/// Plaid's one event without an item.
+const OUTAGE: &str = "DASHBOARD_CONFIGURED_ALERT.INSTITUTION_STATUS_ALERT_TRIGGERED";
 
 pub(super) fn names(event: EventName) -> &'static [&'static str] {
     match event {
@@ -29,10 +35,19 @@ pub(super) fn names(event: EventName) -> &'static [&'static str] {
         EventName::ItemConsentExpiring => &["ITEM.PENDING_EXPIRATION"],
         EventName::ItemDisconnecting => &["ITEM.PENDING_DISCONNECT"],
         EventName::ItemWebhookChanged => &["ITEM.WEBHOOK_UPDATE_ACKNOWLEDGED"],
+        EventName::ConsentRevoked => &[PERMISSION_REVOKED, "ITEM.USER_ACCOUNT_REVOKED"],
+        EventName::InstitutionOutageStarted => &[OUTAGE],
         EventName::HoldingsUpdated => &["HOLDINGS.DEFAULT_UPDATE"],
         EventName::InvestmentTransactionsUpdated => &["INVESTMENTS_TRANSACTIONS.DEFAULT_UPDATE"],
         EventName::LiabilitiesUpdated => &["LIABILITIES.DEFAULT_UPDATE"],
         EventName::HistoryAvailable
+        | EventName::ConsentGranted
+        | EventName::ConsentUpdated
+        | EventName::ConsentExpired
+        | EventName::InstitutionOutagePlanned
+        | EventName::InstitutionOutageResolved
+        | EventName::AccountsAdded
+        | EventName::AccountsRemoved
         | EventName::ConnectionStatusChanged
         | EventName::AccountsVerified
         | EventName::BalancesUpdated
@@ -55,6 +70,7 @@ pub(super) fn own_name(payload: &Members<'_>) -> Option<String> {
 pub(super) fn express(update: &UpdateData) -> Result<Expressed<'_>, Cannot> {
     let name = match (update, names(update.event_name())) {
         (UpdateData::TransactionsUpdated(data), [_, sync]) if is_sync(data) => *sync,
+        (UpdateData::ConsentRevoked(data), [_, account]) if data.account_id.is_some() => *account,
         (_, [name, ..]) => *name,
         (_, []) => return Err(Cannot::Event),
     };
@@ -110,6 +126,22 @@ fn members<'a>(head: Object<'a>, update: &'a UpdateData) -> Result<Object<'a>, C
             .with("new_webhook_url", &data.new_callback_url)
             .with("error", Node::Null)
             .environment(data.environment),
+        UpdateData::ConsentRevoked(data) if data.account_id.is_some() => head
+            .with("item_id", &data.link_id)
+            .maybe("account_id", data.account_id.as_deref())
+            .maybe("user_id", data.user_id.as_deref())
+            .environment(data.environment),
+        UpdateData::ConsentRevoked(data) => head
+            .maybe("error", data.error.as_ref().map(cause))
+            .item(&data.link_id, &data.user_id)
+            .environment(data.environment),
+        UpdateData::InstitutionOutageStarted(data) => head
+            .with("institution_id", &data.institution_id)
+            .with(
+                "institution_overall_success_rate",
+                Node::Hundredths(needed("successPercent", data.success_percent)?.0),
+            )
+            .with("environment", needed("environment", data.environment)?.word()),
         UpdateData::HoldingsUpdated(data) => head
             .item(&data.link_id, &data.user_id)
             .with("error", Node::Null)
@@ -134,6 +166,13 @@ fn members<'a>(head: Object<'a>, update: &'a UpdateData) -> Result<Object<'a>, C
             .with("account_ids_with_updated_liabilities", data.accounts_with_updated.node())
             .environment(data.environment),
         UpdateData::HistoryAvailable(_)
+        | UpdateData::ConsentGranted(_)
+        | UpdateData::ConsentUpdated(_)
+        | UpdateData::ConsentExpired(_)
+        | UpdateData::InstitutionOutagePlanned(_)
+        | UpdateData::InstitutionOutageResolved(_)
+        | UpdateData::AccountsAdded(_)
+        | UpdateData::AccountsRemoved(_)
         | UpdateData::ConnectionStatusChanged(_)
         | UpdateData::AccountsVerified(_)
         | UpdateData::BalancesUpdated(_)
@@ -179,6 +218,24 @@ fn cause(error: &ItemErrorCause) -> Object<'_> {
 /// The schema of a payload, by its name.
 pub(super) fn schema(name: &str) -> Option<Value> {
     let (webhook_type, webhook_code) = name.split_once('.')?;
+    let head = vec![
+        required("webhook_type", constant(webhook_type), "The family of the event."),
+        required("webhook_code", constant(webhook_code), "The event."),
+    ];
+    let environment = one_of(&["sandbox", "production"]);
+    if name == OUTAGE {
+        let mut members = head;
+        members.extend([
+            required("institution_id", text(), "The institution."),
+            required(
+                "institution_overall_success_rate",
+                json!({"type": "number", "minimum": 0, "maximum": 1}),
+                "How many attempts to add an item succeed.",
+            ),
+            required("environment", environment, "Whose items are concerned."),
+        ]);
+        return Some(object("An institution cannot be reached, or hardly", members));
+    }
     let error = || required("error", json!({"type": "null"}), "Always null: there is no error.");
     let new = || required("new_transactions", count(), "How many transactions are new.");
     let (title, own) = match name {
@@ -213,6 +270,12 @@ pub(super) fn schema(name: &str) -> Option<Value> {
         "ITEM.WEBHOOK_UPDATE_ACKNOWLEDGED" => {
             ("The item's webhook URL was changed", vec![required("new_webhook_url", text(), "The new URL."), error()])
         }
+        PERMISSION_REVOKED => {
+            ("The user took their consent back", vec![optional("error", cause_schema(), "What calls answer now.")])
+        }
+        "ITEM.USER_ACCOUNT_REVOKED" => {
+            ("The user took their consent for one account back", vec![required("account_id", text(), "The account.")])
+        }
         "HOLDINGS.DEFAULT_UPDATE" => (
             "Investment holdings came in or changed",
             vec![
@@ -244,14 +307,11 @@ pub(super) fn schema(name: &str) -> Option<Value> {
         ),
         _ => return None,
     };
-    let mut members = vec![
-        required("webhook_type", constant(webhook_type), "The family of the event."),
-        required("webhook_code", constant(webhook_code), "The event."),
-        required("item_id", text(), "The item: the link."),
-        optional("user_id", text(), "The end user."),
-    ];
+    let mut members = head;
+    members.push(required("item_id", text(), "The item: the link."));
+    members.push(optional("user_id", text(), "The end user."));
     members.extend(own);
-    members.push(optional("environment", one_of(&["sandbox", "production"]), "Where the item lives."));
+    members.push(optional("environment", environment, "Where the item lives."));
     Some(object(title, members))
 }
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{generic, moneykit, mx, plaid, yodlee};
+use super::{fdx, finicity, generic, moneykit, mx, plaid, teller, yodlee};
 use crate::publishing::update::datum::MAX_COUNT;
 use crate::publishing::update::declare::described;
 use crate::settings::integration::Integration;
@@ -15,6 +15,9 @@ pub fn payload_schema(integration: Integration, name: &str) -> Option<Value> {
         Integration::Plaid => plaid::schema(name),
         Integration::Mx => mx::schema(name),
         Integration::Yodlee => yodlee::schema(name),
+        Integration::Fdx => fdx::schema(name),
+        Integration::Finicity => finicity::schema(name),
+        Integration::Teller => teller::schema(name),
     })?;
     Some(document(schema))
 }

@@ -9,13 +9,50 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-pub use super::datum::Record;
+pub use super::datum::{Percent, Record};
 use super::declare::{data, words};
 
 words! {
     /// Where a link lives. Plaid's current payloads carry it, LinkMoney's of Plaid's shape do not (docs/sources.md,
     /// L.4, P.2).
     Environment { Sandbox = "sandbox", Production = "production" }
+
+    /// Why a link stopped working (Teller's words: docs/sources.md, T.3).
+    DisconnectReason {
+        Disconnected = "disconnected",
+        AccountLocked = "disconnected.account_locked",
+        CredentialsInvalid = "disconnected.credentials_invalid",
+        EnrollmentInactive = "disconnected.enrollment_inactive",
+        CaptchaRequired = "disconnected.user_action.captcha_required",
+        ContactInformationRequired = "disconnected.user_action.contact_information_required",
+        InsufficientPermissions = "disconnected.user_action.insufficient_permissions",
+        MfaRequired = "disconnected.user_action.mfa_required",
+        WebLoginRequired = "disconnected.user_action.web_login_required",
+    }
+
+    /// Who takes part in a consent (FDX's words: docs/sources.md, F.5).
+    PartyType {
+        DataAccessPlatform = "DATA_ACCESS_PLATFORM",
+        DataProvider = "DATA_PROVIDER",
+        DataRecipient = "DATA_RECIPIENT",
+        Individual = "INDIVIDUAL",
+        Merchant = "MERCHANT",
+        Vendor = "VENDOR",
+    }
+
+    /// Why a consent changed (FDX's words: docs/sources.md, F.4).
+    ConsentReason {
+        BusinessRule = "BUSINESS_RULE",
+        SecurityEvent = "SECURITY_EVENT",
+        UserAction = "USER_ACTION",
+        Other = "OTHER",
+    }
+
+    /// How bad it is (FDX's words: docs/sources.md, F.3).
+    Severity { Emergency = "EMERGENCY", Alert = "ALERT", Warning = "WARNING", Notice = "NOTICE", Info = "INFO" }
+
+    /// How soon it should be read (FDX's words: docs/sources.md, F.3).
+    Priority { High = "HIGH", Medium = "MEDIUM", Low = "LOW" }
 
     /// The states of a connection that its user can do something about: the only ones MX tells (docs/sources.md, X.2).
     ConnectionStatus {
@@ -108,6 +145,8 @@ data! {
         job_id "jobId" optional String = "The aggregation's id; told by mx.";
         from "from" optional Timestamp = "Since when data changed. Needed by yodlee.";
         to "to" optional Timestamp = "Until when data changed. Needed by yodlee.";
+        transactions "transactions" optional Vec<Record> =
+            "The transactions, in the shape that the developer's type has for them. Needed by teller.";
     }
 
     /// Transactions of a link came in or changed after the first ones.
@@ -127,6 +166,8 @@ data! {
         job_id "jobId" optional String = "The aggregation's id; told by mx.";
         from "from" optional Timestamp = "Since when data changed. Needed by yodlee.";
         to "to" optional Timestamp = "Until when data changed. Needed by yodlee.";
+        transactions "transactions" optional Vec<Record> =
+            "The transactions, in the shape that the developer's type has for them. Needed by teller.";
     }
 
     /// Transactions of a link are gone.
@@ -151,6 +192,8 @@ data! {
         user_id "userId" optional String = "The end user.";
         environment "environment" optional Environment = "Where the link lives; told by plaid.";
         error "error" required ItemErrorCause = "Why.";
+        disconnect_reason "disconnectReason" optional DisconnectReason =
+            "Why, in Teller's words; `disconnected` if absent. Told by teller.";
     }
 
     /// Why a link stopped working, in Plaid's terms (docs/sources.md, P.3).
@@ -195,6 +238,51 @@ data! {
         user_id "userId" optional String = "The end user.";
         environment "environment" optional Environment = "Where the link lives; told by plaid.";
         new_callback_url "newCallbackURL" required String = "The new URL.";
+    }
+
+    /// A consent was given, changed, taken back, or ended.
+    ConsentChanged {
+        link_id "linkId" required String = "The link.";
+        user_id "userId" optional String = "The end user. Needed by finicity.";
+        environment "environment" optional Environment = "Where the link lives; told by plaid.";
+        consent_id "consentId" optional String = "The consent. Needed by fdx and finicity.";
+        institution_id "institutionId" optional String = "The institution. Needed by finicity.";
+        account_ids "accountIds" optional Vec<String> = "The accounts that the consent is for. Needed by finicity.";
+        account_id "accountId" optional String =
+            "The one account that a consent was taken back for. With it plaid gets USER_ACCOUNT_REVOKED, else \
+             USER_PERMISSION_REVOKED.";
+        expires_at "expiresAt" optional Timestamp = "When the consent ends.";
+        reason "reason" optional ConsentReason = "Why it changed; told by fdx.";
+        other_reason "otherReason" optional String = "Why, in words, if the reason is `OTHER`; told by fdx.";
+        initiator "initiator" optional PartyType = "Who changed it; told by fdx.";
+        error "error" optional ItemErrorCause = "What calls to the link answer now; told by plaid.";
+        consent "consent" optional Record =
+            "The whole consent as it is now, in the shape that the developer's type has for it. Needed by finicity.";
+        publisher "publisher" optional Party = "Who tells it. Needed by fdx.";
+        severity "severity" optional Severity = "How bad it is; told by fdx.";
+        priority "priority" optional Priority = "How soon it should be read; told by fdx.";
+    }
+
+    /// Somebody who takes part in a consent, or tells of an outage (docs/sources.md, F.5).
+    Party {
+        name "name" required String = "Its name, for people.";
+        party_type "type" required PartyType = "What it is.";
+        registered_entity_id "registeredEntityId" optional String = "Its id in a registry.";
+    }
+
+    /// An institution cannot be reached, will not be, or can be again.
+    InstitutionOutage {
+        institution_id "institutionId" required String = "The institution.";
+        environment "environment" optional Environment = "Whose links are concerned. Needed by plaid.";
+        outage_id "outageId" optional String = "The outage. Needed by fdx.";
+        starts_at "startsAt" optional Timestamp = "When it begins, or began.";
+        ends_at "endsAt" optional Timestamp = "When it is to end, or ended.";
+        success_percent "successPercent" optional Percent =
+            "How many of a hundred attempts to link the institution succeed. Needed by plaid.";
+        message "message" optional String = "What happened, in words.";
+        publisher "publisher" optional Party = "Who tells it. Needed by fdx.";
+        severity "severity" optional Severity = "How bad it is; told by fdx.";
+        priority "priority" optional Priority = "How soon it should be read; told by fdx.";
     }
 
     /// A connection got into a state that its user can do something about.
@@ -259,13 +347,31 @@ data! {
         new_statements "newStatements" required u64 = "How many.";
     }
 
+    /// A user added accounts to a link.
+    AccountsAdded {
+        link_id "linkId" required String = "The link.";
+        user_id "userId" optional String = "The end user. Needed by finicity.";
+        institution_id "institutionId" optional String = "The institution. Needed by finicity.";
+        account_ids "accountIds" required Vec<String> = "The accounts.";
+        accounts "accounts" optional Vec<Record> =
+            "The accounts, in the shape that the developer's type has for them. Needed by finicity.";
+    }
+
+    /// Accounts were taken off a link.
+    AccountsRemoved {
+        link_id "linkId" required String = "The link.";
+        user_id "userId" optional String = "The end user. Needed by finicity.";
+        institution_id "institutionId" optional String = "The institution. Needed by finicity.";
+        account_ids "accountIds" required Vec<String> = "The accounts.";
+    }
+
     /// The numbers of a link's accounts were verified.
     AccountsVerified {
         link_id "linkId" required String = "The link.";
         user_id "userId" optional String = "The end user. Needed by mx.";
         client_user_id "clientUserId" optional String = "The developer's own id for the end user; told by mx.";
         job_id "jobId" optional String = "The verification's id; told by mx.";
-        account_ids "accountIds" required Vec<String> = "The accounts.";
+        account_ids "accountIds" required Vec<String> = "The accounts; one for teller.";
     }
 
     /// A refresh of a link came to its end.

@@ -201,7 +201,7 @@ impl Datum for u64 {
     fn read(raw: &RawValue, problems: &mut Problems) -> Option<Self> {
         match serde_json::from_str(raw.get()).map(|Whole(count)| Self::try_from(count)) {
             Ok(Ok(count)) if count <= MAX_COUNT => Some(count),
-            _ => problems.wrong_number(raw),
+            _ => problems.wrong_number(raw, MAX_COUNT),
         }
     }
 
@@ -215,11 +215,11 @@ impl Datum for u64 {
 }
 
 impl Problems {
-    fn wrong_number<T>(&mut self, raw: &RawValue) -> Option<T> {
+    fn wrong_number<T>(&mut self, raw: &RawValue, most: u64) -> Option<T> {
         if !raw.get().starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
             return self.wrong_type(raw, "a whole number");
         }
-        self.note("value", format!("give a whole number from 0 to {MAX_COUNT}"));
+        self.note("value", format!("give a whole number from 0 to {most}"));
         None
     }
 }
@@ -335,6 +335,27 @@ impl<T: Datum> Datum for BTreeMap<String, T> {
             "propertyNames": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT},
             "additionalProperties": T::schema(side),
         })
+    }
+}
+
+/// How many of a hundred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Percent(pub u8);
+
+impl Datum for Percent {
+    fn read(raw: &RawValue, problems: &mut Problems) -> Option<Self> {
+        match serde_json::from_str(raw.get()).map(|Whole(count)| u8::try_from(count)) {
+            Ok(Ok(percent)) if percent <= 100 => Some(Self(percent)),
+            _ => problems.wrong_number(raw, 100),
+        }
+    }
+
+    fn node(&self) -> Node<'_> {
+        Node::Count(self.0.into())
+    }
+
+    fn schema(_: Side) -> Value {
+        json!({"type": "integer", "minimum": 0, "maximum": 100})
     }
 }
 
