@@ -45,6 +45,8 @@ struct Book {
     /// Answers for the next requests, in order; then `usual`.
     script: Mutex<VecDeque<Reply>>,
     usual: Mutex<Option<Reply>>,
+    /// The body of each answer.
+    body: Mutex<Bytes>,
     /// While true, no request is answered.
     held: watch::Sender<bool>,
 }
@@ -118,6 +120,11 @@ impl Receiver {
         *self.book.usual.lock().expect("the answer") = Some((status, headers));
     }
 
+    /// What to say with each answer from now on, whatever its status.
+    pub fn say(&self, body: impl Into<Bytes>) {
+        *self.book.body.lock().expect("the body") = body.into();
+    }
+
     /// What to answer to the next requests, one each.
     pub fn answer_next(&self, replies: impl IntoIterator<Item = u16>) {
         let replies = replies.into_iter().map(|status| (status, Vec::new()));
@@ -162,7 +169,7 @@ async fn answer(book: Arc<Book>, request: Request<Incoming>) -> Result<Response<
     let next = book.script.lock().expect("the script").pop_front();
     let reply = next.or_else(|| book.usual.lock().expect("the answer").clone());
     let (status, headers) = reply.unwrap_or((204, Vec::new()));
-    let mut response = Response::new(Full::default());
+    let mut response = Response::new(Full::new(book.body.lock().expect("the body").clone()));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
     for (name, value) in headers {
         response.headers_mut().insert(name, value.parse().expect("a header's value"));

@@ -1,7 +1,7 @@
 //! What the function answers with: a link in our words, a fired test event in MoneyKit's.
 
 use serde::Serialize;
-use tenday_model::ids::{DeveloperId, UpdateId};
+use tenday_model::ids::{DeveloperId, EventId, UpdateId};
 use tenday_model::settings::link::{Environment, Link, LinkErrorCode, LinkId, LinkState, Product};
 use utoipa::ToSchema;
 
@@ -31,6 +31,15 @@ pub(crate) struct LinkView {
 pub(crate) struct Fired {
     /// What its deliveries carry as `MoneyKit-Delivery-Token`.
     pub(crate) delivery_token: UpdateId,
+}
+
+/// An example is on its way.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = SentExample)]
+pub(crate) struct Sent {
+    pub(crate) event_id: EventId,
+    pub(crate) update_id: UpdateId,
 }
 
 impl From<Link> for LinkAnswer {

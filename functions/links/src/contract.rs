@@ -4,11 +4,12 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tenday_api::ErrorCode;
 use tenday_api::openapi::{Operation, Section};
-use tenday_api::scopes::{LinksManage, LinksTest};
+use tenday_api::scopes::{ConfigurationWrite, LinksManage, LinksTest};
+use tenday_model::ids::WebhookId;
 use tenday_model::settings::link::LinkId;
 
-use crate::answers::{Fired, LinkAnswer};
-use crate::requests::{Fire, Register};
+use crate::answers::{Fired, LinkAnswer, Sent};
+use crate::requests::{Fire, Register, SendExample};
 
 fn operation(id: &'static str, summary: &'static str) -> Operation {
     Operation::new(Section::Links, id, summary)
@@ -86,4 +87,28 @@ pub(crate) fn test() -> Operation {
             ErrorCode::LinkDeleted,
             ErrorCode::LinkBadState,
         ])
+}
+
+pub(crate) fn example() -> Operation {
+    Operation::new(Section::Webhooks, "sendExample", "Send an example")
+        .description(
+            "Sends an event of the configuration's type to this webhook alone, with the example that the type's provider \
+             documents as its data, on the path of every event: signed, attempted again if it fails, in history and, if it is \
+             dropped, in the retrievals. Wherever it is shown it says `\"test\": true`, and its request has the header \
+             `Tenday-Test: true`. At most 5 a second.",
+        )
+        .scope::<ConfigurationWrite>()
+        .path::<WebhookId>("webhookId", "The webhook's id")
+        .traced()
+        .body::<SendExample>(&[("generic", json!({ "eventName": "DATA_UPDATES" }))])
+        .body_errors()
+        .answer::<Sent>(
+            StatusCode::ACCEPTED,
+            "The event is on its way",
+            json!({
+                "eventId": "EVT-06daft8b3huj13pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg",
+                "updateId": "UPD-019aa7f5-0b1c-8d2e-8f3a-4b5c6d7e8f90",
+            }),
+        )
+        .errors(&[ErrorCode::WebhookNotFound, ErrorCode::WebhookDisabled])
 }

@@ -1,7 +1,9 @@
-//! Links, which the platform registers, and the test events that developers fire for them (docs/sources.md, S0).
+//! Links, which the platform registers, and the test events that developers fire for them (docs/sources.md, S0); and the
+//! examples that they have sent to a webhook.
 
 mod answers;
 mod contract;
+mod example;
 mod requests;
 mod test_event;
 
@@ -19,7 +21,7 @@ use tenday_store::{Aws, Environment, Events, Links, Publishing, Queue, Registere
 use answers::{Fired, LinkAnswer};
 use requests::{Fire, Register};
 
-/// Test events are for people at work, and each of them is a request to somebody's server.
+/// Test events and examples are for people at work, and each of them is a request to somebody's server.
 const TEST_EVENTS: RequestRate = RequestRate { per_second: 5, burst: 5 };
 
 struct Functions {
@@ -28,6 +30,7 @@ struct Functions {
     links: Links,
     publishing: Publishing,
     test_events: RateLimiter,
+    examples: RateLimiter,
 }
 
 impl HasApi for Functions {
@@ -54,6 +57,7 @@ pub async fn run() -> Result<(), lambda_http::Error> {
         links: Links::new(&aws, settings_table),
         publishing: Publishing::new(events, updates, deliveries),
         test_events: RateLimiter::new(TEST_EVENTS),
+        examples: RateLimiter::new(TEST_EVENTS),
     };
     environment.finish()?;
     functions.api.warm().await;
@@ -65,6 +69,7 @@ tenday_api::routes! { Shared<Functions>:
     get "/links/{id}" view, contract::view();
     delete "/links/{id}" delete, contract::delete();
     post "/webhooks/test/link/{id}" test, contract::test();
+    post "/configuration/webhooks/{webhookId}/examples" example::send, contract::example();
 }
 
 /// A developer's client that may fire test events. MoneyKit documents a 401 for one that may not (docs/sources.md,

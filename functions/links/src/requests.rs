@@ -1,4 +1,4 @@
-//! The body that registers a link, in our words, and the one that fires a test event, in MoneyKit's.
+//! The bodies that register a link and send an example, in our words, and the one that fires a test event, in MoneyKit's.
 
 use serde::Deserialize;
 use tenday_api::{ApiError, ErrorCode};
@@ -37,6 +37,16 @@ pub(crate) struct Fire {
     /// Yours, to know the delivered payload by. The same one, event and link again fires nothing more.
     #[schema(min_length = 1, max_length = 200)]
     webhook_idempotency_key: String,
+}
+
+/// An example to send.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = ExampleRequest)]
+pub(crate) struct SendExample {
+    /// One of the full names that the configuration's type has, of an event that the webhook gets.
+    #[schema(examples("DATA_UPDATES"))]
+    pub(crate) event_name: String,
 }
 
 impl Register {

@@ -28,6 +28,10 @@ pub(crate) struct EventOfUpdate {
     pub(crate) event_id: EventId,
     pub(crate) webhook_id: WebhookId,
     pub(crate) status: Standing,
+    /// Only there, and true, for an example that the developer asked for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub(crate) test: bool,
     pub(crate) attempt_count: usize,
     #[schema(required)]
     pub(crate) last_attempt: Option<AttemptView>,
@@ -65,6 +69,7 @@ impl EventOfUpdate {
             event_id: id,
             webhook_id: id.webhook,
             status,
+            test: id.update.is_test(),
             attempt_count: stored.map_or(0, |stored| stored.attempts.len()),
             last_attempt: stored
                 .and_then(|stored| stored.attempts.last())

@@ -1,9 +1,12 @@
 //! `functions/dashboard/catalogue.json`: what the developer dashboard knows of events and errors, so that it need not ask.
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tenday_api::ErrorCode;
-use tenday_model::publishing::render::{names, payload_schema, subscribable};
-use tenday_model::publishing::update::EventName;
+use tenday_model::ids::EventId;
+use tenday_model::publishing::examples::{Example, example};
+use tenday_model::publishing::render::{RenderContext, payload_schema, render, subscribable};
+use tenday_model::publishing::update::parse;
 use tenday_model::settings::integration::Integration;
 
 pub(crate) fn catalogue() -> Value {
@@ -18,17 +21,34 @@ pub(crate) fn catalogue() -> Value {
     json!({ "types": Map::from_iter(types), "errors": Map::from_iter(errors) })
 }
 
-/// An event under a type's own name, and the first event of the vocabulary that it tells of.
+/// An event under a type's own name, with its example: what sending the example would send.
 fn event(integration: Integration, name: &'static str) -> Option<Value> {
-    let update = EventName::ALL.iter().find(|event| names(integration, **event).contains(&name))?;
+    let example = example(integration, name)?;
     let mut schema = payload_schema(integration, name)?;
     if let Some(schema) = schema.as_object_mut() {
         schema.remove("$schema");
     }
     Some(json!({
         "eventName": name,
-        "update": update.as_str(),
-        "summary": update.description().summary,
+        "update": example.event.as_str(),
+        "summary": example.event.description().summary,
         "schema": schema,
+        "example": payload(integration, example)?,
     }))
+}
+
+/// An example as its receiver gets it. Of two members of one name there are none, so what is read here is what was written.
+fn payload(integration: Integration, example: Example) -> Option<Value> {
+    let data = RawValue::from_string(example.data.to_owned()).ok()?;
+    let update = parse(example.event.as_str(), &data).ok()?;
+    let context = RenderContext {
+        event_id: EventId {
+            update: "UPD-01a2131c-e4cc-7298-80cc-2861013a0a2b".parse().ok()?,
+            webhook: "WBK-01a2131c-d0c4-7d41-9a0e-4b5f6c7d8e9f".parse().ok()?,
+        },
+        occurred_at: "2026-11-21T18:16:00.123Z".parse().ok()?,
+        date_format: integration.date_format(),
+        idempotency_key: None,
+    };
+    serde_json::from_slice(&render(integration, &update, &context).ok()?).ok()
 }

@@ -231,13 +231,17 @@ fn every_error_code_has_a_section_that_says_who_answers_it_and_what_to_do() {
 }
 
 #[test]
-fn the_catalogue_is_small_and_holds_every_event_that_a_webhook_can_get() {
+fn the_catalogue_holds_every_event_that_a_webhook_can_get_with_an_example_that_is_one() {
     let catalogue = catalogue().unwrap();
     let value: Value = serde_json::from_str(&catalogue).unwrap();
     for integration in Integration::ALL {
         let events = value["types"][integration.name().unwrap_or("generic")].as_array().unwrap();
         let names: Vec<_> = events.iter().map(|event| event["eventName"].as_str().unwrap()).collect();
         assert_eq!(names, subscribable(integration).collect::<Vec<_>>());
+        for event in events {
+            let validator = jsonschema::draft202012::new(&event["schema"]).unwrap();
+            assert!(validator.is_valid(&event["example"]), "{event:#}");
+        }
     }
     assert_eq!(value["errors"].as_object().unwrap().len(), ErrorCode::ALL.len());
 }

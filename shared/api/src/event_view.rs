@@ -21,6 +21,10 @@ pub struct EventView {
     /// The name that the configuration's type gives it.
     event_name: String,
     status: EventStatus,
+    /// Only there, and true, for an example that the developer asked for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    test: bool,
     published_time: Date,
     attempt_count: usize,
     #[schema(required)]
@@ -62,6 +66,7 @@ pub fn event_view(event: &Event, format: DateFormat) -> EventView {
         update_id: event.id.update,
         event_name: event.event_name.clone(),
         status: event.status(),
+        test: event.id.update.is_test(),
         published_time: Date::new(format, event.id.update.published_at()),
         attempt_count: event.attempts.len(),
         last_attempt: event.attempts.last().map(|attempt| attempt_view(attempt, format)),

@@ -184,6 +184,7 @@ impl Publisher {
                 idempotency_key: None,
                 trace,
             },
+            is_test: false,
             key,
             digest: update.digest(&parsed),
             earlier_digest: Some(update.digest_as_written()),

@@ -38,7 +38,7 @@ const RESERVED: &[&str] = &[
 ];
 
 /// Beginnings of names that are all ours or the transport's: how the body is read, and how it is proven.
-const RESERVED_BEGINNINGS: &[&str] = &["content-", "webhook-", "svix-", "moneykit-", "plaid-", "proxy-"];
+const RESERVED_BEGINNINGS: &[&str] = &["content-", "webhook-", "svix-", "tenday-", "moneykit-", "plaid-", "proxy-"];
 
 /// Headers as they stand in a request body, before anything is checked.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
@@ -191,6 +191,7 @@ mod tests {
             "webhook-id",
             "webhook-signature",
             "svix-id",
+            "Tenday-Test",
             "moneykit-signature",
             "plaid-verification",
             "proxy-authorization",

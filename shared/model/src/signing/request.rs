@@ -81,6 +81,9 @@ pub fn compose(parts: &Composition<'_>) -> Result<Composed, CannotCompose> {
             Integration::Generic | Integration::Mx | Integration::Yodlee => {}
         }
     }
+    if parts.event.update.is_test() {
+        headers.push(("tenday-test", "true".to_owned()));
+    }
     headers.push(("webhook-id", id));
     Ok(Composed { event_name, headers, body })
 }

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use data_encoding::BASE32HEX_NOPAD;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use uuid::{Builder, Uuid};
+use uuid::{Builder, Uuid, Version};
 
 /// Why a text is not an identifier of the kind that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -180,6 +180,17 @@ uuid_id!(
 );
 
 impl UpdateId {
+    /// The id of an update that only shows its developer what one would look like. That it does, its version tells: 8 (RFC
+    /// 9562, 5.8), where every other's is 7. So it is known wherever an id of it or of its event is, and costs nothing.
+    pub fn of_test(at: Timestamp, random: [u8; 10]) -> Self {
+        Self(Builder::from_bytes(time_ordered(at, random).into_bytes()).with_version(Version::Custom).into_uuid())
+    }
+
+    /// Whether it is an update that only shows its developer what one would look like.
+    pub fn is_test(&self) -> bool {
+        self.0.get_version() == Some(Version::Custom)
+    }
+
     /// The part of the id that does not depend on the time: random, or made from the caller's idempotency key, so
     /// that the same key finds the same update whenever it is repeated, and the id is still ordered by time.
     pub fn tail(&self) -> [u8; 10] {
@@ -288,6 +299,20 @@ mod tests {
         serde_json::from_value::<WebhookId>(example(WebhookId::schema())).unwrap();
         serde_json::from_value::<DeveloperId>(example(DeveloperId::schema())).unwrap();
         serde_json::from_value::<EventId>(example(EventId::schema())).unwrap();
+    }
+
+    #[test]
+    fn a_tests_id_says_so_and_nothing_else_of_it_is_different() {
+        let at: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
+        let [test, other] = [UpdateId::of_test(at, [255; 10]), UpdateId::new(at, [255; 10])];
+        assert!(test.is_test() && !other.is_test());
+        assert_eq!(test.published_at(), at);
+        assert_eq!(test.to_string().parse(), Ok(test));
+        let event = EventId { update: test, webhook: WebhookId::new(at, [7; 10]) };
+        assert!(event.to_string().parse::<EventId>().unwrap().update.is_test());
+        // As they are stored.
+        assert!("UPD-01a2004e-6409-80b7-94f4-88d83c3b6518".parse::<UpdateId>().unwrap().is_test());
+        assert!(!"UPD-01a2004e-6409-70b7-94f4-88d83c3b6518".parse::<UpdateId>().unwrap().is_test());
     }
 
     #[test]

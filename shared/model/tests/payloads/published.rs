@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value, json};
 use tenday_model::dates::DateFormat;
+use tenday_model::publishing::examples::example;
 use tenday_model::publishing::render::{event_name, is_moneykit, names, payload_schema, render, subscribable};
 use tenday_model::publishing::update::{EventName, parse};
 use tenday_model::settings::integration::Integration;
@@ -96,6 +97,25 @@ fn the_published_documents_are_those_of_the_code() {
         for file in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
             let path = file.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
             assert!(documents.contains_key(&path), "docs/events/{path} is of nothing any more: delete it");
+        }
+    }
+}
+
+#[test]
+fn every_event_of_every_type_has_an_example_that_is_one() {
+    for integration in Integration::ALL {
+        for name in subscribable(integration) {
+            let found =
+                example(integration, name).unwrap_or_else(|| panic!("{integration:?} has no example of {name}"));
+            let update = parse(found.event.as_str(), &raw(found.data));
+            let update = update.unwrap_or_else(|problems| panic!("{integration:?} {name}: {problems:?}"));
+            let context = with_format(integration, integration.date_format());
+            assert_eq!(event_name(integration, &update), Ok(name), "{integration:?}");
+            let payload = render(integration, &update, &context).unwrap();
+            assert_eq!(schema_errors(integration, name, &payload), Vec::<String>::new(), "{integration:?} {name}");
+        }
+        for none in ["", "NONE", "TRANSACTIONS"] {
+            assert_eq!(example(integration, none), None);
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct NewUpdate<'a> {
     pub settings: Option<&'a DeveloperSettings>,
     pub webhooks: Vec<&'a Webhook>,
     pub content: MessageContent,
+    /// It only shows its developer what one would look like.
+    pub is_test: bool,
     /// The caller's own name for it: publishing under it again makes no new events.
     pub key: Option<String>,
     /// Tells a repetition from another update under the same key.
@@ -79,7 +81,7 @@ impl Publishing {
         };
         let webhooks = new.settings.iter().flat_map(|settings| &settings.webhooks).map(|stored| &stored.webhook);
         let update = StoredUpdate {
-            id: UpdateId::new(now, tail),
+            id: if new.is_test { UpdateId::of_test(now, tail) } else { UpdateId::new(now, tail) },
             developer: new.developer.clone(),
             content: new.content,
             webhooks: new.webhooks.iter().map(|webhook| webhook.id).collect(),
