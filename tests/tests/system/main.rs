@@ -5,6 +5,7 @@
 mod admin;
 mod backlog;
 mod bad_input;
+mod checks;
 mod clients;
 mod conformance;
 mod contract;
@@ -28,6 +29,7 @@ mod readme;
 mod reads;
 mod reattempt_all;
 mod secrecy;
+mod sent_requests;
 mod sessions;
 mod settings;
 mod tenants;

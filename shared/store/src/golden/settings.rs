@@ -81,7 +81,7 @@ fn webhook_meaning(item: &Item) -> Result<Value, StoreError> {
         let headers = wait(keyring.open_webhook_headers(&developer, webhook.id, sealed)).unwrap();
         headers.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>()
     });
-    Ok(json!({
+    let mut meaning = json!({
         "developer": developer,
         "id": webhook.id,
         "eventName": webhook.event_name,
@@ -95,7 +95,11 @@ fn webhook_meaning(item: &Item) -> Result<Value, StoreError> {
         "secret": secret(&stored.secret),
         "oldSecrets": old.collect::<Vec<_>>(),
         "generation": stored.generation,
-    }))
+    });
+    if let Some(since) = stored.secret_since {
+        meaning["secretSince"] = json!(since);
+    }
+    Ok(meaning)
 }
 
 #[test]
