@@ -12,8 +12,9 @@ pub(crate) struct OneEvent {
     pub(crate) event: EventInFull,
 }
 
-/// An event with its attempts and its payload.
+/// An event with its attempts, its payload and its newest request.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct EventInFull {
     #[serde(flatten)]
     pub(crate) event: EventView,
@@ -22,6 +23,77 @@ pub(crate) struct EventInFull {
     /// The body as it would be sent now; null if the configuration's type has no shape for the update any more.
     #[schema(required, value_type = Option<Object>)]
     pub(crate) payload: Option<Box<RawValue>>,
+    /// The request of the newest attempt. It is made once more by the code that made it, at the moment of the attempt, so id,
+    /// timestamp, body and, unless the secret was replaced since, signature are those that were sent; but of the
+    /// `callbackURL`, headers and `dateFormat` as they are now. Whether it arrived, the attempt tells.
+    #[schema(required)]
+    pub(crate) request: Option<RequestView>,
+    /// Why there is no `request`; only there if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    pub(crate) no_request: Option<String>,
+}
+
+/// A request as a receiver gets it, but for what HTTP itself adds (`host`, `content-length`, `accept`).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SentRequest)]
+pub(crate) struct RequestView {
+    /// Always `POST`.
+    pub(crate) method: &'static str,
+    pub(crate) url: String,
+    pub(crate) headers: Vec<HeaderView>,
+    /// The exact bytes, which are UTF-8.
+    pub(crate) body: String,
+}
+
+/// A header of a request.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SentHeader)]
+pub(crate) struct HeaderView {
+    pub(crate) name: String,
+    /// Null where it is not shown or not known any more: values of the webhook's own headers are write-only, the trace's
+    /// span and a JWT (`plaid-verification`, `moneykit-signature`) are new in each request and not kept, and what a secret
+    /// signed that was replaced since is not signed again.
+    #[schema(required)]
+    pub(crate) value: Option<String>,
+}
+
+/// What an attempt at a webhook would find now.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AddressCheck)]
+pub(crate) struct Check {
+    /// The callback URL's.
+    pub(crate) host: String,
+    /// What it resolves to. One that is not allowed refuses all.
+    pub(crate) addresses: Vec<AddressView>,
+    /// Whether an attempt would connect.
+    pub(crate) ok: bool,
+    /// What `ipAllowlist` of `PATCH /configuration` would have to add. An address that never may be there is not among them.
+    #[schema(examples(json!(["123.40.21.1"])))]
+    pub(crate) allowlist_entries: Vec<String>,
+    /// What is wrong if it is none of the addresses: the name does not resolve, or the URL may not be sent to.
+    #[schema(required)]
+    pub(crate) error: Option<String>,
+}
+
+/// One address of a webhook's host.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CheckedAddress)]
+pub(crate) struct AddressView {
+    pub(crate) address: String,
+    pub(crate) allowed: bool,
+    /// Why it is not allowed; null if it is.
+    #[schema(required)]
+    pub(crate) reason: Option<AddressReason>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AddressReason {
+    NotInAllowlist,
+    /// Private, loopback or otherwise not of the public internet: no allowlist opens it.
+    Special,
 }
 
 /// One page of events, newest first.

@@ -11,7 +11,7 @@ use tenday_model::ids::{EventId, JobId, WebhookId};
 use utoipa::openapi::schema::{AnyOf, AnyOfBuilder};
 use utoipa::openapi::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 
-use crate::answers::{AllReattempted, EventList, JobState, OneEvent, Response};
+use crate::answers::{AllReattempted, Check, EventList, JobState, OneEvent, Response};
 
 const WEBHOOK: &str = "WBK-019aa7f3-1a2b-7d4c-9e5f-60718293a4b5";
 const UPDATE: &str = "UPD-019aa7f5-0b1c-7d2e-8f3a-4b5c6d7e8f90";
@@ -101,10 +101,49 @@ pub(crate) fn history() -> Operation {
         .errors(&[ErrorCode::ConfigurationNotFound, ErrorCode::WebhookNotFound])
 }
 
+pub(crate) fn check() -> Operation {
+    Operation::new(Section::Webhooks, "checkWebhook", "Check a webhook's address")
+        .description(
+            "Resolves the callback URL's host as an attempt would, and judges the answer by the allowlist. Nothing is \
+             connected to. At most 1 a second, after 5 at once.",
+        )
+        .scope::<ConfigurationRead>()
+        .path::<WebhookId>("webhookId", "The webhook's id")
+        .answer::<Check>(
+            StatusCode::OK,
+            "What an attempt would find",
+            json!({
+                "host": "example.com",
+                "addresses": [
+                    { "address": "123.40.21.1", "allowed": true, "reason": null },
+                    { "address": "123.40.21.2", "allowed": false, "reason": "not_in_allowlist" },
+                ],
+                "ok": false,
+                "allowlistEntries": ["123.40.21.2"],
+                "error": null,
+            }),
+        )
+        .errors(&[ErrorCode::ConfigurationNotFound, ErrorCode::WebhookNotFound])
+}
+
 pub(crate) fn view() -> Operation {
     let mut full = event();
     full["attempts"] = json!([attempt()]);
     full["payload"] = json!({ "webhook_type": "TRANSACTIONS", "webhook_code": "DEFAULT_UPDATE" });
+    full["request"] = json!({
+        "method": "POST",
+        "url": "https://example.com/link-money/data-update-callback",
+        "headers": [
+            { "name": "authorization", "value": null },
+            { "name": "traceparent", "value": null },
+            { "name": "content-type", "value": "application/json" },
+            { "name": "webhook-signature", "value": "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=" },
+            { "name": "webhook-timestamp", "value": "1612520102" },
+            { "name": "plaid-verification", "value": null },
+            { "name": "webhook-id", "value": EVENT },
+        ],
+        "body": "{\"webhook_type\":\"TRANSACTIONS\",\"webhook_code\":\"DEFAULT_UPDATE\"}",
+    });
     operation("viewEvent", "View an event, its attempts and its payload")
         .scope::<ConfigurationRead>()
         .path::<EventId>("eventId", "The event's id, which its receiver gets as `webhook-id`")

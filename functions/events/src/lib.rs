@@ -1,15 +1,19 @@
-//! A developer's events: history, one event, the dropped ones, and reattempts by hand (docs/sources.md, S3).
+//! A developer's events: history, one event, the dropped ones, and reattempts by hand (docs/sources.md, S3); and whether
+//! an attempt would get to a webhook's address.
 
 mod answers;
+mod check;
 mod contract;
 mod reattempt;
+mod request;
 mod requests;
 
 use axum::Json;
 use axum::extract::State;
 use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
 use tenday_api::{
-    Api, ApiError, ApiHost, Cursor, Date, Developer, ErrorCode, HasApi, Path, Query, Shared, attempt_view, event_view,
+    Api, ApiError, ApiHost, Cursor, Date, Developer, ErrorCode, HasApi, Path, Query, RateLimiter, Shared, attempt_view,
+    event_view,
 };
 use tenday_attempts::{Reattempts, end_if_stuck};
 use tenday_model::delivery::event::{Event, records_may_have_expired};
@@ -26,6 +30,7 @@ struct Functions {
     updates: Updates,
     reattempts: Reattempts,
     retries: Queue,
+    checks: RateLimiter,
 }
 
 impl HasApi for Functions {
@@ -50,6 +55,7 @@ pub async fn run() -> Result<(), lambda_http::Error> {
         updates: Updates::new(&aws, events_table),
         reattempts: Reattempts::from_environment(&mut environment, &aws, api.clock().clone()),
         retries: Queue::new(&aws, environment.text("RETRIES_QUEUE_URL")),
+        checks: RateLimiter::new(check::CHECKS),
         api,
     };
     environment.finish()?;
@@ -60,6 +66,7 @@ pub async fn run() -> Result<(), lambda_http::Error> {
 
 tenday_api::routes! { Shared<Functions>:
     get "/configuration/webhooks/{webhookId}/events" ["limit", "cursor", "status"] history, contract::history();
+    post "/configuration/webhooks/{webhookId}/check" check::check, contract::check();
     get "/configuration/events/{eventId}" view, contract::view();
     get "/configuration/webhooks/retrievals" ["limit", "cursor", "since", "until", "eventName", "webhookId"]
         dropped, contract::dropped();
@@ -108,7 +115,7 @@ async fn view(
     let id: EventId = event.parse().map_err(|_| not_found())?;
     let now = functions.api.now();
     let settings = functions.read(&developer.id).await?;
-    own_webhook(&settings, &id.webhook.to_string()).map_err(|_| not_found())?;
+    let stored = settings.webhooks.iter().find(|stored| stored.webhook.id == id.webhook).ok_or_else(not_found)?;
     let update = functions.updates.get(&developer.id, id.update, now).await?;
     let event = match functions.events.get(&developer.id, id, now).await? {
         Some(event) => event,
@@ -123,11 +130,18 @@ async fn view(
         }
     };
     let format = settings.configuration.date_format;
+    let (request, no_request) =
+        match functions.request(&developer.id, &settings, stored, &event, update.as_ref()).await? {
+            Ok(request) => (Some(request), None),
+            Err(why) => (None, Some(why)),
+        };
     Ok(Json(OneEvent {
         event: EventInFull {
             event: event_view(&event, format),
             attempts: event.attempts.iter().map(|attempt| attempt_view(attempt, format)).collect(),
             payload: update.and_then(|update| reattempt::payload(&settings, id, &update.content)),
+            request,
+            no_request,
         },
     }))
 }
@@ -193,7 +207,11 @@ impl Functions {
 
 fn own_webhook(settings: &DeveloperSettings, id: &str) -> Result<WebhookId, ApiError> {
     let own = settings.webhooks.iter().map(|stored| stored.webhook.id).find(|own| own.to_string() == id);
-    own.ok_or_else(|| ApiError::new(ErrorCode::WebhookNotFound, "You have no such webhook."))
+    own.ok_or_else(webhook_not_found)
+}
+
+fn webhook_not_found() -> ApiError {
+    ApiError::new(ErrorCode::WebhookNotFound, "You have no such webhook.")
 }
 
 fn page_view(settings: &DeveloperSettings, page: &EventPage) -> EventList {

@@ -158,7 +158,7 @@ fn response(event_id: Option<EventId>, callback_url: &str, made: &Made) -> Respo
     }
 }
 
-fn refusal(fault: AttemptFault) -> ApiError {
+pub(crate) fn refusal(fault: AttemptFault) -> ApiError {
     match fault {
         AttemptFault::Inexpressible(why) => ApiError::new(ErrorCode::UpdateInexpressible, format!("{why}.")),
         AttemptFault::Expired => not_found(),

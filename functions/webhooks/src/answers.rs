@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use tenday_api::{Date, EventView, event_view};
 use tenday_model::dates::DateFormat;
@@ -104,6 +105,9 @@ pub(crate) struct WebhookView {
     #[schema(required)]
     last_event_time: Option<Date>,
     status: Status,
+    /// While it is failing: until when its attempts are put off. Null otherwise.
+    #[schema(required)]
+    next_attempt_time: Option<Date>,
     /// Why it is disabled, then its newest failures since the last success.
     errors: Vec<ErrorView>,
     /// Its dropped events, newest first.
@@ -263,7 +267,14 @@ pub(crate) fn changed(webhook: Webhook, changes: WebhookChanges) -> Changed {
     }
 }
 
-pub(crate) fn webhook(webhook: &Webhook, health: &Health, dropped: &EventPage, format: DateFormat) -> WebhookView {
+pub(crate) fn webhook(
+    webhook: &Webhook,
+    health: &Health,
+    dropped: &EventPage,
+    format: DateFormat,
+    now: Timestamp,
+) -> WebhookView {
+    let put_off = health.put_off_until(now).filter(|_| webhook.disabled.is_none());
     let own = dropped.events.iter().filter(|event| event.id.webhook == webhook.id);
     WebhookView {
         id: webhook.id,
@@ -272,6 +283,7 @@ pub(crate) fn webhook(webhook: &Webhook, health: &Health, dropped: &EventPage, f
         last_event: health.last_event,
         last_event_time: health.last_event_at.map(|at| Date::new(format, at)),
         status: health.status(webhook),
+        next_attempt_time: put_off.map(|at| Date::new(format, at)),
         errors: errors(webhook, health, format),
         retrievals: own.clone().take(RETRIEVALS_SHOWN).map(|event| event_view(event, format)).collect(),
         retrieval_count: own.count(),
@@ -289,6 +301,7 @@ pub(crate) fn list(
     health: &HashMap<WebhookId, Health>,
     dropped: &EventPage,
     display_all: bool,
+    now: Timestamp,
 ) -> WebhookList {
     let format = settings.configuration.date_format;
     let healthy = Health::default();
@@ -303,7 +316,7 @@ pub(crate) fn list(
         retrieval_count: live.len(),
         more_retrievals: dropped.next.is_some(),
     };
-    let shown = || webhooks().map(|shown| webhook(shown, of(shown), dropped, format)).collect();
+    let shown = || webhooks().map(|shown| webhook(shown, of(shown), dropped, format, now)).collect();
     WebhookList { webhooks: display_all.then(shown), metadata }
 }
 

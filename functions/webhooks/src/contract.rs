@@ -32,6 +32,7 @@ fn webhook() -> Value {
         "lastEvent": EVENT,
         "lastEventTime": "2021-02-05T10:00:00.000Z",
         "status": "active",
+        "nextAttemptTime": null,
         "errors": [],
         "retrievals": [],
         "retrievalCount": 0,

@@ -106,6 +106,7 @@ async fn create(
         let stored = StoredWebhook {
             webhook,
             secret: sealed,
+            secret_since: None,
             old_secrets: Vec::new(),
             headers: headers.map(|(_, sealed)| sealed),
             generation: settings.generation,
@@ -128,7 +129,7 @@ async fn list(
     let now = functions.api.now();
     let health = functions.events.health(&developer.id, now).await?;
     let dropped = functions.events.dropped(&developer.id, None, answers::RETRIEVALS_COUNTED, None, now).await?;
-    Ok(Json(answers::list(&settings, &health, &dropped, display_all)))
+    Ok(Json(answers::list(&settings, &health, &dropped, display_all, now)))
 }
 
 async fn view_one(
@@ -144,7 +145,7 @@ async fn view_one(
     let dropped = functions.events.dropped(&developer.id, Some(id), counted, None, now).await?;
     let health = health.get(&id).cloned().unwrap_or_default();
     let format = settings.configuration.date_format;
-    Ok(Json(OneWebhook { webhook: answers::webhook(&stored.webhook, &health, &dropped, format) }))
+    Ok(Json(OneWebhook { webhook: answers::webhook(&stored.webhook, &health, &dropped, format, now) }))
 }
 
 async fn change(
@@ -225,7 +226,7 @@ async fn view_one_of(
     let dropped = functions.events.dropped(developer, Some(id), answers::RETRIEVALS_COUNTED, None, now).await?;
     let health = health.get(&id).cloned().unwrap_or_default();
     let format = settings.configuration.date_format;
-    Ok(Json(OneWebhook { webhook: answers::webhook(&stored.webhook, &health, &dropped, format) }))
+    Ok(Json(OneWebhook { webhook: answers::webhook(&stored.webhook, &health, &dropped, format, now) }))
 }
 
 async fn secret(
@@ -254,7 +255,7 @@ async fn rotate(
     let mut old = vec![OldSecret { secret: stored.secret.clone(), until }];
     old.extend(stored.old_secrets.iter().filter(|old| old.until > now).cloned());
     old.truncate(MAX_OLD_SECRETS);
-    if !functions.settings.rotate(&developer.id, &stored, &sealed, &old).await? {
+    if !functions.settings.rotate(&developer.id, &stored, &sealed, &old, now).await? {
         return Err(ApiError::new(ErrorCode::ConfigurationChanged, "The secret was rotated meanwhile. Try again."));
     }
     let until = Date::new(settings.configuration.date_format, until);

@@ -88,8 +88,8 @@ class World:
         elif name == "restoreWebhook":
             deleted = api.call("developer", "DELETE", f"{WEBHOOKS}/{self.ids['webhookId']}")
             self.ids["requestId"], self.stale = deleted["requestId"], True
-        elif name == "testLinkEvent":
-            # Only five a second may be fired.
+        elif name in ("testLinkEvent", "sendExample", "checkWebhook"):
+            # Only so many a second may be asked for.
             api.request("POST", "/_local/clock/advance", b'{"seconds": 1}')
 
     def saw(self, name, status):
@@ -119,7 +119,7 @@ class Token:
 
     def get(self, case, context):
         name = name_of(case)
-        platforms = name.endswith("Link") or name in ("publishUpdates", "viewUpdate")
+        platforms = name.endswith("Link") or name in ("publishUpdates", "viewUpdate", "openSession")
         who = ("platform", "developer") if platforms else ("developer", "platform")
         return api.token(who[chance.random() < 0.05])
 
@@ -145,6 +145,8 @@ def before_call(context, case, kwargs):
                 update["developerId"] = DEVELOPER
         elif name == "issueToken":
             case.body |= {"client_id": "CLI-local-developer", "client_secret": "local-developer-secret"}
+        elif name == "sendExample":
+            case.body["eventName"] = chance.choice(["DATA_UPDATES", "ITEM.ERROR", "link.state_changed"])
 
 
 @schemathesis.hook

@@ -11,6 +11,7 @@ use tenday_model::ids::{EventId, WebhookId};
 
 use crate::{
     aws::{Fault, FaultKind},
+    dashboard,
     lambda::faults::{Does, Victim},
     serve::{self, Answer},
     system::System,
@@ -57,6 +58,9 @@ struct Throttle {
 struct Refusal(StatusCode, String);
 
 pub(crate) async fn handle(system: &System, method: &Method, path: &str, body: Incoming) -> Answer {
+    if (method.as_str(), path) == ("GET", "dashboard") {
+        return dashboard::redirect(system).await;
+    }
     let result = match (method.as_str(), path) {
         ("POST", "clock/advance") => advance(system, body).await,
         ("GET", "clock") => Ok(clock(system)),
@@ -83,7 +87,7 @@ pub(crate) async fn handle(system: &System, method: &Method, path: &str, body: I
         (
             _,
             known @ ("clock/advance" | "clock" | "calls" | "queues" | "schedules" | "sandboxes" | "idle" | "outputs"
-            | "endpoint" | "functions" | "kill" | "fault" | "throttle"),
+            | "endpoint" | "functions" | "dashboard" | "kill" | "fault" | "throttle"),
         ) => Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, format!("{method} /_local/{known} does not exist"))),
         _ => Err(Refusal(StatusCode::NOT_FOUND, format!("there is no /_local/{path}"))),
     };

@@ -23,6 +23,7 @@
 mod aws;
 mod clock;
 mod control;
+mod dashboard;
 mod gateway;
 mod lambda;
 mod logs;

@@ -162,6 +162,7 @@ curl -s $TENDAY/configuration/webhooks -H "Authorization: Bearer $DEVELOPER"
 # an hour later
 curl -s $TENDAY/_local/clock/advance -d '{"seconds":3600}'
 
+The dashboard, signed in as the developer: BASE_URL/_local/dashboard
 A second developer is CLI-local-other / local-other-secret. Ctrl-C stops everything.
 
 "#;

@@ -16,7 +16,7 @@ use tenday_model::publishing::render::{Inexpressible, content_event_name};
 use tenday_model::publishing::trace::TraceContext;
 use tenday_model::publishing::update::Content;
 use tenday_model::settings::configuration::Configuration;
-use tenday_model::signing::request::{CannotCompose, Composition, compose};
+use tenday_model::signing::request::{CannotCompose, Composed, Composition, compose};
 use tenday_model::signing::signature::{EcSigningKey, Secret};
 use tenday_sender::{OutboundRequest, Sender, SenderFault, SenderSettings};
 use tenday_store::{
@@ -109,8 +109,8 @@ impl From<CannotCompose> for AttemptFault {
     }
 }
 
-/// All that an attempt needs once it is on its lane.
-struct Outbound {
+/// What a request is composed of.
+pub(crate) struct Parts {
     configuration: Arc<Configuration>,
     content: Content,
     event: EventId,
@@ -120,6 +120,11 @@ struct Outbound {
     number: usize,
     secrets: Vec<Secret>,
     key: Arc<EcSigningKey>,
+}
+
+/// All that an attempt needs once it is on its lane.
+struct Outbound {
+    parts: Parts,
     url: CallbackUrl,
     /// The developer's own, and the trace's.
     headers: HeaderMap,
@@ -163,6 +168,19 @@ impl Attempts {
     /// Makes no attempt at this host from now on: it is the API's own. It is the same at every request.
     pub(crate) fn refuse_api_host(&self, name: &str) {
         self.all_own_hosts.get_or_init(|| self.own_hosts.iter().cloned().chain([name.to_owned()]).collect());
+    }
+
+    /// What a URL has to keep to.
+    pub(crate) fn rules(&self) -> UrlRules<'_> {
+        UrlRules { policy: self.policy, own_hosts: self.all_own_hosts.get().unwrap_or(&self.own_hosts) }
+    }
+
+    pub(crate) fn policy(&self) -> AddressPolicy {
+        self.policy
+    }
+
+    pub(crate) fn lanes(&self) -> &Lanes {
+        &self.lanes
     }
 
     /// The longest that one attempt may take.
@@ -219,8 +237,7 @@ impl Attempts {
         let name = |content: &Content| {
             content_event_name(target.configuration.integration, content).map_err(AttemptFault::Inexpressible)
         };
-        let own_hosts = self.all_own_hosts.get().unwrap_or(&self.own_hosts);
-        let rules = UrlRules { policy: self.policy, own_hosts };
+        let rules = self.rules();
         // Judged again at every attempt: what was allowed when it was stored may not be any more.
         let url = target.webhook.webhook.callback_url.clone();
         if let Err(problem) = url.judge(&rules) {
@@ -237,20 +254,8 @@ impl Attempts {
         let trace =
             HeaderValue::try_from(trace.to_string()).map_err(|error| AttemptFault::Compose(error.to_string()))?;
         headers.insert(HeaderName::from_static("traceparent"), trace);
-        let outbound = Outbound {
-            configuration: Arc::clone(target.configuration),
-            content,
-            event: target.event,
-            idempotency_key: target.content.idempotency_key.clone(),
-            occurred_at: target.content.occurred_at,
-            now,
-            number: target.before + 1,
-            secrets: self.secrets(target, now).await?,
-            key: self.key().await?,
-            url,
-            headers,
-            faults: self.faults.clone(),
-        };
+        let parts = self.parts(target, content, now).await?;
+        let outbound = Outbound { parts, url, headers, faults: self.faults.clone() };
         match self.lanes.run(receiver, |sender| outbound.send(sender)).await {
             Ok(sent) => sent,
             Err(LaneFault::Panicked) => Err(AttemptFault::Panicked),
@@ -262,6 +267,26 @@ impl Attempts {
                 Ok(Sent { outcome: Outcome::Timeout, milliseconds, answer: String::new(), event_name })
             }
         }
+    }
+
+    /// What the request of an attempt at this moment is composed of.
+    pub(crate) async fn parts(
+        &self,
+        target: &Target<'_>,
+        content: Content,
+        now: Timestamp,
+    ) -> Result<Parts, AttemptFault> {
+        Ok(Parts {
+            configuration: Arc::clone(target.configuration),
+            content,
+            event: target.event,
+            idempotency_key: target.content.idempotency_key.clone(),
+            occurred_at: target.content.occurred_at,
+            now,
+            number: target.before + 1,
+            secrets: self.secrets(target, now).await?,
+            key: self.key().await?,
+        })
     }
 
     /// Adds the headers that the developer gave the webhook. Ours come later, and always win.
@@ -302,11 +327,9 @@ impl Attempts {
     }
 }
 
-impl Outbound {
-    /// Composes and sends, on the receiver's lane.
-    async fn send(self, sender: Arc<Sender>) -> Result<Sent, AttemptFault> {
-        self.faults.strike(self.event);
-        let composed = compose(&Composition {
+impl Parts {
+    pub(crate) fn compose(&self) -> Result<Composed, CannotCompose> {
+        compose(&Composition {
             integration: self.configuration.integration,
             date_format: self.configuration.date_format,
             content: &self.content,
@@ -317,7 +340,15 @@ impl Outbound {
             attempt: self.number,
             secrets: &self.secrets,
             key: &self.key,
-        })?;
+        })
+    }
+}
+
+impl Outbound {
+    /// Composes and sends, on the receiver's lane.
+    async fn send(self, sender: Arc<Sender>) -> Result<Sent, AttemptFault> {
+        self.faults.strike(self.parts.event);
+        let composed = self.parts.compose()?;
         let event_name = composed.event_name;
         let mut headers = self.headers;
         for (name, value) in composed.headers {
@@ -326,7 +357,7 @@ impl Outbound {
         }
         let request = OutboundRequest {
             url: &self.url,
-            allowlist: &self.configuration.allowlist,
+            allowlist: &self.parts.configuration.allowlist,
             headers,
             body: composed.body.into(),
         };
@@ -336,7 +367,7 @@ impl Outbound {
     }
 }
 
-fn content_of(content: &MessageContent) -> Result<Content, AttemptFault> {
+pub(crate) fn content_of(content: &MessageContent) -> Result<Content, AttemptFault> {
     content.parse().map_err(|problems| {
         AttemptFault::Content(problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join("; "))
     })

@@ -22,8 +22,12 @@
 mod attempts;
 mod lanes;
 mod local_faults;
+mod lookups;
 mod reattempts;
+mod requests;
 
 pub use attempts::{AttemptFault, Attempts, Target};
 pub use lanes::end_if_stuck;
+pub use lookups::Lookup;
 pub use reattempts::{OneByHand, PAGE, PageDone, Reattempts, SLOT_WAIT, sleep_until};
+pub use requests::PastRequest;

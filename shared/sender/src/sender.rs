@@ -1,6 +1,6 @@
 //! One attempt: from a request that is ready to what came of it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -13,6 +13,7 @@ use tenday_model::destination::callback_url::{CallbackUrl, UrlRules};
 use tenday_tls::TlsError;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
+use url::Host;
 
 use crate::connection::{Answer, Connection, Lost, Shared};
 use crate::names::Names;
@@ -147,6 +148,25 @@ impl Sender {
         Ok(Attempted { outcome, duration: started.elapsed(), answer })
     }
 
+    /// What an attempt at this URL would find: every address of its host, or one more than there may be; none if its name
+    /// does not resolve. Nothing is connected to.
+    ///
+    /// # Errors
+    /// [`SenderFault`]: a fault of ours.
+    pub async fn resolve(&self, url: &CallbackUrl, allowlist: &Allowlist) -> Result<Vec<IpAddr>, SenderFault> {
+        let means = self.means().await?;
+        Ok(match url.url().host() {
+            Some(host) => self.addresses(means, host, allowlist).await,
+            None => Vec::new(),
+        })
+    }
+
+    /// Every address of a host, in an attempt's own time for it.
+    async fn addresses(&self, means: &Means, host: Host<&str>, allowlist: &Allowlist) -> Vec<IpAddr> {
+        let budget = RESOLVE.min(self.settings.timeout / 2);
+        timeout(budget, means.names.addresses(host, allowlist)).await.unwrap_or_default()
+    }
+
     async fn attempt(&self, means: &Means, request: &OutboundRequest<'_>) -> Result<Answer, Failure> {
         let rules = UrlRules { policy: self.settings.policy, own_hosts: &self.settings.own_hosts };
         request
@@ -156,8 +176,7 @@ impl Sender {
         let url = request.url.url();
         let host = url.host().ok_or(Failure::Final(Outcome::Blocked(Blocked::Url)))?;
 
-        let budget = RESOLVE.min(self.settings.timeout / 2);
-        let resolved = timeout(budget, means.names.addresses(host, request.allowlist)).await.unwrap_or_default();
+        let resolved = self.addresses(means, host, request.allowlist).await;
         let mut addresses = permit(&resolved, request.allowlist, self.settings.policy).map_err(|refusal| {
             Failure::Refused(refusal.outcome(), refusal.explain(url.host_str().unwrap_or_default()))
         })?;

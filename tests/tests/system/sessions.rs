@@ -221,3 +221,18 @@ async fn each_session_is_a_client_of_its_own_and_its_code_is_kept_nowhere() {
         assert!(!rows.to_string().contains(secret), "a row holds a code");
     }
 }
+
+#[tokio::test]
+async fn the_local_run_leads_its_developer_in_as_often_as_asked() {
+    let system = System::start().await;
+    #[expect(clippy::disallowed_methods, reason = "a browser, not the sender")]
+    let browser = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    for _ in 0..2 {
+        let led = browser.get(format!("{}/_local/dashboard", system.run.base_url())).send().await.unwrap();
+        let place = led.headers()["location"].to_str().unwrap().to_owned();
+        assert_eq!(led.status(), 303);
+        let code = place.strip_prefix(&format!("{}/dashboard#code=", system.run.base_url())).unwrap();
+        let answer = exchange(&system, code).await.expect(200);
+        assert_eq!(claims(&token(&answer))["developer_id"], DEVELOPER);
+    }
+}

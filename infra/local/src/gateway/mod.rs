@@ -62,6 +62,23 @@ pub(crate) async fn handle(
     Ok(answer)
 }
 
+/// A POST of the local run's own, as if it came from this machine.
+pub(crate) async fn post(
+    system: &System,
+    path: &str,
+    headers: &[(HeaderName, String)],
+    body: String,
+) -> Result<Answer, http::Error> {
+    let authority = system.base_url.trim_start_matches("http://");
+    let mut request = Request::post(path).header(header::HOST, authority);
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let (parts, ()) = request.body(())?.into_parts();
+    let request_id = Uuid::new_v4().to_string();
+    Ok(invoke(system, &parts, Bytes::from(body), ([127, 0, 0, 1], 0).into(), &request_id).await)
+}
+
 async fn invoke(system: &System, parts: &Parts, body: Bytes, peer: SocketAddr, request_id: &str) -> Answer {
     let Some(found) = routing::find(&system.template.routes, parts.method.as_str(), parts.uri.path()) else {
         return gateways(StatusCode::NOT_FOUND, "Not Found");

@@ -280,19 +280,23 @@ pub fn permit(
     if resolved.len() > MOST_ADDRESSES {
         return Err(Refusal::TooMany);
     }
-    let special = |address: IpAddr| {
-        let local = policy == AddressPolicy::Local && address.is_loopback();
-        let range = if local { None } else { special_range(address) };
-        range.map(|range| Refusal::Special { address, range })
-    };
-    let canonical = || resolved.iter().map(IpAddr::to_canonical);
-    if let Some(refusal) = canonical().find_map(special) {
-        return Err(refusal);
+    let refused = || resolved.iter().filter_map(|address| refusal_of(*address, allowlist, policy));
+    let special = refused().find(|refusal| matches!(refusal, Refusal::Special { .. }));
+    match special.or_else(|| refused().next()) {
+        Some(refusal) => Err(refusal),
+        None => Ok(resolved.iter().map(|address| PermittedAddress(address.to_canonical())).collect()),
     }
-    if let Some(address) = canonical().find(|address| !allowlist.contains(*address)) {
-        return Err(Refusal::NotListed { address });
+}
+
+/// Why this address alone would have a host refused, if it would.
+pub fn refusal_of(address: IpAddr, allowlist: &Allowlist, policy: AddressPolicy) -> Option<Refusal> {
+    let address = address.to_canonical();
+    let local = policy == AddressPolicy::Local && address.is_loopback();
+    match special_range(address) {
+        Some(range) if !local => Some(Refusal::Special { address, range }),
+        _ if allowlist.contains(address) => None,
+        _ => Some(Refusal::NotListed { address }),
     }
-    Ok(canonical().map(PermittedAddress).collect())
 }
 
 /// The special IPv4 ranges: the IANA IPv4 Special-Purpose Address Registry, all of it, whether or not a range is

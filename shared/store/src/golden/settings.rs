@@ -84,7 +84,7 @@ fn a_webhook_means_what_it_meant_and_its_secrets_open() {
 }
 
 fn webhook_meaning(item: &Item) -> Result<Value, StoreError> {
-    let StoredWebhook { webhook, secret, old_secrets, headers, generation } = webhook_from(item)?;
+    let StoredWebhook { webhook, secret, secret_since, old_secrets, headers, generation } = webhook_from(item)?;
     let Webhook {
         id,
         event_names,
@@ -124,6 +124,7 @@ fn webhook_meaning(item: &Item) -> Result<Value, StoreError> {
         "secret": open(&secret),
         "oldSecrets": old.collect::<Vec<_>>(),
         "generation": generation,
+        "secretSince": secret_since,
     }))
 }
 

@@ -200,8 +200,13 @@ impl Settings {
         webhook: &StoredWebhook,
         secret: &Sealed,
         old: &[OldSecret],
+        now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let set = vec![("secret", b(secret.bytes())), ("oldSecrets", old_secrets_value(old)?)];
+        let set = vec![
+            ("secret", b(secret.bytes())),
+            ("secretSince", n(now.as_millisecond())),
+            ("oldSecrets", old_secrets_value(old)?),
+        ];
         let update = Write::change(webhook_key(developer, webhook.webhook.id), set, &[])
             .only_if("generation = :generation AND #secret = :was")
             .value(":generation", n(webhook.generation))

@@ -40,6 +40,8 @@ pub struct DeveloperSettings {
 pub struct StoredWebhook {
     pub webhook: Webhook,
     pub secret: Sealed,
+    /// When the secret was made, if it is not the webhook's first.
+    pub secret_since: Option<Timestamp>,
     /// Secrets that still sign beside the current one, each until its time.
     pub old_secrets: Vec<OldSecret>,
     /// The headers that the developer adds to its requests, sealed.
@@ -215,6 +217,9 @@ pub(crate) fn webhook_item(developer: &DeveloperId, stored: &StoredWebhook) -> R
     }
     item.insert("createdAt".into(), n(webhook.created_at.as_millisecond()));
     item.insert("secret".into(), b(stored.secret.bytes()));
+    if let Some(since) = stored.secret_since {
+        item.insert("secretSince".into(), n(since.as_millisecond()));
+    }
     if !stored.old_secrets.is_empty() {
         item.insert("oldSecrets".into(), old_secrets_value(&stored.old_secrets)?);
     }
@@ -248,6 +253,7 @@ pub(crate) fn webhook_from(item: &Item) -> Result<StoredWebhook, StoreError> {
         },
         headers: read.optional_bytes("headers").map(|bytes| Sealed::from_bytes(bytes.to_vec())),
         secret: Sealed::from_bytes(read.bytes("secret")?.to_vec()),
+        secret_since: read.optional_moment("secretSince")?,
         old_secrets: old_secrets.collect::<Result<_, StoreError>>()?,
         generation: read.number("generation")?,
     })
