@@ -438,6 +438,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/configuration/webhooks/{webhookId}/examples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send an example
+         * @description Sends an event of the configuration's type to this webhook alone, with the example that the type's provider documents as its data, on the path of every event: signed, attempted again if it fails, in history and, if it is dropped, in the retrievals. Wherever it is shown it says `"test": true`, and its request has the header `Tenday-Test: true`. At most 5 a second.
+         */
+        post: operations["sendExample"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1039,6 +1059,8 @@ export interface components {
             /** @description The name that the configuration's type gives it. */
             eventName: string;
             status: components["schemas"]["EventStatus"];
+            /** @description Only there, and true, for an example that the developer asked for. */
+            test?: boolean;
             publishedTime: components["schemas"]["Date"];
             attemptCount: number;
             lastAttempt: components["schemas"]["Attempt"] | null;
@@ -1077,6 +1099,8 @@ export interface components {
             eventId: components["schemas"]["EventId"];
             webhookId: components["schemas"]["WebhookId"];
             status: components["schemas"]["EventStanding"];
+            /** @description Only there, and true, for an example that the developer asked for. */
+            test?: boolean;
             attemptCount: number;
             lastAttempt: components["schemas"]["Attempt"] | null;
             nextAttemptTime: components["schemas"]["Date"] | null;
@@ -1087,6 +1111,14 @@ export interface components {
          * @enum {string}
          */
         EventStatus: "pending" | "delivered" | "dropped";
+        /** @description An example to send. */
+        ExampleRequest: {
+            /**
+             * @description One of the full names that the configuration's type has, of an event that the webhook gets.
+             * @example DATA_UPDATES
+             */
+            eventName: string;
+        };
         /** @description What only an attempt has. */
         Failure: {
             eventId?: components["schemas"]["EventId"];
@@ -1293,6 +1325,11 @@ export interface components {
         SecretView: {
             /** @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw */
             secret: string;
+        };
+        /** @description An example is on its way. */
+        SentExample: {
+            eventId: components["schemas"]["EventId"];
+            updateId: components["schemas"]["UpdateId"];
         };
         /** @enum {string} */
         TestEvent: "link.state_changed" | "link.product_refresh" | "transactions.updates_available" | "product.state_changed";
@@ -3506,6 +3543,84 @@ export interface operations {
                     };
                 };
             };
+            429: components["responses"]["RateLimitExceeded"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    sendExample: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The trace that this is part of (W3C Trace Context), and that every receiver gets. One that is not valid is left out */
+                traceparent?: string;
+            };
+            path: {
+                /** @description The webhook's id */
+                webhookId: components["schemas"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExampleRequest"];
+            };
+        };
+        responses: {
+            /** @description The event is on its way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SentExample"];
+                };
+            };
+            /**
+             * @description - `api_error.request.malformed`: The request cannot be read: its body is not JSON, or a query parameter or header is not valid or not known.
+             *     - `api_error.request.validation_failed`: The body is JSON but not what the operation takes. `validation_errors` says what is wrong where.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"] & {
+                        /** @enum {string} */
+                        error_code?: "api_error.request.malformed" | "api_error.request.validation_failed";
+                    };
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["InsufficientScope"];
+            /**
+             * @description - `api_error.route_not_found`: There is no such route.
+             *     - `webhook_error.not_found`: There is no such webhook.
+             */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"] & {
+                        /** @enum {string} */
+                        error_code?: "api_error.route_not_found" | "webhook_error.not_found";
+                    };
+                };
+            };
+            /** @description The webhook is disabled. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"] & {
+                        /** @enum {string} */
+                        error_code?: "webhook_error.disabled";
+                    };
+                };
+            };
+            413: components["responses"]["RequestTooLarge"];
             429: components["responses"]["RateLimitExceeded"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
