@@ -6,6 +6,7 @@ use tenday_model::dates::DateFormat;
 use tenday_model::destination::callback_url::CallbackUrl;
 use tenday_model::ids::{ConfigurationId, RequestId, WebhookId};
 use tenday_model::settings::configuration::{Configuration, RetrySchedule};
+use tenday_model::settings::filter::EventNames;
 use tenday_model::settings::integration::Integration;
 use tenday_store::{Deletion, Deletions, DeveloperSettings};
 use utoipa::ToSchema;
@@ -93,9 +94,13 @@ enum DeletionKind {
 #[serde(rename_all = "camelCase")]
 struct DeletedWebhook {
     id: WebhookId,
-    /// Null took every event.
+    /// Null took every event, or those of `eventNames`.
     #[schema(required)]
     event_name: Option<String>,
+    /// There if it took several events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = EventNames, required = false)]
+    event_names: Option<EventNames>,
     #[serde(rename = "callbackURL")]
     #[schema(value_type = String)]
     callback_url: CallbackUrl,
@@ -127,7 +132,8 @@ impl DeletionView {
                 let webhook = &stored.webhook;
                 let shown = DeletedWebhook {
                     id: webhook.id,
-                    event_name: webhook.event_name.clone(),
+                    event_name: webhook.event_name().map(str::to_owned),
+                    event_names: webhook.several_events().cloned(),
                     callback_url: webhook.callback_url.clone(),
                 };
                 (DeletionKind::Webhook, Some(shown), None)

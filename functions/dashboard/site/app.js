@@ -298,6 +298,12 @@ document.addEventListener('click', (click) => {
         click.preventDefault();
         main.focus();
     }
+    // Where one already is, asked for again: it is looked up anew.
+    const anchor = click.target instanceof Element ? click.target.closest('a[href^="#/"]') : null;
+    if (anchor && !click.defaultPrevented && anchor.getAttribute('href') === (location.hash || '#/')) {
+        click.preventDefault();
+        void draw();
+    }
 });
 
 addEventListener('hashchange', () => {

@@ -56,7 +56,7 @@ export function long(text, limit = 280) {
     if (text.length <= limit) return said(text);
     const start = text.slice(0, Math.min(limit, 160)).trimEnd();
     return h('details', { class: 'long' },
-        h('summary', null, said(`${start}…`), ' ', h('small', null, `${text.length.toLocaleString()} characters`)),
+        h('summary', null, said(`${start}…`), ' ', h('small', null, `${text.length.toLocaleString(LOCALE)} characters`)),
         h('div', { class: 'long-all', tabindex: 0, role: 'group', 'aria-label': 'The whole text' }, said(text)));
 }
 
@@ -85,8 +85,10 @@ export function moment(value) {
     return new Date(typeof value === 'number' ? value * 1000 : /^\d+$/.test(value) ? Number(value) * 1000 : value);
 }
 
-const short = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit' });
-const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long' });
+/** The pages are in English: their dates and numbers too, as the place writes them. */
+const LOCALE = navigator.languages.find((language) => /^en\b/.test(language)) ?? 'en-GB';
+const short = new Intl.DateTimeFormat(LOCALE, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const full = new Intl.DateTimeFormat(LOCALE, { dateStyle: 'full', timeStyle: 'long' });
 
 /** The place's own time, with the whole moment behind it.
  * @param {string | number | null | undefined} value @param {string} [none] */
@@ -98,7 +100,7 @@ export function when(value, none = 'never') {
 }
 
 const units = /** @type {const} */ ([[86400, 'day'], [3600, 'hour'], [60, 'minute'], [1, 'second']]);
-const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'always' });
+const relative = new Intl.RelativeTimeFormat(LOCALE, { numeric: 'always' });
 
 /** @param {string | number} value */
 function fromNow(value) {
@@ -156,5 +158,5 @@ export function duration(seconds) {
 
 /** @param {number} count @param {string} one @param {string} [many] */
 export function number(count, one, many = `${one}s`) {
-    return `${count.toLocaleString()} ${count === 1 ? one : many}`;
+    return `${count.toLocaleString(LOCALE)} ${count === 1 ? one : many}`;
 }

@@ -9,7 +9,8 @@ use tenday_api::{ApiError, Body, Developer, ErrorCode, Path, Shared, Trace};
 use tenday_model::error::ValidationError;
 use tenday_model::ids::{DeveloperId, EventId};
 use tenday_model::publishing::examples::{Example, example};
-use tenday_model::publishing::render::{subscribable, subscription_matches};
+use tenday_model::publishing::matching;
+use tenday_model::publishing::render::subscribable;
 use tenday_model::publishing::trace::TraceContext;
 use tenday_store::{Accepted, MessageContent, NewUpdate, PublishError, StoreError, digest};
 
@@ -47,7 +48,7 @@ impl Functions {
             return Err(ApiError::new(ErrorCode::WebhookDisabled, format!("The webhook is disabled: {why}.")));
         }
         let integration = settings.configuration.integration;
-        let takes = |name: &&str| subscription_matches(webhook.event_name.as_deref(), name);
+        let takes = |name: &&str| matching::takes(webhook, name);
         let known = Some(event_name).filter(takes).and_then(|name| example(integration, name));
         let Example { event, data } = known.ok_or_else(|| {
             let names: Vec<&str> = subscribable(integration).filter(takes).collect();

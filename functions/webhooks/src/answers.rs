@@ -11,9 +11,10 @@ use tenday_model::delivery::rate::RateLimit;
 use tenday_model::destination::callback_url::CallbackUrl;
 use tenday_model::ids::{EventId, RequestId, WebhookId};
 use tenday_model::settings::configuration::RetrySchedule;
+use tenday_model::settings::filter::{EventNames, LinkIds};
 use tenday_model::settings::webhook::{Status, Webhook};
 use tenday_model::signing::signature::Secret;
-use tenday_store::{DeveloperSettings, EventPage};
+use tenday_store::{DeveloperSettings, EventPage, WebhookChanges};
 use utoipa::ToSchema;
 
 /// How many dropped events are shown inside a webhook, newest first.
@@ -31,7 +32,7 @@ pub(crate) struct Created {
 #[serde(rename_all = "camelCase")]
 struct CreatedWebhook {
     id: WebhookId,
-    /// Null takes every event.
+    /// Null takes every event, or those of `eventNames`.
     #[schema(required)]
     event_name: Option<String>,
     #[serde(rename = "callbackURL")]
@@ -41,6 +42,14 @@ struct CreatedWebhook {
     last_event: Option<EventId>,
     #[schema(required)]
     last_event_time: Option<Date>,
+    /// Only there if the webhook takes several events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = EventNames, required = false)]
+    event_names: Option<EventNames>,
+    /// Only there if the webhook hears of some links only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = LinkIds, required = false)]
+    link_ids: Option<LinkIds>,
     /// Signs what is delivered, by Standard Webhooks.
     #[serde(serialize_with = "shown")]
     #[schema(value_type = String, examples("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))]
@@ -50,18 +59,26 @@ struct CreatedWebhook {
 /// The answer to a change.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Changed {
-    pub(crate) webhook: ChangedWebhook,
+    webhook: ChangedWebhook,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ChangedWebhook {
+struct ChangedWebhook {
     #[schema(required)]
-    pub(crate) event_name: Option<String>,
-    pub(crate) id: WebhookId,
+    event_name: Option<String>,
+    id: WebhookId,
     #[serde(rename = "callbackURL")]
     #[schema(value_type = String)]
-    pub(crate) callback_url: CallbackUrl,
+    callback_url: CallbackUrl,
+    /// Only there if the webhook takes several events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = EventNames, required = false)]
+    event_names: Option<EventNames>,
+    /// Only there if the webhook hears of some links only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = LinkIds, required = false)]
+    link_ids: Option<LinkIds>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -75,7 +92,7 @@ pub(crate) struct OneWebhook {
 #[schema(as = Webhook)]
 pub(crate) struct WebhookView {
     id: WebhookId,
-    /// Null takes every event.
+    /// Null takes every event, or those of `eventNames`.
     #[schema(required)]
     event_name: Option<String>,
     #[serde(rename = "callbackURL")]
@@ -98,6 +115,14 @@ pub(crate) struct WebhookView {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     more_retrievals: bool,
+    /// Only there if the webhook takes several events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = EventNames, required = false)]
+    event_names: Option<EventNames>,
+    /// Only there if the webhook hears of some links only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = LinkIds, required = false)]
+    link_ids: Option<LinkIds>,
     /// Only there if the webhook has its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = RetrySchedule, required = false)]
@@ -214,11 +239,26 @@ pub(crate) fn created(webhook: &Webhook, secret: Secret) -> Created {
     Created {
         webhook: CreatedWebhook {
             id: webhook.id,
-            event_name: webhook.event_name.clone(),
+            event_name: webhook.event_name().map(str::to_owned),
             callback_url: webhook.callback_url.clone(),
             last_event: None,
             last_event_time: None,
+            event_names: webhook.several_events().cloned(),
+            link_ids: webhook.link_ids.clone(),
             secret,
+        },
+    }
+}
+
+/// The webhook with what was changed of it.
+pub(crate) fn changed(webhook: Webhook, changes: WebhookChanges) -> Changed {
+    Changed {
+        webhook: ChangedWebhook {
+            event_name: webhook.event_name().map(str::to_owned),
+            id: webhook.id,
+            event_names: webhook.several_events().cloned(),
+            link_ids: changes.link_ids.unwrap_or(webhook.link_ids),
+            callback_url: changes.callback_url.unwrap_or(webhook.callback_url),
         },
     }
 }
@@ -227,7 +267,7 @@ pub(crate) fn webhook(webhook: &Webhook, health: &Health, dropped: &EventPage, f
     let own = dropped.events.iter().filter(|event| event.id.webhook == webhook.id);
     WebhookView {
         id: webhook.id,
-        event_name: webhook.event_name.clone(),
+        event_name: webhook.event_name().map(str::to_owned),
         callback_url: webhook.callback_url.clone(),
         last_event: health.last_event,
         last_event_time: health.last_event_at.map(|at| Date::new(format, at)),
@@ -236,6 +276,8 @@ pub(crate) fn webhook(webhook: &Webhook, health: &Health, dropped: &EventPage, f
         retrievals: own.clone().take(RETRIEVALS_SHOWN).map(|event| event_view(event, format)).collect(),
         retrieval_count: own.count(),
         more_retrievals: dropped.next.is_some(),
+        event_names: webhook.several_events().cloned(),
+        link_ids: webhook.link_ids.clone(),
         retry_schedule: webhook.retry_schedule.clone(),
         rate_limit: webhook.rate_limit,
         headers: webhook.header_names.iter().map(|name| (name.clone(), ())).collect(),

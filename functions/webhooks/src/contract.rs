@@ -84,12 +84,22 @@ pub(crate) fn create() -> Operation {
     operation("createWebhook", "Subscribe to a webhook")
         .description(
             "It needs a configuration, and at least one address in its `ipAllowlist`. The signing secret is in this \
-             answer, and in the one of `GET …/secret`.",
+             answer, and in the one of `GET …/secret`. Whoever comes from another sender of Standard Webhooks brings their \
+             `secret` along, and changes nothing of the receiver.",
         )
         .scope::<ConfigurationWrite>()
         .body::<Create>(&[
             ("specific", json!({ "eventName": "DATA_UPDATES", "callbackURL": URL })),
             ("generic", json!({ "callbackURL": "https://example.com/link-money/callback" })),
+            (
+                "several events of one link",
+                json!({
+                    "eventNames": ["DATA_UPDATES", "ITEM.ERROR"],
+                    "linkIds": ["mk_eqkWN34UEoa2NxyALG8pcV"],
+                    "callbackURL": "https://example.com/link-money/callback",
+                }),
+            ),
+            ("own secret", json!({ "callbackURL": "https://example.com/link-money/callback", "secret": SECRET })),
         ])
         .body_errors()
         .answer::<Created>(
@@ -139,7 +149,10 @@ pub(crate) fn view() -> Operation {
 
 pub(crate) fn change() -> Operation {
     one(operation("changeWebhook", "Change a webhook").scope::<ConfigurationWrite>())
-        .description("Its event cannot be changed: `eventName` is a 400. Make another webhook for the other event.")
+        .description(
+            "Its events cannot be changed: `eventName` and `eventNames` are a 400. Make another webhook for the other \
+             event.",
+        )
         .body::<Change>(&[("url", json!({ "callbackURL": "https://example.com/new-callback-url" }))])
         .body_errors()
         .answer::<Changed>(

@@ -17,13 +17,12 @@ use tenday_model::destination::callback_url::UrlRules;
 use tenday_model::ids::{DeveloperId, RequestId, WebhookId};
 use tenday_model::settings::custom_headers::CustomHeaders;
 use tenday_model::settings::obstacle::Obstacle;
-use tenday_model::settings::webhook::Webhook;
 use tenday_model::signing::signature::Secret;
 use tenday_store::{
     Aws, DeveloperSettings, Environment, Events, Keyring, OldSecret, Restored, Settings, StoredWebhook, Tries, random,
 };
 
-use answers::{Changed, ChangedWebhook, Deleted, OneWebhook, Rotated, SecretView, WebhookList};
+use answers::{Changed, Deleted, OneWebhook, Rotated, SecretView, WebhookList};
 use requests::{Change, Create, ListQuery, Rotate};
 
 struct Functions {
@@ -101,7 +100,7 @@ async fn create(
         let (id, integration) = (WebhookId::new(now, random()?), settings.configuration.integration);
         let (webhook, headers) = body.value.webhook(id, now, integration, &rules)?;
         refuse_if_full(&settings)?;
-        let secret = Secret::from_random(random()?);
+        let secret = body.value.secret.clone().map_or_else(|| random().map(Secret::from_random), Ok)?;
         let sealed = functions.keyring.seal_webhook_secret(&developer.id, webhook.id, &secret).await?;
         let headers = functions.seal_headers(&developer.id, webhook.id, headers.as_ref()).await?;
         let stored = StoredWebhook {
@@ -170,9 +169,7 @@ async fn change(
     if !functions.settings.change_webhook(&developer.id, &stored, &changes).await? {
         return Err(not_found());
     }
-    let Webhook { id, event_name, callback_url, .. } = stored.webhook;
-    let callback_url = changes.callback_url.unwrap_or(callback_url);
-    Ok(Json(Changed { webhook: ChangedWebhook { event_name, id, callback_url } }))
+    Ok(Json(answers::changed(stored.webhook, changes)))
 }
 
 async fn delete(

@@ -1,19 +1,23 @@
 //! What the function takes: the bodies that make and change a webhook, and the query of their list. `eventName` and
-//! `callbackURL` are those of docs/sources.md, S1; `status`, `retrySchedule`, `rateLimit`, `headers` and the overlap of a
-//! rotation are ours.
+//! `callbackURL` are those of docs/sources.md, S1; `status`, `retrySchedule`, `rateLimit`, `headers`, `secret` and the
+//! overlap of a rotation are ours.
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tenday_api::{ApiError, ErrorCode, absent_or};
 use tenday_model::delivery::rate::RateLimit;
 use tenday_model::destination::callback_url::{CallbackUrl, UrlRules};
 use tenday_model::error::ValidationError;
 use tenday_model::ids::WebhookId;
+use tenday_model::publishing::matching::can_match;
 use tenday_model::publishing::render::{is_subscribable, subscribable};
 use tenday_model::settings::configuration::RetrySchedule;
 use tenday_model::settings::custom_headers::{CustomHeaders, HeadersInput};
+use tenday_model::settings::filter::{EventNames, LinkIds};
 use tenday_model::settings::integration::Integration;
 use tenday_model::settings::webhook::{Disabled, DisabledReason, Webhook};
+use tenday_model::signing::signature::Secret;
 use tenday_model::whole::Whole;
 use tenday_store::WebhookChanges;
 use utoipa::ToSchema;
@@ -27,6 +31,10 @@ pub(crate) struct Create {
     /// out, the webhook takes every event.
     #[schema(examples("DATA_UPDATES"))]
     event_name: Option<String>,
+    /// In place of `eventName`, for several events.
+    event_names: Option<EventNames>,
+    /// The links of which the webhook hears; left out, of all. An update that is about no link is none of theirs.
+    link_ids: Option<LinkIds>,
     /// Where the events are POSTed to: https, without a user or a fragment. Its host has to resolve to addresses that
     /// are in the configuration's `ipAllowlist`.
     #[serde(rename = "callbackURL")]
@@ -42,6 +50,8 @@ pub(crate) struct Create {
     rate_limit: Option<RateLimit>,
     /// Sent with every event, beside the webhook's own.
     headers: Option<HeadersInput>,
+    /// Signs what is delivered, in place of a secret that is made: for a receiver that has one already.
+    pub(crate) secret: Option<Secret>,
 }
 
 /// What to change of a webhook: at least one field. What is left out stays.
@@ -60,6 +70,13 @@ pub(crate) struct Change {
     #[serde(default, deserialize_with = "absent_or")]
     #[schema(ignore)]
     event_name: Option<Option<String>>,
+    #[serde(default, deserialize_with = "absent_or")]
+    #[schema(ignore)]
+    event_names: Option<Option<IgnoredAny>>,
+    /// Holds for what is published from then on. `null` takes every link's.
+    #[serde(default, deserialize_with = "absent_or")]
+    #[schema(value_type = Option<LinkIds>, required = false)]
+    link_ids: Option<Option<LinkIds>>,
     /// `active` enables a disabled webhook, whose failures are forgotten.
     status: Option<ChangedStatus>,
     /// `null` goes back to the configuration's, or the type's own.
@@ -143,16 +160,15 @@ impl Create {
     ) -> Result<(Webhook, Headers), ApiError> {
         let mut errors = Vec::new();
         let callback_url = read_url(&self.callback_url, rules, &mut errors);
-        if let Some(name) = &self.event_name {
-            check_event_name(integration, name, &mut errors);
-        }
+        let event_names = self.event_names(integration, &mut errors);
         let headers = check_headers(self.headers.clone(), &mut errors);
         let Some(callback_url) = callback_url.filter(|_| errors.is_empty()) else {
             return Err(ApiError::validation(errors));
         };
         let webhook = Webhook {
             id,
-            event_name: self.event_name.clone(),
+            event_names,
+            link_ids: self.link_ids.clone(),
             callback_url,
             disabled: None,
             retry_schedule: self.retry_schedule.clone(),
@@ -161,6 +177,27 @@ impl Create {
             created_at: now,
         };
         Ok((webhook, headers))
+    }
+}
+
+impl Create {
+    /// The events that it is for; none are all. Each has to be one of the type's.
+    fn event_names(&self, integration: Integration, errors: &mut Vec<ValidationError>) -> Option<EventNames> {
+        let (names, several) = match (&self.event_name, &self.event_names) {
+            (Some(_), Some(_)) => {
+                errors.push(invalid("eventNames", "conflict", "give either eventName or eventNames"));
+                return None;
+            }
+            (Some(name), None) => (EventNames::one(name.clone()), false),
+            (None, Some(names)) => (names.clone(), true),
+            (None, None) => return None,
+        };
+        for (index, _) in names.iter().enumerate().filter(|(_, name)| !is_subscribable(integration, name)) {
+            let index = index.to_string();
+            let location: &[&str] = if several { &["body", "eventNames", &index] } else { &["body", "eventName"] };
+            errors.push(ValidationError::new(location, "value", unknown_event(integration)));
+        }
+        Some(names)
     }
 }
 
@@ -173,23 +210,30 @@ impl Change {
         rules: &UrlRules<'_>,
     ) -> Result<(WebhookChanges, Option<Headers>), ApiError> {
         let mut errors = Vec::new();
-        if self.event_name.is_some() {
-            let message = "a webhook's event cannot be changed; make another webhook for the other event";
-            errors.push(invalid("eventName", "immutable", message));
+        for (field, given) in [("eventName", self.event_name.is_some()), ("eventNames", self.event_names.is_some())] {
+            if given {
+                let message = "a webhook's event cannot be changed; make another webhook for the other event";
+                errors.push(invalid(field, "immutable", message));
+            }
         }
         let nothing = self.callback_url.is_none()
+            && self.link_ids.is_none()
             && self.status.is_none()
             && self.retry_schedule.is_none()
             && self.rate_limit.is_none()
             && self.headers.is_none();
         if nothing && errors.is_empty() {
-            let message =
-                "nothing would change; give at least one of callbackURL, status, retrySchedule, rateLimit, headers";
+            let fields = "callbackURL, linkIds, status, retrySchedule, rateLimit, headers";
+            let message = format!("nothing would change; give at least one of {fields}");
             errors.push(ValidationError::new(&["body"], "missing", message));
         }
         let callback_url = self.callback_url.and_then(|url| read_url(&url, rules, &mut errors));
-        if let (Some(ChangedStatus::Active), Some(name)) = (self.status, &webhook.event_name) {
-            check_event_name(integration, name, &mut errors);
+        if let (Some(ChangedStatus::Active), Some(names)) = (self.status, &webhook.event_names)
+            && !can_match(integration, webhook)
+        {
+            let names = names.iter().collect::<Vec<_>>().join(", ");
+            let message = format!("this webhook is for {names}: {}", unknown_event(integration));
+            errors.push(invalid("eventName", "value", message));
         }
         let headers = self.headers.map(|headers| check_headers(headers, &mut errors));
         if !errors.is_empty() {
@@ -201,6 +245,7 @@ impl Change {
         });
         let changes = WebhookChanges {
             callback_url,
+            link_ids: self.link_ids,
             disabled,
             retry_schedule: self.retry_schedule,
             rate_limit: self.rate_limit,
@@ -224,12 +269,9 @@ fn check_headers(headers: Option<HeadersInput>, errors: &mut Vec<ValidationError
     })
 }
 
-fn check_event_name(integration: Integration, name: &str, errors: &mut Vec<ValidationError>) {
-    if !is_subscribable(integration, name) {
-        let known = subscribable(integration).collect::<Vec<_>>().join(", ");
-        let message = format!("your configuration's type has no such event; it has {known}");
-        errors.push(invalid("eventName", "value", message));
-    }
+fn unknown_event(integration: Integration) -> String {
+    let known = subscribable(integration).collect::<Vec<_>>().join(", ");
+    format!("your configuration's type has no such event; it has {known}")
 }
 
 /// One thing wrong in a body.

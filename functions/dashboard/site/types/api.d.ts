@@ -18,11 +18,11 @@ export type ConfigurationChange = Schemas['ConfigurationChange'];
 export type Webhook = Schemas['Webhook'] & { nextAttemptTime?: Moment | null };
 export type NewWebhook = Schemas['NewWebhook'];
 export type WebhookChange = Schemas['WebhookChange'];
-export type WebhookList = { webhooks?: Webhook[]; metadata: Omit<Schemas['Metadata'], 'allRetrievals'> & { allRetrievals: Event[] } };
-export type Event = Schemas['Event'] & { test?: boolean };
-export type EventList = { events: Event[]; nextCursor: string | null };
+export type WebhookList = { webhooks?: Webhook[]; metadata: Schemas['Metadata'] };
+export type Event = Schemas['Event'];
+export type EventList = Schemas['EventList'];
 export type SentRequest = { method: string; url: string; headers: { name: string; value: string }[]; body: string };
-export type EventInFull = Schemas['EventInFull'] & { test?: boolean; request?: SentRequest | null };
+export type EventInFull = Schemas['EventInFull'] & { request?: SentRequest | null };
 export type Attempt = Schemas['Attempt'];
 export type Reattempted = Schemas['ReattemptResponse'];
 export type AllReattempted = Schemas['AllReattempted'];
@@ -40,7 +40,7 @@ export type AddressCheck = {
     allowlistEntries: string[];
     error: string | null;
 };
-export type Example = { eventId: string; updateId: string };
+export type Example = Schemas['SentExample'];
 
 export type Type = 'generic' | 'plaid' | 'mx' | 'yodlee';
 export type CatalogueEvent = { eventName: string; update?: string; summary: string; schema: Schema; example?: unknown };

@@ -80,7 +80,8 @@ export async function eventNames(type) {
     const kinds = [...new Set(names.filter((name) => /^[A-Z_]+\./.test(name)).map((name) => name.split('.')[0]))];
     return [
         ...kinds.filter((kind) => !names.includes(kind)).map((kind) => /** @type {[string, string]} */ ([kind, `${kind}: all of them`])),
-        ...names.map((name) => /** @type {[string, string]} */ ([name, name])),
+        ...names.map((name) => /** @type {[string, string]} */ (
+            [name, names.some((other) => other.startsWith(`${name}.`)) ? `${name}, and all of its kind` : name])),
     ];
 }
 

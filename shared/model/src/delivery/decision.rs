@@ -259,7 +259,8 @@ mod tests {
     fn webhook() -> Webhook {
         Webhook {
             id: event_id(1).webhook,
-            event_name: None,
+            event_names: None,
+            link_ids: None,
             callback_url: "https://example.com/".parse().unwrap(),
             disabled: None,
             retry_schedule: None,

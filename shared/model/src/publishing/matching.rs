@@ -1,12 +1,15 @@
-//! Who gets an update: a developer's webhooks, by the name that the developer's type gives it.
+//! Who gets an update: a developer's webhooks, by the name that the developer's type gives it, and by its link.
 
-use crate::publishing::render::{Inexpressible, content_event_name, is_subscribable, subscription_matches};
+use std::borrow::Cow;
+use std::cell::LazyCell;
+
+use crate::publishing::render::{Inexpressible, content_event_name, is_subscribable, link_of, subscription_matches};
 use crate::publishing::update::Content;
 use crate::settings::integration::Integration;
 use crate::settings::webhook::Webhook;
 
-/// The webhooks that get an update: those that subscribe to the name which the developer's type gives it. A disabled
-/// one is among them; its event is kept for the day it is enabled.
+/// The webhooks that get an update: those that subscribe to the name which the developer's type gives it, and hear of
+/// its link. A disabled one is among them; its event is kept for the day it is enabled.
 ///
 /// # Errors
 /// When the developer's type cannot express the update.
@@ -16,14 +19,26 @@ pub fn matching<'a>(
     content: &Content,
 ) -> Result<Vec<&'a Webhook>, Inexpressible> {
     let name = content_event_name(integration, content)?;
-    let matches = |webhook: &&Webhook| subscription_matches(webhook.event_name.as_deref(), name);
+    // Looked for only if some webhook goes by it.
+    let link: LazyCell<Option<Cow<'_, str>>, _> = LazyCell::new(|| link_of(content));
+    let matches = |webhook: &&Webhook| {
+        takes(webhook, name)
+            && webhook.link_ids.as_ref().is_none_or(|ids| link.as_ref().is_some_and(|link| ids.has(link)))
+    };
     Ok(webhooks.into_iter().filter(matches).collect())
 }
 
-/// Whether a webhook can get anything under a type. One that subscribes to an event which the type does not have would
+/// Whether a webhook subscribes to an event by its name, whichever link the event is about.
+pub fn takes(webhook: &Webhook, name: &str) -> bool {
+    let names = webhook.event_names.as_ref();
+    names.is_none_or(|names| names.iter().any(|own| subscription_matches(Some(own), name)))
+}
+
+/// Whether a webhook can get anything under a type. One that subscribes only to events which the type does not have would
 /// wait for ever.
 pub fn can_match(integration: Integration, webhook: &Webhook) -> bool {
-    webhook.event_name.as_deref().is_none_or(|name| is_subscribable(integration, name))
+    let names = webhook.event_names.as_ref();
+    names.is_none_or(|names| names.iter().any(|name| is_subscribable(integration, name)))
 }
 
 #[cfg(test)]
@@ -34,10 +49,15 @@ mod tests {
     use jiff::Timestamp;
     use serde_json::value::RawValue;
 
-    fn webhook(number: u8, event_name: Option<&str>) -> Webhook {
+    fn texts(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    fn webhook(number: u8, event_names: &[&str], link_ids: &[&str]) -> Webhook {
         Webhook {
             id: WebhookId::new(Timestamp::UNIX_EPOCH, [number; 10]),
-            event_name: event_name.map(str::to_owned),
+            event_names: texts(event_names).try_into().ok(),
+            link_ids: texts(link_ids).try_into().ok(),
             callback_url: "https://example.com/".parse().unwrap(),
             disabled: None,
             retry_schedule: None,
@@ -47,25 +67,90 @@ mod tests {
         }
     }
 
+    fn content(event: &str, data: &str) -> Content {
+        let data = RawValue::from_string(data.into()).unwrap();
+        parse_content(event, Some(&data), None).unwrap()
+    }
+
+    fn raw(event: &str, raw: &str) -> Content {
+        let raw = RawValue::from_string(raw.into()).unwrap();
+        parse_content(event, None, Some(&raw)).unwrap()
+    }
+
+    /// The places of the webhooks that get it.
+    fn matched(integration: Integration, webhooks: &[Webhook], content: &Content) -> Vec<usize> {
+        let matched = matching(integration, webhooks, content).unwrap();
+        let place = |webhook: &Webhook| webhooks.iter().position(|other| other.id == webhook.id).unwrap();
+        matched.into_iter().map(place).collect()
+    }
+
     #[test]
     fn an_update_goes_to_the_webhooks_that_the_types_name_for_it_is_for() {
-        let webhooks = [webhook(1, None), webhook(2, Some("DATA_UPDATES")), webhook(3, Some("TRANSACTIONS"))];
-        let data = RawValue::from_string(r#"{"linkId":"item-1","newTransactions":1}"#.into()).unwrap();
-        let content = parse_content("transactions.updated", Some(&data), None).unwrap();
-        let matched = |integration| {
-            let matched = matching(integration, &webhooks, &content).unwrap();
-            matched.iter().map(|webhook| webhook.event_name.as_deref()).collect::<Vec<_>>()
-        };
-        assert_eq!(matched(Integration::Generic), [None, Some("DATA_UPDATES")]);
-        assert_eq!(matched(Integration::Plaid), [None, Some("TRANSACTIONS")]);
+        let webhooks = [
+            webhook(1, &[], &[]),
+            webhook(2, &["DATA_UPDATES"], &[]),
+            webhook(3, &["TRANSACTIONS"], &[]),
+            webhook(4, &["ITEM.ERROR", "TRANSACTIONS.DEFAULT_UPDATE"], &[]),
+        ];
+        let content = content("transactions.updated", r#"{"linkId":"item-1","newTransactions":1}"#);
+        assert_eq!(matched(Integration::Generic, &webhooks, &content), [0, 1]);
+        assert_eq!(matched(Integration::Plaid, &webhooks, &content), [0, 2, 3]);
+    }
+
+    #[test]
+    fn a_webhook_with_link_ids_hears_of_these_links_and_of_nothing_that_names_none() {
+        let webhooks = [webhook(1, &[], &["a", "b"]), webhook(2, &["ITEM.ERROR"], &["a"]), webhook(3, &[], &["c"])];
+        let about = |link: &str| content("item.new_accounts", &format!(r#"{{"linkId":"{link}"}}"#));
+        assert_eq!(matched(Integration::Plaid, &webhooks, &about("a")), [0]);
+        assert_eq!(matched(Integration::Plaid, &webhooks, &about("c")), [2]);
+        assert!(matched(Integration::Plaid, &webhooks, &about("d")).is_empty());
+        let nobodys =
+            content("data.updated", r#"{"userIds":["a"],"from":"2026-11-21T18:00:00Z","to":"2026-11-21T18:15:00Z"}"#);
+        assert!(matched(Integration::Yodlee, &webhooks, &nobodys).is_empty());
+    }
+
+    #[test]
+    fn a_ready_made_payload_tells_its_link_in_its_types_own_way() {
+        let webhooks = [webhook(1, &[], &["10"])];
+        for (integration, event, payload) in [
+            (Integration::Generic, "item.error", r#"{"type":null,"payload":{"data":{"linkId":"10"}}}"#),
+            (Integration::Plaid, "item.error", r#"{"type":"plaid","payload":{"item_id":"10"}}"#),
+            (Integration::Plaid, "link.state_changed", r#"{"type":"plaid","payload":{"link_id":"10"}}"#),
+            (Integration::Mx, "balances.updated", r#"{"type":"mx","payload":{"member_guid":"10"}}"#),
+            (
+                Integration::Yodlee,
+                "refresh.finished",
+                r#"{"type":"yodlee","payload":{"event":{"data":{"providerAccount":[{"id":10}]}}}}"#,
+            ),
+            (
+                Integration::Yodlee,
+                "auto_refresh.changed",
+                r#"{"type":"yodlee","payload":{"event":{"data":[{"providerAccountId":10}]}}}"#,
+            ),
+            (
+                Integration::Yodlee,
+                "balances.updated",
+                r#"{"type":"yodlee","payload":{"event":{"data":{"providerAccountId":10}}}}"#,
+            ),
+        ] {
+            assert_eq!(matched(integration, &webhooks, &raw(event, payload)), [0], "{payload}");
+            let other = payload.replace("10", "11");
+            assert!(matched(integration, &webhooks, &raw(event, &other)).is_empty(), "{other}");
+        }
+        let silent = raw("item.error", r#"{"type":"plaid","payload":{"item_id":null}}"#);
+        assert!(matched(Integration::Plaid, &webhooks, &silent).is_empty());
     }
 
     #[test]
     fn a_webhook_for_what_the_type_does_not_have_can_match_nothing() {
-        let [all, own, of_plaid] =
-            [webhook(1, None), webhook(2, Some("DATA_UPDATES")), webhook(3, Some("TRANSACTIONS"))];
-        let can = |integration| [&all, &own, &of_plaid].map(|webhook| can_match(integration, webhook));
-        assert_eq!(can(Integration::Generic), [true, true, false]);
-        assert_eq!(can(Integration::Plaid), [true, false, true]);
+        let webhooks = [
+            webhook(1, &[], &["a"]),
+            webhook(2, &["DATA_UPDATES"], &[]),
+            webhook(3, &["TRANSACTIONS"], &[]),
+            webhook(4, &["TRANSACTIONS", "DATA_UPDATES"], &[]),
+        ];
+        let can = |integration| webhooks.each_ref().map(|webhook| can_match(integration, webhook));
+        assert_eq!(can(Integration::Generic), [true, true, false, true]);
+        assert_eq!(can(Integration::Plaid), [true, false, true, true]);
     }
 }

@@ -59,6 +59,15 @@ impl<'a> Object<'a> {
         self
     }
 
+    /// A text member's value.
+    pub(crate) fn text(&self, name: &str) -> Option<&'a str> {
+        let (_, value) = self.0.iter().find(|(member, _)| *member == name)?;
+        match value {
+            Node::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// A member that is left out when there is nothing to say.
     pub(crate) fn maybe(self, name: &'a str, value: Option<impl Into<Node<'a>>>) -> Self {
         match value {

@@ -14,6 +14,7 @@
 //! - The three events of MoneyKit's have MoneyKit's names and shape whatever the type.
 
 mod generic;
+mod link;
 mod moneykit;
 mod mx;
 mod plaid;
@@ -27,6 +28,7 @@ use crate::publishing::update::{Content, EventName, RawUpdate, UpdateData};
 use crate::settings::integration::Integration;
 
 pub use crate::publishing::node::RenderContext;
+pub use link::link_of;
 pub use schema::payload_schema;
 
 /// Why a type cannot express an update. The message says what it could.

@@ -57,7 +57,8 @@ mod tests {
         };
         let webhook = |retry_schedule| Webhook {
             id: WebhookId::new(now, [0; 10]),
-            event_name: None,
+            event_names: None,
+            link_ids: None,
             callback_url: "https://example.com/".parse().unwrap(),
             disabled: None,
             retry_schedule,

@@ -99,6 +99,14 @@ macro_rules! vocabulary {
             pub(crate) fn datum(&self) -> Node<'_> {
                 match self { $(Self::$variant(data) => data.node(),)+ }
             }
+
+            /// The link that it is about, if it is about one.
+            pub(crate) fn link_id(&self) -> Option<&str> {
+                match self.datum() {
+                    Node::Object(data) => data.text("linkId"),
+                    _ => None,
+                }
+            }
         }
 
         /// Reads the data that was published under a name. Every problem is told, each with the path that leads to it

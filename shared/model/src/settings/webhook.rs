@@ -8,13 +8,16 @@ use crate::delivery::rate::RateLimit;
 use crate::destination::callback_url::CallbackUrl;
 use crate::ids::WebhookId;
 use crate::settings::configuration::RetrySchedule;
+use crate::settings::filter::{EventNames, LinkIds};
 
 /// One subscription (docs/sources.md, S1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
     pub id: WebhookId,
     /// None takes every event.
-    pub event_name: Option<String>,
+    pub event_names: Option<EventNames>,
+    /// None takes every link's; else the webhook hears of these links, and of nothing that is about no link.
+    pub link_ids: Option<LinkIds>,
     pub callback_url: CallbackUrl,
     pub disabled: Option<Disabled>,
     pub retry_schedule: Option<RetrySchedule>,
@@ -22,6 +25,18 @@ pub struct Webhook {
     /// The names of the headers that the developer adds to its requests. Their values are sealed, and kept elsewhere.
     pub header_names: Vec<String>,
     pub created_at: Timestamp,
+}
+
+impl Webhook {
+    /// The one event that it takes, as LinkMoney's page has it (docs/sources.md, S1.2); none if it takes all, or several.
+    pub fn event_name(&self) -> Option<&str> {
+        self.event_names.as_ref().and_then(EventNames::only)
+    }
+
+    /// The events that it takes, if they are several.
+    pub fn several_events(&self) -> Option<&EventNames> {
+        self.event_names.as_ref().filter(|names| names.only().is_none())
+    }
 }
 
 /// Why and since when a webhook gets nothing.

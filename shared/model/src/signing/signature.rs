@@ -11,7 +11,9 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type};
+use utoipa::{PartialSchema, ToSchema};
 use zeroize::Zeroizing;
 
 /// The generator of the operating system, which an [`EcSigningKey`] is given. Only the system's edge makes one.
@@ -49,6 +51,38 @@ impl Secret {
         text.push_str(Self::PREFIX);
         STANDARD.encode_string(self.0.as_slice(), &mut text);
         text
+    }
+}
+
+/// A secret that somebody brings along.
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// The base64 of 24 to 64 bytes: groups of three bytes, then one or two that are left, padded and with no bit too many.
+const SECRET_PATTERN: &str = concat!(
+    "^whsec_(?:(?:[A-Za-z0-9+/]{4}){8,21}(?:[A-Za-z0-9+/][AQgw]==)?",
+    "|(?:[A-Za-z0-9+/]{4}){8,20}[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)$",
+);
+
+impl PartialSchema for Secret {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+            .pattern(Some(SECRET_PATTERN))
+            .description(Some("A signing secret of Standard Webhooks: `whsec_` and the base64 of 24 to 64 bytes"))
+            .examples(["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])
+            .into()
+    }
+}
+
+impl ToSchema for Secret {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "SigningSecret".into()
     }
 }
 

@@ -160,7 +160,8 @@ impl World {
             developer: "DEV-simulated".parse().unwrap(),
             webhook: Webhook {
                 id: WebhookId::new(now, [7; 10]),
-                event_name: None,
+                event_names: None,
+                link_ids: None,
                 callback_url: "https://example.com/".parse().unwrap(),
                 disabled: None,
                 retry_schedule: None,

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tenday_model::delivery::event::TEN_DAYS;
 use tenday_model::ids::DeveloperId;
 use tenday_model::settings::configuration::Configuration;
+use tenday_model::settings::filter::EventNames;
 use tenday_model::settings::link::Link;
 use tenday_model::settings::webhook::{Disabled, Webhook};
 
@@ -74,8 +75,18 @@ fn a_webhook_means_what_it_meant_and_its_secrets_open() {
 
 fn webhook_meaning(item: &Item) -> Result<Value, StoreError> {
     let StoredWebhook { webhook, secret, old_secrets, headers, generation } = webhook_from(item)?;
-    let Webhook { id, event_name, callback_url, disabled, retry_schedule, rate_limit, header_names, created_at } =
-        webhook;
+    let Webhook {
+        id,
+        event_names,
+        link_ids,
+        callback_url,
+        disabled,
+        retry_schedule,
+        rate_limit,
+        header_names,
+        created_at,
+    } = webhook;
+    let event_name = event_names.as_ref().and_then(EventNames::only).map(str::to_owned);
     let developer = owner(item);
     let keyring = Keyring::with_key(DATA_KEY);
     let open = |sealed: &Sealed| {
@@ -90,7 +101,9 @@ fn webhook_meaning(item: &Item) -> Result<Value, StoreError> {
     Ok(json!({
         "developer": developer,
         "id": id,
+        "eventNames": event_names.filter(|_| event_name.is_none()),
         "eventName": event_name,
+        "linkIds": link_ids,
         "callbackURL": callback_url,
         "disabled": disabled.map(|Disabled { reason, since }| json!({ "reason": reason, "since": since })),
         "retrySchedule": retry_schedule,

@@ -11,6 +11,7 @@ use tenday_model::destination::callback_url::CallbackUrl;
 use tenday_model::ids::{DeveloperId, RequestId, WebhookId};
 use tenday_model::publishing::matching::can_match;
 use tenday_model::settings::configuration::{Configuration, MAX_WEBHOOKS, RetrySchedule};
+use tenday_model::settings::filter::LinkIds;
 use tenday_model::settings::obstacle::Obstacle;
 use tenday_model::settings::webhook::{Disabled, DisabledReason};
 
@@ -47,6 +48,7 @@ pub enum Changed {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WebhookChanges {
     pub callback_url: Option<CallbackUrl>,
+    pub link_ids: Option<Option<LinkIds>>,
     pub disabled: Option<Option<Disabled>>,
     pub retry_schedule: Option<Option<RetrySchedule>>,
     pub rate_limit: Option<Option<RateLimit>>,
@@ -152,6 +154,11 @@ impl Settings {
         let mut remove = Vec::new();
         if let Some(url) = &changes.callback_url {
             set.push(("callbackURL", s(url.as_given())));
+        }
+        match &changes.link_ids {
+            Some(Some(ids)) => set.push(("linkIds", json(ids)?)),
+            Some(None) => remove.push("linkIds"),
+            None => {}
         }
         match &changes.disabled {
             Some(Some(disabled)) => set.push(("disabled", json(disabled)?)),

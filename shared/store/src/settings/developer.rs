@@ -12,6 +12,7 @@ use tenday_model::delivery::rate::RateLimit;
 use tenday_model::destination::address::Allowlist;
 use tenday_model::ids::{DeveloperId, WebhookId};
 use tenday_model::settings::configuration::Configuration;
+use tenday_model::settings::filter::EventNames;
 use tenday_model::settings::integration::Integration;
 use tenday_model::settings::webhook::{Disabled, Webhook};
 
@@ -188,8 +189,15 @@ pub(crate) fn old_secrets_value(old: &[OldSecret]) -> Result<Attribute, StoreErr
 pub(crate) fn webhook_item(developer: &DeveloperId, stored: &StoredWebhook) -> Result<Item, StoreError> {
     let webhook = &stored.webhook;
     let mut item = keys::key(keys::developer(developer), keys::webhook(webhook.id));
-    if let Some(name) = &webhook.event_name {
+    // One name, or none, is stored as it was before there could be several.
+    if let Some(name) = webhook.event_name() {
         item.insert("eventName".into(), s(name));
+    }
+    if let Some(names) = webhook.several_events() {
+        item.insert("eventNames".into(), json(names)?);
+    }
+    if let Some(ids) = &webhook.link_ids {
+        item.insert("linkIds".into(), json(ids)?);
     }
     item.insert("callbackURL".into(), s(webhook.callback_url.as_given()));
     if let Some(disabled) = &webhook.disabled {
@@ -226,7 +234,11 @@ pub(crate) fn webhook_from(item: &Item) -> Result<StoredWebhook, StoreError> {
     Ok(StoredWebhook {
         webhook: Webhook {
             id: id.parse().map_err(|error| StoreError::corrupt("webhook", error))?,
-            event_name: read.optional_text("eventName").map(str::to_owned),
+            event_names: match read.optional_text("eventName") {
+                Some(name) => Some(EventNames::one(name.to_owned())),
+                None => read.optional_json("eventNames")?,
+            },
+            link_ids: read.optional_json("linkIds")?,
             callback_url: read.parsed("callbackURL")?,
             disabled: read.optional_json("disabled")?,
             retry_schedule: read.optional_json("retrySchedule")?,
