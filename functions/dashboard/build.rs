@@ -41,7 +41,9 @@ fn main() -> Result<()> {
     }
     let mut files = BTreeMap::new();
     collect(&site, "", &mut files)?;
-    if files.insert(CATALOGUE.to_owned(), fs::read(&catalogue)?).is_some() {
+    // Without the spaces that are there for people.
+    let catalogue: serde_json::Value = serde_json::from_slice(&fs::read(&catalogue)?)?;
+    if files.insert(CATALOGUE.to_owned(), serde_json::to_vec(&catalogue)?).is_some() {
         return Err(format!("site/{CATALOGUE} would be in the way of the one that is made").into());
     }
     let index = files.get(INDEX).ok_or("the site has no index.html")?;

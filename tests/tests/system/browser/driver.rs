@@ -141,7 +141,12 @@ impl Browser {
 
     /// Waits until a script answers true.
     pub(super) async fn until(&self, script: &str) {
-        let waited = tokio::time::timeout(PATIENCE, async {
+        self.until_within(PATIENCE, script).await;
+    }
+
+    /// The same for what itself takes long.
+    pub(super) async fn until_within(&self, patience: Duration, script: &str) {
+        let waited = tokio::time::timeout(patience, async {
             while self.script(&format!("return Boolean({script})")).await != true {
                 tokio::time::sleep(Duration::from_millis(30)).await;
             }

@@ -110,9 +110,40 @@ async fn a_job_shows_how_far_it_has_come() {
     browser.wait("#confirm[open]").await;
     browser.click("#confirm [data-action=confirm]").await;
     browser.wait("job-progress progress").await;
-    browser.wait_text("job-progress", "Done").await;
-    browser.wait_text("job-progress", "0 to go").await;
+    let done = "/Done.* 0 to go/.test(document.querySelector('job-progress').textContent)";
+    browser.until_within(Duration::from_secs(180), done).await;
     system.settle().await;
     assert_eq!(receiver.received().len(), 1_300);
+    browser.leave(&[]).await;
+}
+
+#[tokio::test]
+async fn an_example_of_the_catalogue_is_sent_to_one_webhook_and_seen_to_arrive() {
+    let Some((system, browser)) = start("sending an example").await else { return };
+    let (receiver, bystander) = (Receiver::start().await, Receiver::start().await);
+    let developer = system.developer();
+    let webhook = developer.subscribe(Some("plaid"), &receiver.url()).await;
+    developer.post("/configuration/webhooks", json!({ "callbackURL": bystander.url() })).await.expect(201);
+    browser.go(&own_link(&system).await, "overview").await;
+    browser.go("#/catalogue", "catalogue").await;
+    browser.wait("#events [data-row=\"ITEM.ERROR\"]").await;
+    browser.go("#/catalogue/ITEM.ERROR", "catalogue-event").await;
+    browser.wait_text("#schema", "webhook_code").await;
+    browser.wait_text("#example", "ITEM_LOGIN_REQUIRED").await;
+    browser.click("[data-action=send]").await;
+    browser.view("send").await;
+    browser.give("webhookId", id(&webhook)).await;
+    browser.give("eventName", "ITEM.ERROR").await;
+    let shown = browser.text("#example code").await;
+    browser.click("[data-action=send-example]").await;
+    browser.wait("#example-answer .badge[data-status=delivered]").await;
+    // What arrives is what was shown, and says that it is a test.
+    let arrived = receiver.wait_for(1).await;
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((arrived[0].json(), arrived[0].header("tenday-test")), (shown, "true"));
+    system.settle().await;
+    assert_eq!(bystander.received().len(), 0);
+    browser.go(&format!("#/webhooks/{}", id(&webhook)), "webhook").await;
+    browser.wait("#history .badge[data-status=test]").await;
     browser.leave(&[]).await;
 }

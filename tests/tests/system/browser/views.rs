@@ -16,6 +16,7 @@ async fn every_view_that_has_nothing_says_the_next_step() {
         ("#/", "overview"),
         ("#/dropped", "dropped"),
         ("#/send", "send"),
+        ("#/deletions", "deletions"),
         ("#/catalogue", "catalogue"),
         ("#/configuration", "configuration"),
         ("#/configuration/new", "change-configuration"),

@@ -4,7 +4,7 @@ use serde_json::json;
 use tests::Receiver;
 
 use super::driver::{start, tell};
-use super::{DEVELOPER, own_link};
+use super::{DEVELOPER, id, own_link};
 
 #[tokio::test]
 async fn a_webhook_lives_by_hand_from_the_first_configuration_to_the_undone_deletion() {
@@ -82,6 +82,39 @@ async fn a_webhook_lives_by_hand_from_the_first_configuration_to_the_undone_dele
     assert!(browser.address().await.ends_with(&here));
     assert_eq!(developer.get(&path).await.expect(200)["secret"], rotated);
     browser.leave(&[400, 404]).await;
+}
+
+#[tokio::test]
+async fn what_was_deleted_is_listed_and_comes_back_from_the_list() {
+    let Some((system, browser)) = start("deletions").await else { return };
+    let receiver = Receiver::start().await;
+    let developer = system.developer();
+    let webhook = developer.subscribe(None, &receiver.url()).await;
+    let path = format!("/configuration/webhooks/{}", id(&webhook));
+    let deleted = developer.delete(&path).await.expect(200);
+    browser.go(&own_link(&system).await, "overview").await;
+    browser.go("#/deletions", "deletions").await;
+    assert_eq!(browser.rows("#deletions").await, [deleted["requestId"].as_str().unwrap()]);
+    browser.inspect("deletions").await;
+    browser.click("[data-action=restore]").await;
+    browser.view("webhook").await;
+    assert_eq!(developer.webhook(&webhook).await["callbackURL"], receiver.url());
+    // The configuration, too, with its webhooks gone for good.
+    browser.go("#/configuration", "configuration").await;
+    browser.click("main .head [data-action=delete]").await;
+    browser.wait("#confirm[open]").await;
+    browser.inspect("the question before a deletion").await;
+    browser.click("#confirm [data-action=confirm]").await;
+    browser.wait("[data-action=create-configuration]").await;
+    browser.go("#/deletions", "deletions").await;
+    browser.wait_text("#deletions", "Configuration").await;
+    let restore = "[...document.querySelectorAll('#deletions [data-row]')].find((e) => e.textContent.includes('Configuration')).querySelector('[data-action=restore]')";
+    browser.script(&format!("{restore}.click()")).await;
+    browser.view("configuration").await;
+    assert!(
+        developer.get("/configuration").await.expect(200)["configuration"]["webhookIds"].as_array().unwrap().is_empty()
+    );
+    browser.leave(&[404]).await;
 }
 
 #[tokio::test]
