@@ -6,6 +6,7 @@ mod admin;
 mod arrive;
 mod backlog;
 mod bad_input;
+mod callbacks;
 mod clients;
 mod conformance;
 mod contract;

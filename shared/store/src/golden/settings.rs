@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use tenday_model::delivery::event::TEN_DAYS;
 use tenday_model::ids::DeveloperId;
 use tenday_model::settings::configuration::Configuration;
+use tenday_model::settings::link::{Environment, Link, LinkState};
+use tenday_model::settings::webhook::Origin;
 
 use super::{check, expires_at};
 use crate::dynamodb::item::{EXPIRES_AT, Item, Reader};
@@ -15,7 +17,7 @@ use crate::settings::clients::{client_from, client_item, listed_client};
 use crate::settings::developer::{
     DeveloperSettings, configuration_from, configuration_item, webhook_from, webhook_item,
 };
-use crate::settings::links::{claim_item, link_from, link_item};
+use crate::settings::links::{alias_from, alias_item, claim_item, link_from, link_item};
 use crate::signing::keyring::{Keyring, Sealed, keyring_item, wrapped_from};
 use crate::signing::signing_keys::{KeyPurpose, key_from, public_from, signer_of};
 
@@ -95,6 +97,12 @@ fn webhook_meaning(item: &Item) -> Result<Value, StoreError> {
         "oldSecrets": old.collect::<Vec<_>>(),
         "generation": stored.generation,
     });
+    if webhook.origin != Origin::Developer {
+        meaning["origin"] = json!(webhook.origin);
+    }
+    if !webhook.links.is_empty() {
+        meaning["links"] = json!(webhook.links);
+    }
     if let Some(names) = webhook.several_events() {
         meaning["eventNames"] = json!(names);
     }
@@ -155,7 +163,7 @@ fn a_link_means_what_it_meant_and_its_claim_says_whose_it_is() {
             return Ok((json!({ "id": id, "claimed by": developer }), None));
         }
         let link = link_from(&id, item)?;
-        let meaning = json!({
+        let mut meaning = json!({
             "id": link.id,
             "developer": link.developer,
             "environment": link.environment.word(),
@@ -164,9 +172,36 @@ fn a_link_means_what_it_meant_and_its_claim_says_whose_it_is() {
             "products": link.products,
             "tags": link.tags,
         });
+        if let Some(binding) = &link.binding {
+            meaning["webhook"] = json!(binding.webhook);
+            meaning["callbackURL"] = json!(binding.callback_url);
+        }
+        if let Some(alias) = &link.alias {
+            meaning["alias"] = json!(alias);
+        }
         let claim = claim_item(&link);
         assert_eq!(claim["developer"].as_s(), Ok(&link.developer.to_string()));
         Ok((meaning, Some(link_item(&link)?)))
+    });
+}
+
+#[test]
+fn an_alias_says_whose_link_it_is_of() {
+    check(ROWS, "alias", |item| {
+        let (developer, id) = alias_from(item)?;
+        let alias = keys::pk(item).and_then(|pk| pk.strip_prefix("ALIAS#")).unwrap().parse().unwrap();
+        let link = Link {
+            id: id.clone(),
+            developer: developer.clone(),
+            environment: Environment::Sandbox,
+            state: LinkState::Connected,
+            error: None,
+            products: Vec::new(),
+            tags: Vec::new(),
+            binding: None,
+            alias: Some(alias),
+        };
+        Ok((json!({ "alias": alias, "developer": developer, "link": id }), Some(alias_item(&alias, &link))))
     });
 }
 
