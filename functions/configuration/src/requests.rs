@@ -3,9 +3,9 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use tenday_api::{ApiError, absent_or};
+use tenday_api::{ApiError, absent_or, added_to_allowlist, allowlist_entries};
 use tenday_model::dates::DateFormat;
-use tenday_model::destination::address::{AddressPolicy, Allowlist, AllowlistEntry};
+use tenday_model::destination::address::{AddressPolicy, Allowlist};
 use tenday_model::error::ValidationError;
 use tenday_model::ids::ConfigurationId;
 use tenday_model::settings::configuration::{Configuration, MAX_NAME, RetrySchedule};
@@ -75,8 +75,8 @@ impl Create {
         let integration = self.integration.unwrap_or(Integration::Generic);
         let mut errors = Vec::new();
         check_name(self.name.as_deref(), &mut errors);
-        let entries = entries("ipAllowlist", &self.ip_allowlist, policy, &mut errors);
-        let allowlist = collect(Allowlist::default(), entries, &mut errors);
+        let entries = allowlist_entries("ipAllowlist", &self.ip_allowlist, policy, &mut errors);
+        let allowlist = added_to_allowlist(Allowlist::default(), entries, &mut errors);
         if !errors.is_empty() {
             return Err(ApiError::validation(errors));
         }
@@ -131,13 +131,13 @@ impl Change {
         if let Some(schedule) = &self.retry_schedule {
             was.retry_schedule.clone_from(schedule);
         }
-        let added = entries("ipAllowlist", &self.ip_allowlist, policy, &mut errors);
-        let removed = entries("removeFromIpAllowlist", &self.remove_from_ip_allowlist, policy, &mut errors);
+        let added = allowlist_entries("ipAllowlist", &self.ip_allowlist, policy, &mut errors);
+        let removed = allowlist_entries("removeFromIpAllowlist", &self.remove_from_ip_allowlist, policy, &mut errors);
         for entry in &removed {
             was.allowlist.remove(entry);
         }
         // Removed first: an address that is in both lists stays.
-        was.allowlist = collect(was.allowlist, added, &mut errors);
+        was.allowlist = added_to_allowlist(was.allowlist, added, &mut errors);
         if errors.is_empty() { Ok(was) } else { Err(ApiError::validation(errors)) }
     }
 }
@@ -150,31 +150,6 @@ fn check_name(name: Option<&str>, errors: &mut Vec<ValidationError>) {
     } else if name.chars().any(char::is_control) {
         errors.push(ValidationError::new(&["body", "name"], "value", "must not hold control characters"));
     }
-}
-
-fn entries(
-    field: &str,
-    texts: &[String],
-    policy: AddressPolicy,
-    errors: &mut Vec<ValidationError>,
-) -> Vec<AllowlistEntry> {
-    let mut entries = Vec::with_capacity(texts.len());
-    for (index, text) in texts.iter().enumerate() {
-        match AllowlistEntry::parse(text, policy) {
-            Ok(entry) => entries.push(entry),
-            Err(problem) => {
-                errors.push(ValidationError::new(&["body", field, &index.to_string()], "value", problem.to_string()));
-            }
-        }
-    }
-    entries
-}
-
-fn collect(mut allowlist: Allowlist, added: Vec<AllowlistEntry>, errors: &mut Vec<ValidationError>) -> Allowlist {
-    if let Err(problem) = allowlist.add(added) {
-        errors.push(ValidationError::new(&["body", "ipAllowlist"], "too_long", problem.to_string()));
-    }
-    allowlist
 }
 
 #[cfg(test)]

@@ -36,14 +36,31 @@ pub(crate) fn register() -> Operation {
     let mut in_error = registration();
     in_error["state"] = json!("error");
     in_error["errorCode"] = json!("auth_expired");
+    let mut callback = registration();
+    callback["callbackURL"] = json!("https://example.com/plaid/webhook");
+    callback["type"] = json!("plaid");
+    callback["ipAllowlist"] = json!(["123.40.21.1"]);
+    callback["secret"] = json!("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    callback["aliasSha256"] = json!("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     operation("putLink", "Register a link, or change one")
-        .description("Replaces the whole link. It cannot move to another developer, and a deleted one stays deleted.")
+        .description(
+            "Replaces the whole link, but for `callbackURL` and `aliasSha256`, which stay if they are left out. It cannot \
+             move to another developer, and a deleted one stays deleted. With a `callbackURL` the link is bound to the \
+             developer's webhook at that address; one is made if there is none, and a configuration of the `type`'s \
+             defaults if there is none. What the developer has made is never changed.",
+        )
         .scope::<LinksManage>()
         .path::<LinkId>("id", "The link's id, which the platform makes.")
-        .body::<Register>(&[("connected", registration()), ("in an error state", in_error)])
+        .body::<Register>(&[("connected", registration()), ("in an error state", in_error), ("with a callback", callback)])
         .body_errors()
         .answer::<LinkAnswer>(StatusCode::OK, "The link as it is now.", link())
-        .errors(&[ErrorCode::LinkDeleted, ErrorCode::LinkOfAnother])
+        .errors(&[
+            ErrorCode::LinkDeleted,
+            ErrorCode::LinkOfAnother,
+            ErrorCode::LinkAliasTaken,
+            ErrorCode::WebhookLimitReached,
+            ErrorCode::ConfigurationChanged,
+        ])
 }
 
 pub(crate) fn view() -> Operation {
@@ -60,7 +77,7 @@ pub(crate) fn delete() -> Operation {
         .scope::<LinksManage>()
         .path::<LinkId>("id", "The link's id.")
         .answer_empty(StatusCode::NO_CONTENT, "It is deleted.")
-        .errors(&[ErrorCode::LinkNotFound, ErrorCode::LinkDeleted])
+        .errors(&[ErrorCode::LinkNotFound, ErrorCode::LinkDeleted, ErrorCode::ConfigurationChanged])
 }
 
 pub(crate) fn test() -> Operation {

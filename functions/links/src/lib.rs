@@ -1,7 +1,8 @@
-//! Links, which the platform registers, and the test events that developers fire for them (docs/sources.md, S0); and the
-//! examples that they have sent to a webhook.
+//! Links, which the platform registers with the callbacks that their developers gave, the test events that are fired for
+//! them (docs/sources.md, S0), and the examples that developers have sent to a webhook.
 
 mod answers;
+mod callback;
 mod contract;
 mod example;
 mod requests;
@@ -13,13 +14,16 @@ use http::StatusCode;
 use http::request::Parts;
 use tenday_api::scopes::{LinksManage, LinksTest};
 use tenday_api::{
-    Api, ApiError, Body, Developer, ErrorCode, HasApi, Path, Platform, RateLimiter, RequestRate, Shared, Trace,
+    Api, ApiError, ApiHost, Body, Developer, ErrorCode, HasApi, Path, Platform, RateLimiter, RequestRate, Shared, Trace,
 };
+use tenday_model::destination::address::AddressPolicy;
+use tenday_model::destination::callback_url::UrlRules;
 use tenday_model::settings::link::{Link, LinkId};
-use tenday_store::{Aws, Environment, Events, Links, Publishing, Queue, Registered, Settings, Updates};
+use tenday_store::{Aws, Environment, Events, Keyring, Links, Publishing, Queue, Settings, Updates};
 
 use answers::{Fired, LinkAnswer};
-use requests::{Fire, Register};
+use callback::{Callback, NewAlias};
+use requests::{Fire, Register, Registration};
 
 /// Test events and examples are for people at work, and each of them is a request to somebody's server.
 const TEST_EVENTS: RequestRate = RequestRate { per_second: 5, burst: 5 };
@@ -29,6 +33,10 @@ struct Functions {
     settings: Settings,
     links: Links,
     publishing: Publishing,
+    keyring: Keyring,
+    policy: AddressPolicy,
+    /// As the template names them; what API Gateway calls the API itself comes with each request.
+    own_hosts: Vec<String>,
     test_events: RateLimiter,
     examples: RateLimiter,
 }
@@ -54,7 +62,10 @@ pub async fn run() -> Result<(), lambda_http::Error> {
     let functions = Functions {
         api: Api::from_environment(&mut environment, &aws),
         settings: Settings::new(&aws, settings_table.clone()),
-        links: Links::new(&aws, settings_table),
+        links: Links::new(&aws, settings_table.clone()),
+        keyring: Keyring::new(&aws, settings_table, environment.text("KEYRING_KEY")),
+        policy: environment.address_policy(),
+        own_hosts: environment.optional("PUBLIC_HOST").into_iter().collect(),
         publishing: Publishing::new(events, updates, deliveries),
         test_events: RateLimiter::new(TEST_EVENTS),
         examples: RateLimiter::new(TEST_EVENTS),
@@ -91,11 +102,13 @@ impl FromRequestParts<Shared<Functions>> for Tester {
 async fn register(
     State(functions): State<Shared<Functions>>,
     _platform: Platform<LinksManage>,
+    host: ApiHost,
     Path(id): Path<String>,
     body: Body<Register>,
 ) -> Result<Json<LinkAnswer>, ApiError> {
-    let link = body.value.link(&id)?;
-    functions.put(&link).await?;
+    let rules = UrlRules { policy: functions.policy, own_hosts: &host.and(&functions.own_hosts) };
+    let Registration { link, callback, alias } = body.value.registration(&id, &rules)?;
+    let link = functions.put(&link.id, |_| Ok::<_, ApiError>(link.clone()), &callback, alias).await?;
     Ok(Json(link.into()))
 }
 
@@ -117,7 +130,8 @@ async fn delete(
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let link = functions.find(&id).await?;
-    functions.put(&link.deleted()).await?;
+    let deleted = |was: Option<&Link>| Ok::<_, ApiError>(was.cloned().ok_or_else(not_found)?.deleted());
+    functions.put(&link.id, deleted, &Callback::Unbind, NewAlias::Keep).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -144,17 +158,6 @@ impl Functions {
         // What is not even an id is the id of no link.
         let id: LinkId = id.parse().map_err(|_| not_found())?;
         self.links.find(&id).await?.ok_or_else(not_found)
-    }
-
-    async fn put(&self, link: &Link) -> Result<(), ApiError> {
-        match self.links.put(link).await? {
-            Registered::Done => Ok(()),
-            Registered::Deleted => Err(deleted()),
-            Registered::OfAnother => Err(ApiError::new(
-                ErrorCode::LinkOfAnother,
-                "The link belongs to another developer, and cannot move. A link's id is never used twice.",
-            )),
-        }
     }
 }
 

@@ -5,15 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use tenday_api::{Date, EventView, event_view};
-use tenday_model::dates::DateFormat;
 use tenday_model::delivery::health::{Health, WebhookError};
 use tenday_model::delivery::outcome::OutcomeClass;
 use tenday_model::delivery::rate::RateLimit;
 use tenday_model::destination::callback_url::CallbackUrl;
 use tenday_model::ids::{EventId, RequestId, WebhookId};
-use tenday_model::settings::configuration::RetrySchedule;
+use tenday_model::settings::configuration::{Configuration, RetrySchedule};
 use tenday_model::settings::filter::{EventNames, LinkIds};
-use tenday_model::settings::webhook::{Status, Webhook};
+use tenday_model::settings::webhook::{Origin, Status, Webhook};
 use tenday_model::signing::signature::Secret;
 use tenday_store::{DeveloperSettings, EventPage, WebhookChanges};
 use utoipa::ToSchema;
@@ -108,7 +107,16 @@ pub(crate) struct WebhookView {
     /// While it is failing: until when its attempts are put off. Null otherwise.
     #[schema(required)]
     next_attempt_time: Option<Date>,
-    /// Why it is disabled, then its newest failures since the last success.
+    /// Only there, and `link`, if the webhook was made for the callback of a link. It takes the events of the links that
+    /// are bound to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Origin, required = false)]
+    origin: Option<Origin>,
+    /// How many links are bound to it, if any: links whose callback is its address. It takes all of their events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, minimum = 1)]
+    bound_links: Option<u64>,
+    /// Why it is disabled, or that it waits for an address, then its newest failures since the last success.
     errors: Vec<ErrorView>,
     /// Its dropped events, newest first.
     #[schema(max_items = 100)]
@@ -156,18 +164,20 @@ pub(crate) struct ErrorView {
     failure: Option<Failure>,
 }
 
-/// `disabled`, or the outcome of an attempt.
+/// `disabled`, `allowlist_empty`, or the outcome of an attempt.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 enum ErrorKind {
-    Webhook(DisabledWord),
+    Webhook(WebhookWord),
     Attempt(OutcomeClass),
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum DisabledWord {
+enum WebhookWord {
     Disabled,
+    /// It waits for an address: the configuration's `ipAllowlist` has none.
+    AllowlistEmpty,
 }
 
 /// What only an attempt has.
@@ -271,9 +281,10 @@ pub(crate) fn webhook(
     webhook: &Webhook,
     health: &Health,
     dropped: &EventPage,
-    format: DateFormat,
+    configuration: &Configuration,
     now: Timestamp,
 ) -> WebhookView {
+    let format = configuration.date_format;
     let put_off = health.put_off_until(now).filter(|_| webhook.disabled.is_none());
     let own = dropped.events.iter().filter(|event| event.id.webhook == webhook.id);
     WebhookView {
@@ -284,7 +295,9 @@ pub(crate) fn webhook(
         last_event_time: health.last_event_at.map(|at| Date::new(format, at)),
         status: health.status(webhook),
         next_attempt_time: put_off.map(|at| Date::new(format, at)),
-        errors: errors(webhook, health, format),
+        origin: (webhook.origin == Origin::Link).then_some(webhook.origin),
+        bound_links: Some(webhook.links.count()).filter(|count| *count > 0),
+        errors: errors(webhook, health, configuration),
         retrievals: own.clone().take(RETRIEVALS_SHOWN).map(|event| event_view(event, format)).collect(),
         retrieval_count: own.count(),
         more_retrievals: dropped.next.is_some(),
@@ -311,19 +324,30 @@ pub(crate) fn list(
     let live: Vec<_> =
         dropped.events.iter().filter(|event| webhooks().any(|webhook| webhook.id == event.id.webhook)).collect();
     let metadata = Metadata {
-        all_errors: webhooks().flat_map(|webhook| errors(webhook, of(webhook), format)).collect(),
+        all_errors: webhooks().flat_map(|webhook| errors(webhook, of(webhook), &settings.configuration)).collect(),
         all_retrievals: live.iter().take(RETRIEVALS_SHOWN).map(|event| event_view(event, format)).collect(),
         retrieval_count: live.len(),
         more_retrievals: dropped.next.is_some(),
     };
-    let shown = || webhooks().map(|shown| webhook(shown, of(shown), dropped, format, now)).collect();
+    let shown = || webhooks().map(|shown| webhook(shown, of(shown), dropped, &settings.configuration, now)).collect();
     WebhookList { webhooks: display_all.then(shown), metadata }
 }
 
-fn errors(webhook: &Webhook, health: &Health, format: DateFormat) -> Vec<ErrorView> {
+fn errors(webhook: &Webhook, health: &Health, configuration: &Configuration) -> Vec<ErrorView> {
+    let format = configuration.date_format;
+    let waiting = configuration.allowlist.is_empty().then(|| ErrorView {
+        webhook_id: webhook.id,
+        code: ErrorKind::Webhook(WebhookWord::AllowlistEmpty),
+        message:
+            "the webhook waits for an address: PATCH ipAllowlist of the configuration adds one; what is dropped until \
+                  then can be reattempted"
+                .to_owned(),
+        time: Date::new(format, webhook.created_at),
+        failure: None,
+    });
     let disabled = webhook.disabled.map(|disabled| ErrorView {
         webhook_id: webhook.id,
-        code: ErrorKind::Webhook(DisabledWord::Disabled),
+        code: ErrorKind::Webhook(WebhookWord::Disabled),
         message: disabled.reason.message().to_owned(),
         time: Date::new(format, disabled.since),
         failure: None,
@@ -335,5 +359,5 @@ fn errors(webhook: &Webhook, health: &Health, format: DateFormat) -> Vec<ErrorVi
         time: Date::new(format, error.at),
         failure: Some(Failure { event_id: error.event, response_code: error.status.map(|status| status.to_string()) }),
     });
-    disabled.into_iter().chain(failures).collect()
+    disabled.into_iter().chain(waiting).chain(failures).collect()
 }

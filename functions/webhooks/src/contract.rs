@@ -168,11 +168,13 @@ pub(crate) fn change() -> Operation {
 }
 
 pub(crate) fn delete() -> Operation {
-    one(operation("deleteWebhook", "Unsubscribe from a webhook").scope::<ConfigurationWrite>()).answer::<Deleted>(
-        StatusCode::OK,
-        "The webhook is deleted",
-        json!({ "requestId": "REQ-019aa7f4-77aa-7b2e-8c3d-4e5f60718293" }),
-    )
+    one(operation("deleteWebhook", "Unsubscribe from a webhook").scope::<ConfigurationWrite>())
+        .answer::<Deleted>(
+            StatusCode::OK,
+            "The webhook is deleted",
+            json!({ "requestId": "REQ-019aa7f4-77aa-7b2e-8c3d-4e5f60718293" }),
+        )
+        .errors(&[ErrorCode::ConfigurationChanged])
 }
 
 pub(crate) fn restore() -> Operation {

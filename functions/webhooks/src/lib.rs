@@ -144,8 +144,8 @@ async fn view_one(
     let counted = answers::RETRIEVALS_COUNTED;
     let dropped = functions.events.dropped(&developer.id, Some(id), counted, None, now).await?;
     let health = health.get(&id).cloned().unwrap_or_default();
-    let format = settings.configuration.date_format;
-    Ok(Json(OneWebhook { webhook: answers::webhook(&stored.webhook, &health, &dropped, format, now) }))
+    let configuration = &settings.configuration;
+    Ok(Json(OneWebhook { webhook: answers::webhook(&stored.webhook, &health, &dropped, configuration, now) }))
 }
 
 async fn change(
@@ -178,14 +178,17 @@ async fn delete(
     developer: Developer<ConfigurationWrite>,
     Path(webhook): Path<String>,
 ) -> Result<Json<Deleted>, ApiError> {
-    let (_, stored) = functions.find(&developer.id, &webhook).await?;
-    let now = functions.api.now();
-    let request = RequestId::new(now, random()?);
-    if functions.settings.delete_webhook(&developer.id, &stored, request, now).await? {
-        Ok(Json(Deleted { request_id: request }))
-    } else {
-        Err(not_found())
+    // A link may be bound to it between reading and deleting it; then the deletion keeps that, too.
+    let mut tries = Tries::default();
+    while tries.again().await {
+        let (_, stored) = functions.find(&developer.id, &webhook).await?;
+        let now = functions.api.now();
+        let request = RequestId::new(now, random()?);
+        if functions.settings.delete_webhook(&developer.id, &stored, request, now).await? {
+            return Ok(Json(Deleted { request_id: request }));
+        }
     }
+    Err(keeps_changing())
 }
 
 async fn restore(
@@ -225,8 +228,8 @@ async fn view_one_of(
     let health = functions.events.health(developer, now).await?;
     let dropped = functions.events.dropped(developer, Some(id), answers::RETRIEVALS_COUNTED, None, now).await?;
     let health = health.get(&id).cloned().unwrap_or_default();
-    let format = settings.configuration.date_format;
-    Ok(Json(OneWebhook { webhook: answers::webhook(&stored.webhook, &health, &dropped, format, now) }))
+    let configuration = &settings.configuration;
+    Ok(Json(OneWebhook { webhook: answers::webhook(&stored.webhook, &health, &dropped, configuration, now) }))
 }
 
 async fn secret(

@@ -12,11 +12,12 @@ use tenday_model::error::ValidationError;
 use tenday_model::ids::WebhookId;
 use tenday_model::publishing::matching::can_match;
 use tenday_model::publishing::render::{is_subscribable, subscribable};
+use tenday_model::settings::bound::BoundLinks;
 use tenday_model::settings::configuration::RetrySchedule;
 use tenday_model::settings::custom_headers::{CustomHeaders, HeadersInput};
 use tenday_model::settings::filter::{EventNames, LinkIds};
 use tenday_model::settings::integration::Integration;
-use tenday_model::settings::webhook::{Disabled, DisabledReason, Webhook};
+use tenday_model::settings::webhook::{Disabled, DisabledReason, Origin, Webhook};
 use tenday_model::signing::signature::Secret;
 use tenday_model::whole::Whole;
 use tenday_store::WebhookChanges;
@@ -167,6 +168,8 @@ impl Create {
         };
         let webhook = Webhook {
             id,
+            origin: Origin::Developer,
+            links: BoundLinks::default(),
             event_names,
             link_ids: self.link_ids.clone(),
             callback_url,
@@ -226,6 +229,10 @@ impl Change {
             let fields = "callbackURL, linkIds, status, retrySchedule, rateLimit, headers";
             let message = format!("nothing would change; give at least one of {fields}");
             errors.push(ValidationError::new(&["body"], "missing", message));
+        }
+        if self.link_ids.is_some() && webhook.origin == Origin::Link {
+            let message = "this webhook was made for links, and takes the events of those that are bound to it";
+            errors.push(invalid("linkIds", "immutable", message));
         }
         let callback_url = self.callback_url.and_then(|url| read_url(&url, rules, &mut errors));
         if let (Some(ChangedStatus::Active), Some(names)) = (self.status, &webhook.event_names)

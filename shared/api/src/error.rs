@@ -110,6 +110,8 @@ codes! {
     LinkBadConfig = BAD_REQUEST "link_error.bad_config",
     /// The link belongs to another developer than the one that the request names.
     LinkOfAnother = CONFLICT "link_error.another_developer",
+    /// The alias is another link's.
+    LinkAliasTaken = CONFLICT "link_error.alias_taken",
 }
 
 impl PartialSchema for ErrorCode {

@@ -1,6 +1,7 @@
 //! What the HTTP functions share: access tokens, the one error body, request bodies and their bounds, paging, and the
 //! way a function is started.
 
+mod allowlist;
 mod answer;
 mod body;
 mod caller;
@@ -19,6 +20,7 @@ mod serve;
 mod state;
 mod token;
 
+pub use allowlist::{added_to_allowlist, allowlist_entries};
 pub use body::{Body, MAX_BODY, Object, absent_or, read_body};
 pub use caller::{Api, Developer, Platform, Scope, scopes};
 pub use date::Date;

@@ -113,6 +113,10 @@ impl ErrorCode {
             Self::LinkOfAnother => {
                 "Name the developer to whom the link belongs; `GET /links/{id}` says who that is. A link never changes hands."
             }
+            Self::LinkAliasTaken => {
+                "Give each link an alias of its own: the SHA-256 of the token that its developer has for this link. To move an \
+                 alias, take it from the other link first."
+            }
         }
     }
 }

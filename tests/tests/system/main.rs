@@ -7,6 +7,7 @@ mod arrive;
 mod backlog;
 mod bad_input;
 mod browser;
+mod callbacks;
 mod checks;
 mod clients;
 mod conformance;

@@ -165,7 +165,7 @@ export interface paths {
         put?: never;
         /**
          * Subscribe to a webhook
-         * @description It needs a configuration, and at least one address in its `ipAllowlist`. The signing secret is in this answer, and in the one of `GET …/secret`.
+         * @description It needs a configuration, and at least one address in its `ipAllowlist`. The signing secret is in this answer, and in the one of `GET …/secret`. Whoever comes from another sender of Standard Webhooks brings their `secret` along, and changes nothing of the receiver.
          */
         post: operations["createWebhook"];
         delete?: never;
@@ -191,7 +191,7 @@ export interface paths {
         head?: never;
         /**
          * Change a webhook
-         * @description Its event cannot be changed: `eventName` is a 400. Make another webhook for the other event.
+         * @description Its events cannot be changed: `eventName` and `eventNames` are a 400. Make another webhook for the other event.
          */
         patch: operations["changeWebhook"];
         trace?: never;
@@ -270,6 +270,26 @@ export interface paths {
         get: operations["listEvents"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/configuration/webhooks/{webhookId}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check a webhook's address
+         * @description Resolves the callback URL's host as an attempt would, and judges the answer by the allowlist. Nothing is connected to. At most 1 a second, after 5 at once.
+         */
+        post: operations["checkWebhook"];
         delete?: never;
         options?: never;
         head?: never;
@@ -404,7 +424,7 @@ export interface paths {
         get: operations["getLink"];
         /**
          * Register a link, or change one
-         * @description Replaces the whole link. It cannot move to another developer, and a deleted one stays deleted.
+         * @description Replaces the whole link, but for `callbackURL` and `aliasSha256`, which stay if they are left out. It cannot move to another developer, and a deleted one stays deleted. With a `callbackURL` the link is bound to the developer's webhook at that address; one is made if there is none, and a configuration of the `type`'s defaults if there is none. What the developer has made is never changed.
          */
         put: operations["putLink"];
         post?: never;
@@ -470,6 +490,26 @@ export interface components {
             /** @description Why there are no events. */
             message?: string;
         };
+        /** @description What an attempt at a webhook would find now. */
+        AddressCheck: {
+            /** @description The callback URL's. */
+            host: string;
+            /** @description What it resolves to. One that is not allowed refuses all. */
+            addresses: components["schemas"]["CheckedAddress"][];
+            /** @description Whether an attempt would connect. */
+            ok: boolean;
+            /** @description What `ipAllowlist` of `PATCH /configuration` would have to add. An address that never may be there is not among them. */
+            allowlistEntries: string[];
+            /** @description What is wrong if it is none of the addresses: the name does not resolve, or the URL may not be sent to. */
+            error: string | null;
+        };
+        /** @enum {string} */
+        AddressReason: "not_in_allowlist" | "special";
+        /**
+         * @description The SHA-256 of a token, in hexadecimal
+         * @example 2ab96390c7dbe3439de74d0c9b0b1767ba6bfb6b5f0b2c4b1a0c7a3b7a3cf0d1
+         */
+        Alias: string;
         /** @description What came of reattempting all. */
         AllReattempted: {
             /** @description Of those that there was time for. */
@@ -506,6 +546,16 @@ export interface components {
             eventName: string | null;
             id: components["schemas"]["WebhookId"];
             callbackURL: string;
+            /** @description Only there if the webhook takes several events. */
+            eventNames?: components["schemas"]["EventNames"];
+            /** @description Only there if the webhook hears of some links only. */
+            linkIds?: components["schemas"]["LinkIds"];
+        };
+        /** @description One address of a webhook's host. */
+        CheckedAddress: {
+            address: string;
+            allowed: boolean;
+            reason: components["schemas"]["AddressReason"] | null;
         };
         /** @description A developer's one settings object. */
         Configuration: {
@@ -543,11 +593,15 @@ export interface components {
         };
         CreatedWebhook: {
             id: components["schemas"]["WebhookId"];
-            /** @description Null takes every event. */
+            /** @description Null takes every event, or those of `eventNames`. */
             eventName: string | null;
             callbackURL: string;
             lastEvent: components["schemas"]["EventId"] | null;
             lastEventTime: components["schemas"]["Date"] | null;
+            /** @description Only there if the webhook takes several events. */
+            eventNames?: components["schemas"]["EventNames"];
+            /** @description Only there if the webhook hears of some links only. */
+            linkIds?: components["schemas"]["LinkIds"];
             /**
              * @description Signs what is delivered, by Standard Webhooks.
              * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
@@ -1360,8 +1414,10 @@ export interface components {
         };
         DeletedWebhook: {
             id: components["schemas"]["WebhookId"];
-            /** @description Null took every event. */
+            /** @description Null took every event, or those of `eventNames`. */
             eventName: string | null;
+            /** @description There if it took several events. */
+            eventNames?: components["schemas"]["EventNames"];
             callbackURL: string;
         };
         /** @description A deletion that was not undone. */
@@ -1396,15 +1452,13 @@ export interface components {
          * @enum {string}
          */
         DeveloperScope: "configuration:read" | "configuration:write" | "links:test";
-        /** @enum {string} */
-        DisabledWord: "disabled";
         /** @description An OpenAPI 3.1 document */
         Document: Record<string, never>;
         /**
          * @description Why an event was dropped.
          * @enum {string}
          */
-        DropReason: "attempts_spent" | "gone" | "webhook_disabled" | "webhook_deleted" | "inexpressible" | "expired" | "internal";
+        DropReason: "attempts_spent" | "gone" | "webhook_disabled" | "webhook_deleted" | "allowlist_empty" | "inexpressible" | "expired" | "internal";
         /** @enum {string} */
         Environment: "sandbox" | "production";
         /** @description The one error body. */
@@ -1426,9 +1480,9 @@ export interface components {
          * @description Every error code there is
          * @enum {string}
          */
-        ErrorCode: "api_error.auth.expired_access_token" | "api_error.auth.unauthorized" | "api_error.auth.insufficient_scope" | "api_error.request.malformed" | "api_error.request.validation_failed" | "api_error.request.too_large" | "api_error.route_not_found" | "api_error.method_not_allowed" | "api_error.rate_limit_exceeded" | "api_error.internal" | "api_error.unavailable" | "configuration_error.not_found" | "configuration_error.already_exists" | "configuration_error.changed_meanwhile" | "configuration_error.allowlist_in_use" | "webhook_error.configuration_required" | "webhook_error.allowlist_required" | "webhook_error.limit_reached" | "webhook_error.disabled" | "webhook_error.not_found" | "deletion_error.not_found" | "event_error.not_found" | "event_error.not_dropped" | "event_error.reattempt_in_progress" | "event_error.job_not_found" | "update_error.not_found" | "update_error.idempotency_conflict" | "update_error.inexpressible" | "link_error.unauthorized_access" | "link_error.not_found" | "link_error.deleted" | "link_error.forbidden_action" | "link_error.bad_state" | "link_error.bad_config" | "link_error.another_developer";
-        /** @description `disabled`, or the outcome of an attempt. */
-        ErrorKind: components["schemas"]["DisabledWord"] | components["schemas"]["OutcomeClass"];
+        ErrorCode: "api_error.auth.expired_access_token" | "api_error.auth.unauthorized" | "api_error.auth.insufficient_scope" | "api_error.request.malformed" | "api_error.request.validation_failed" | "api_error.request.too_large" | "api_error.route_not_found" | "api_error.method_not_allowed" | "api_error.rate_limit_exceeded" | "api_error.internal" | "api_error.unavailable" | "configuration_error.not_found" | "configuration_error.already_exists" | "configuration_error.changed_meanwhile" | "configuration_error.allowlist_in_use" | "webhook_error.configuration_required" | "webhook_error.allowlist_required" | "webhook_error.limit_reached" | "webhook_error.disabled" | "webhook_error.not_found" | "deletion_error.not_found" | "event_error.not_found" | "event_error.not_dropped" | "event_error.reattempt_in_progress" | "event_error.job_not_found" | "update_error.not_found" | "update_error.idempotency_conflict" | "update_error.inexpressible" | "link_error.unauthorized_access" | "link_error.not_found" | "link_error.deleted" | "link_error.forbidden_action" | "link_error.bad_state" | "link_error.bad_config" | "link_error.another_developer" | "link_error.alias_taken";
+        /** @description `disabled`, `allowlist_empty`, or the outcome of an attempt. */
+        ErrorKind: components["schemas"]["WebhookWord"] | components["schemas"]["OutcomeClass"];
         /** @description An event without its attempts and payload. */
         Event: {
             /** @description Constant over all attempts; the receiver gets it as `webhook-id`. */
@@ -1451,12 +1505,15 @@ export interface components {
         };
         /** @example EVT-06dafskv3hu3t2idbdn7v04h080pl9vijse7ofka9ldmsvs0i410 */
         EventId: string;
-        /** @description An event with its attempts and its payload. */
+        /** @description An event with its attempts, its payload and its newest request. */
         EventInFull: components["schemas"]["Event"] & {
             /** @description Oldest first. */
             attempts: components["schemas"]["Attempt"][];
             /** @description The body as it would be sent now; null if the configuration's type has no shape for the update any more. */
             payload: Record<string, never> | null;
+            request: components["schemas"]["SentRequest"] | null;
+            /** @description Why there is no `request`; only there if there is none. */
+            noRequest?: string;
         };
         /** @description One page of events, newest first. */
         EventList: {
@@ -1464,6 +1521,14 @@ export interface components {
             /** @description The `cursor` of the next page; null if there is none. */
             nextCursor: string | null;
         };
+        /**
+         * @description Names of events, or what stands before the full stop of some
+         * @example [
+         *       "TRANSACTIONS",
+         *       "ITEM.ERROR"
+         *     ]
+         */
+        EventNames: string[];
         EventOfUpdate: {
             eventId: components["schemas"]["EventId"];
             webhookId: components["schemas"]["WebhookId"];
@@ -1550,6 +1615,12 @@ export interface components {
             errorCode: components["schemas"]["LinkError"] | null;
             products: components["schemas"]["Product"][];
             tags: string[];
+            /** @description Only there if it is bound to a webhook: its callback, as the platform gave it. */
+            callbackURL?: string;
+            /** @description And the webhook. */
+            webhookId?: components["schemas"]["WebhookId"];
+            /** @description Only there if it has one. */
+            aliasSha256?: components["schemas"]["Alias"];
         };
         /** @description A link, as it is registered. */
         LinkAnswer: {
@@ -1559,6 +1630,13 @@ export interface components {
         LinkError: "system_error" | "provider_error" | "institution_error" | "user_error" | "auth_expired" | "no_accounts" | "user_setup_required" | "invalid_credentials" | "user_oauth_denied" | "user_input_incorrect" | "incomplete";
         /** @example mk_eqkWN34UEoa2NxyALG8pcV */
         LinkId: string;
+        /**
+         * @description Ids of links, as updates name them
+         * @example [
+         *       "mk_eqkWN34UEoa2NxyALG8pcV"
+         *     ]
+         */
+        LinkIds: string[];
         /** @description A link to register. */
         LinkRegistration: {
             developerId: components["schemas"]["DeveloperId"];
@@ -1570,6 +1648,20 @@ export interface components {
             products: components["schemas"]["Product"][];
             /** @description At most 50, of at most 100 characters each, which begin with a letter or digit. */
             tags?: string[];
+            /**
+             * @description Where the link's events go, beside its developer's other webhooks. Left out, what was given before stays; `null`
+             *     takes it away.
+             * @example https://example.com/plaid/webhook
+             */
+            callbackURL?: string | null;
+            secret?: components["schemas"]["SigningSecret"] | null;
+            type?: components["schemas"]["Type"] | null;
+            /**
+             * @description With `callbackURL`, for a configuration that is made for it: the only addresses that its webhooks may lead to. As
+             *     long as there are none, its events are dropped, and kept.
+             */
+            ipAllowlist?: string[] | null;
+            aliasSha256?: components["schemas"]["Alias"] | null;
         };
         /** @enum {string} */
         LinkState: "connecting" | "awaiting_token_exchange" | "connected" | "deleted" | "error";
@@ -1613,6 +1705,8 @@ export interface components {
              * @example DATA_UPDATES
              */
             eventName?: string | null;
+            eventNames?: components["schemas"]["EventNames"] | null;
+            linkIds?: components["schemas"]["LinkIds"] | null;
             /**
              * @description Where the events are POSTed to: https, without a user or a fragment. Its host has to resolve to addresses that
              *     are in the configuration's `ipAllowlist`.
@@ -1622,6 +1716,7 @@ export interface components {
             retrySchedule?: components["schemas"]["RetrySchedule"] | null;
             rateLimit?: components["schemas"]["RateLimit"] | null;
             headers?: components["schemas"]["HeadersInput"] | null;
+            secret?: components["schemas"]["SigningSecret"] | null;
         };
         OneConfiguration: {
             configuration: components["schemas"]["Configuration"];
@@ -1710,6 +1805,31 @@ export interface components {
             eventId: components["schemas"]["EventId"];
             updateId: components["schemas"]["UpdateId"];
         };
+        /** @description A header of a request. */
+        SentHeader: {
+            name: string;
+            /**
+             * @description Null where it is not shown or not known any more: values of the webhook's own headers are write-only, the trace's
+             *     span and a JWT (`plaid-verification`, `moneykit-signature`) are new in each request and not kept, and what a secret
+             *     signed that was replaced since is not signed again.
+             */
+            value: string | null;
+        };
+        /** @description A request as a receiver gets it, but for what HTTP itself adds (`host`, `content-length`, `accept`). */
+        SentRequest: {
+            /** @description Always `POST`. */
+            method: string;
+            url: string;
+            headers: components["schemas"]["SentHeader"][];
+            /** @description The exact bytes, which are UTF-8. */
+            body: string;
+        };
+        /**
+         * Format: password
+         * @description A signing secret of Standard Webhooks: `whsec_` and the base64 of 24 to 64 bytes
+         * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+         */
+        SigningSecret: string;
         /** @enum {string} */
         TestEvent: "link.state_changed" | "link.product_refresh" | "transactions.updates_available" | "product.state_changed";
         /** @description A test event is on its way. */
@@ -1997,13 +2117,24 @@ export interface components {
         /** @description A webhook in full. */
         Webhook: {
             id: components["schemas"]["WebhookId"];
-            /** @description Null takes every event. */
+            /** @description Null takes every event, or those of `eventNames`. */
             eventName: string | null;
             callbackURL: string;
             lastEvent: components["schemas"]["EventId"] | null;
             lastEventTime: components["schemas"]["Date"] | null;
             status: components["schemas"]["WebhookStatus"];
-            /** @description Why it is disabled, then its newest failures since the last success. */
+            nextAttemptTime: components["schemas"]["Date"] | null;
+            /**
+             * @description Only there, and `link`, if the webhook was made for the callback of a link. It takes the events of the links that
+             *     are bound to it.
+             */
+            origin?: components["schemas"]["WebhookOrigin"];
+            /**
+             * Format: int64
+             * @description How many links are bound to it, if any: links whose callback is its address. It takes all of their events.
+             */
+            boundLinks?: number | null;
+            /** @description Why it is disabled, or that it waits for an address, then its newest failures since the last success. */
             errors: components["schemas"]["WebhookError"][];
             /** @description Its dropped events, newest first. */
             retrievals: components["schemas"]["Event"][];
@@ -2011,6 +2142,10 @@ export interface components {
             retrievalCount: number;
             /** @description Only there, and true, if there are more than were counted. */
             moreRetrievals?: boolean;
+            /** @description Only there if the webhook takes several events. */
+            eventNames?: components["schemas"]["EventNames"];
+            /** @description Only there if the webhook hears of some links only. */
+            linkIds?: components["schemas"]["LinkIds"];
             /** @description Only there if the webhook has its own. */
             retrySchedule?: components["schemas"]["RetrySchedule"];
             /** @description Only there if the webhook has one. */
@@ -2025,6 +2160,7 @@ export interface components {
         WebhookChange: {
             /** @example https://example.com/new-callback-url */
             callbackURL?: string | null;
+            linkIds?: components["schemas"]["LinkIds"] | null;
             status?: components["schemas"]["ChangedStatus"] | null;
             retrySchedule?: components["schemas"]["RetrySchedule"] | null;
             rateLimit?: components["schemas"]["RateLimit"] | null;
@@ -2046,10 +2182,17 @@ export interface components {
             metadata: components["schemas"]["Metadata"];
         };
         /**
+         * @description Who made a webhook.
+         * @enum {string}
+         */
+        WebhookOrigin: "developer" | "link";
+        /**
          * @description The word for how a webhook fares.
          * @enum {string}
          */
         WebhookStatus: "active" | "failing" | "disabled";
+        /** @enum {string} */
+        WebhookWord: "disabled" | "allowlist_empty";
     };
     responses: {
         /** @description The access token lacks the scope of this operation, or is of the wrong kind of client. */
@@ -2872,6 +3015,18 @@ export interface operations {
                     };
                 };
             };
+            /** @description Somebody else changed it meanwhile. Try again. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"] & {
+                        /** @enum {string} */
+                        error_code?: "configuration_error.changed_meanwhile";
+                    };
+                };
+            };
             429: components["responses"]["RateLimitExceeded"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -3168,6 +3323,62 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EventList"];
+                };
+            };
+            /** @description The request cannot be read: its body is not JSON, or a query parameter or header is not valid or not known. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"] & {
+                        /** @enum {string} */
+                        error_code?: "api_error.request.malformed";
+                    };
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["InsufficientScope"];
+            /**
+             * @description - `api_error.route_not_found`: There is no such route.
+             *     - `configuration_error.not_found`: There is no configuration. `POST /configuration` makes one.
+             *     - `webhook_error.not_found`: There is no such webhook.
+             */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"] & {
+                        /** @enum {string} */
+                        error_code?: "api_error.route_not_found" | "configuration_error.not_found" | "webhook_error.not_found";
+                    };
+                };
+            };
+            429: components["responses"]["RateLimitExceeded"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    checkWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook's id */
+                webhookId: components["schemas"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What an attempt would find */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddressCheck"];
                 };
             };
             /** @description The request cannot be read: its body is not JSON, or a query parameter or header is not valid or not known. */
@@ -3758,7 +3969,12 @@ export interface operations {
                     };
                 };
             };
-            /** @description The link belongs to another developer than the one that the request names. */
+            /**
+             * @description - `configuration_error.changed_meanwhile`: Somebody else changed it meanwhile. Try again.
+             *     - `webhook_error.limit_reached`: A configuration has at most 100 webhooks.
+             *     - `link_error.another_developer`: The link belongs to another developer than the one that the request names.
+             *     - `link_error.alias_taken`: The alias is another link's.
+             */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3766,7 +3982,7 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Error"] & {
                         /** @enum {string} */
-                        error_code?: "link_error.another_developer";
+                        error_code?: "configuration_error.changed_meanwhile" | "webhook_error.limit_reached" | "link_error.another_developer" | "link_error.alias_taken";
                     };
                 };
             };
@@ -3833,6 +4049,18 @@ export interface operations {
                     "application/json": components["schemas"]["Error"] & {
                         /** @enum {string} */
                         error_code?: "api_error.route_not_found" | "link_error.not_found";
+                    };
+                };
+            };
+            /** @description Somebody else changed it meanwhile. Try again. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"] & {
+                        /** @enum {string} */
+                        error_code?: "configuration_error.changed_meanwhile";
                     };
                 };
             };

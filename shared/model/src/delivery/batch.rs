@@ -67,6 +67,9 @@ pub trait Known {
 
     fn health(&self, developer: &DeveloperId, webhook: WebhookId) -> Option<&Health>;
 
+    /// Whether the developer's configuration has any address that events may be sent to.
+    fn has_address(&self, developer: &DeveloperId) -> bool;
+
     /// The delays before each retry of a webhook's events.
     fn delays(&self, developer: &DeveloperId, webhook: WebhookId) -> Vec<Duration>;
 }
@@ -83,6 +86,10 @@ impl<K: Known> Known for Arc<K> {
 
     fn health(&self, developer: &DeveloperId, webhook: WebhookId) -> Option<&Health> {
         K::health(self, developer, webhook)
+    }
+
+    fn has_address(&self, developer: &DeveloperId) -> bool {
+        K::has_address(self, developer)
     }
 
     fn delays(&self, developer: &DeveloperId, webhook: WebhookId) -> Vec<Duration> {
@@ -283,11 +290,17 @@ impl<K: Known> Batch<K> {
                 batch.known.health(developer, event.webhook),
                 now,
             );
+            let goes_on = matches!(decision, Decision::Attempt | Decision::Probe { .. } | Decision::PutOff { .. });
+            // Only a webhook that was made for a link can be there before there is an address.
+            let (decision, goes_on) = if goes_on && !batch.known.has_address(developer) {
+                (Decision::Drop(DropReason::AllowlistEmpty), false)
+            } else {
+                (decision, goes_on)
+            };
             // Of several messages that would go on with one event only one does. Each is decided by itself before that: a
             // copy may be the very message that recorded an attempt and died, and has to send the next one.
             let ends = matches!(decision, Decision::Acknowledge | Decision::SendNext { .. });
             let is_copy = !ends && !gone_on.insert((developer.clone(), event));
-            let goes_on = matches!(decision, Decision::Attempt | Decision::Probe { .. } | Decision::PutOff { .. });
             if is_copy {
                 batch.settle(place, Decision::Acknowledge, now);
             } else if goes_on && may_be_over(event, now) {

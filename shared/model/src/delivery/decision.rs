@@ -205,6 +205,8 @@ pub fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
 mod tests {
     use super::*;
     use crate::ids::{UpdateId, WebhookId};
+    use crate::settings::bound::BoundLinks;
+    use crate::settings::webhook::Origin;
     use proptest::prelude::*;
 
     fn now() -> Timestamp {
@@ -259,6 +261,8 @@ mod tests {
     fn webhook() -> Webhook {
         Webhook {
             id: event_id(1).webhook,
+            origin: Origin::Developer,
+            links: BoundLinks::default(),
             event_names: None,
             link_ids: None,
             callback_url: "https://example.com/".parse().unwrap(),

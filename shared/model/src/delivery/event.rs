@@ -62,6 +62,8 @@ pub enum DropReason {
     WebhookDisabled,
     /// The webhook, or its whole configuration, was deleted.
     WebhookDeleted,
+    /// The configuration has no address that events may be sent to.
+    AllowlistEmpty,
     /// The developer's type changed, and the new one has no shape for the update.
     Inexpressible,
     /// It was put off for so long that its update is not kept for further automatic attempts.
@@ -77,6 +79,7 @@ impl DropReason {
             Self::Gone => "gone",
             Self::WebhookDisabled => "webhook_disabled",
             Self::WebhookDeleted => "webhook_deleted",
+            Self::AllowlistEmpty => "allowlist_empty",
             Self::Inexpressible => "inexpressible",
             Self::Expired => "expired",
             Self::Internal => "internal",

@@ -150,6 +150,11 @@ impl CallbackUrl {
         &self.url
     }
 
+    /// Whether both are sent to at the same address, however they were given.
+    pub fn same_address(&self, other: &Self) -> bool {
+        self.url == other.url
+    }
+
     /// Scheme, host and port: what may be logged. Paths and queries hold developers' secrets.
     pub fn origin(&self) -> String {
         self.url.origin().ascii_serialization()

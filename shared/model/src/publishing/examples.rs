@@ -69,7 +69,7 @@ fn data(event: EventName, event_name: &str) -> &'static str {
             | EventName::InstitutionOutageResolved,
             _,
         ) => {
-            r#"{"institutionId":"4222","environment":"sandbox","outageId":"outage-1","startsAt":"2026-12-01T02:00:00Z","endsAt":"2026-12-01T05:00:00Z","successPercent":12.5,"message":"Work on the institution's systems.","publisher":{"name":"Example Data","type":"DATA_ACCESS_PLATFORM"}}"#
+            r#"{"institutionId":"4222","environment":"sandbox","outageId":"outage-1","startsAt":"2026-12-01T02:00:00Z","endsAt":"2026-12-01T05:00:00Z","successPercent":12,"message":"Work on the institution's systems.","publisher":{"name":"Example Data","type":"DATA_ACCESS_PLATFORM"}}"#
         }
         (EventName::AccountsAdded, _) => {
             r#"{"linkId":"1001","userId":"user-1","institutionId":"4222","accountIds":["account-1"],"accounts":[{"id":"account-1","name":"Checking","type":"checking"}]}"#

@@ -6,10 +6,10 @@ use std::cell::LazyCell;
 use crate::publishing::render::{Inexpressible, content_event_name, is_subscribable, link_of, subscription_matches};
 use crate::publishing::update::Content;
 use crate::settings::integration::Integration;
-use crate::settings::webhook::Webhook;
+use crate::settings::webhook::{Origin, Webhook};
 
 /// The webhooks that get an update: those that subscribe to the name which the developer's type gives it, and hear of
-/// its link. A disabled one is among them; its event is kept for the day it is enabled.
+/// its link, and those that the link is bound to. A disabled one is among them; its event is kept for the day it is enabled.
 ///
 /// # Errors
 /// When the developer's type cannot express the update.
@@ -21,11 +21,22 @@ pub fn matching<'a>(
     let name = content_event_name(integration, content)?;
     // Looked for only if some webhook goes by it.
     let link: LazyCell<Option<Cow<'_, str>>, _> = LazyCell::new(|| link_of(content));
-    let matches = |webhook: &&Webhook| {
-        takes(webhook, name)
+    let subscribes = |webhook: &&Webhook| {
+        webhook.origin == Origin::Developer
+            && takes(webhook, name)
             && webhook.link_ids.as_ref().is_none_or(|ids| link.as_ref().is_some_and(|link| ids.has(link)))
     };
-    Ok(webhooks.into_iter().filter(matches).collect())
+    let webhooks: Vec<&Webhook> = webhooks.into_iter().collect();
+    let mut gets: Vec<&Webhook> = webhooks.iter().copied().filter(subscribes).collect();
+    for bound in webhooks.into_iter().filter(|webhook| !webhook.links.is_empty() && !subscribes(webhook)) {
+        // Once per address: what another webhook there takes has arrived.
+        let arrives =
+            |other: &&Webhook| other.disabled.is_none() && other.callback_url.same_address(&bound.callback_url);
+        if link.as_ref().is_some_and(|link| bound.links.take(link)) && !gets.iter().any(arrives) {
+            gets.push(bound);
+        }
+    }
+    Ok(gets)
 }
 
 /// Whether a webhook subscribes to an event by its name, whichever link the event is about.
@@ -46,6 +57,8 @@ mod tests {
     use super::*;
     use crate::ids::WebhookId;
     use crate::publishing::update::parse_content;
+    use crate::settings::bound::BoundLinks;
+    use crate::settings::webhook::{Disabled, DisabledReason};
     use jiff::Timestamp;
     use serde_json::value::RawValue;
 
@@ -56,6 +69,8 @@ mod tests {
     fn webhook(number: u8, event_names: &[&str], link_ids: &[&str]) -> Webhook {
         Webhook {
             id: WebhookId::new(Timestamp::UNIX_EPOCH, [number; 10]),
+            origin: Origin::Developer,
+            links: BoundLinks::default(),
             event_names: texts(event_names).try_into().ok(),
             link_ids: texts(link_ids).try_into().ok(),
             callback_url: "https://example.com/".parse().unwrap(),
@@ -107,6 +122,39 @@ mod tests {
         let nobodys =
             content("data.updated", r#"{"userIds":["a"],"from":"2026-11-21T18:00:00Z","to":"2026-11-21T18:15:00Z"}"#);
         assert!(matched(Integration::Yodlee, &webhooks, &nobodys).is_empty());
+    }
+
+    const LINK: &str = "mk_0000000000000000000001";
+
+    #[test]
+    fn an_update_of_a_bound_link_goes_to_its_callback_and_to_the_other_subscriptions_once_per_address() {
+        let named = || BoundLinks::default().with(&LINK.parse().unwrap());
+        let made = |number, links| Webhook { origin: Origin::Link, links, ..webhook(number, &[], &[]) };
+        let at = |url: &str, webhook: Webhook| Webhook { callback_url: url.parse().unwrap(), ..webhook };
+        let about = |link: &str| content("item.new_accounts", &format!(r#"{{"linkId":"{link}"}}"#));
+        let matched = |webhooks: &[Webhook], link| matched(Integration::Plaid, webhooks, &about(link));
+
+        // Made for the link, beside a subscription elsewhere.
+        let other = at("https://example.com/other", webhook(1, &[], &[]));
+        let webhooks = [other.clone(), made(2, named())];
+        assert_eq!(matched(&webhooks, LINK), [0, 1]);
+        assert_eq!(matched(&webhooks, "mk_0000000000000000000002"), [0]);
+        // To the developer's own webhook, whatever it subscribes to.
+        let own = Webhook { links: named(), ..webhook(3, &["TRANSACTIONS"], &["x"]) };
+        assert_eq!(matched(&[other.clone(), own.clone()], LINK), [0, 1]);
+        // Once at one address, however it is written, and whether by one webhook or two.
+        let all = at("HTTPS://EXAMPLE.com:443", webhook(4, &[], &[]));
+        assert_eq!(matched(&[all.clone(), own.clone(), made(5, named())], LINK), [0]);
+        assert_eq!(matched(&[own.clone(), made(5, named())], LINK), [0]);
+        // One that is disabled takes nothing from another.
+        let disabled = Disabled { reason: DisabledReason::Developer, since: Timestamp::UNIX_EPOCH };
+        let all = Webhook { disabled: Some(disabled), ..all };
+        assert_eq!(matched(&[all, made(5, named())], LINK), [0, 1]);
+        // Of many it names none, and takes those of every link.
+        let many = [made(6, BoundLinks::Many(101))];
+        assert_eq!(matched(&many, "mk_0000000000000000000002"), [0]);
+        // Nobody is bound to it.
+        assert!(matched(&[made(7, BoundLinks::default())], LINK).is_empty());
     }
 
     #[test]

@@ -35,8 +35,10 @@ mod tests {
     use crate::dates::DateFormat;
     use crate::destination::address::Allowlist;
     use crate::ids::{ConfigurationId, WebhookId};
+    use crate::settings::bound::BoundLinks;
     use crate::settings::configuration::RetrySchedule;
     use crate::settings::integration::Integration;
+    use crate::settings::webhook::Origin;
 
     fn schedule(seconds: &[u32]) -> Option<RetrySchedule> {
         Some(RetrySchedule::try_from(seconds.to_vec()).unwrap())
@@ -57,6 +59,8 @@ mod tests {
         };
         let webhook = |retry_schedule| Webhook {
             id: WebhookId::new(now, [0; 10]),
+            origin: Origin::Developer,
+            links: BoundLinks::default(),
             event_names: None,
             link_ids: None,
             callback_url: "https://example.com/".parse().unwrap(),

@@ -9,10 +9,12 @@ use serde_json::{Value, json};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::destination::callback_url::CallbackUrl;
 use crate::error::ValidationError;
-use crate::ids::DeveloperId;
+use crate::ids::{DeveloperId, WebhookId};
 use crate::publishing::update::data::ProductState;
 pub use crate::publishing::update::data::{Environment, LinkError as LinkErrorCode, LinkState, Product};
+use crate::settings::alias::Alias;
 
 /// The most tags of a link.
 pub const MAX_TAGS: usize = 50;
@@ -88,6 +90,18 @@ pub struct Link {
     /// What the end user permitted.
     pub products: Vec<Product>,
     pub tags: Vec<String>,
+    /// Where its callback leads, if it has one.
+    pub binding: Option<Binding>,
+    /// Another name that its developer knows it by, as a digest.
+    pub alias: Option<Alias>,
+}
+
+/// A link's callback, and the webhook that it is bound to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    pub webhook: WebhookId,
+    /// As the platform gave it. The webhook may be somewhere else by now, if its developer moved it.
+    pub callback_url: CallbackUrl,
 }
 
 impl Link {
@@ -127,7 +141,15 @@ impl Link {
 
     /// What is left of it once it is deleted: enough to say so, and nothing of the end user's.
     pub fn deleted(self) -> Self {
-        Self { state: LinkState::Deleted, error: None, products: Vec::new(), tags: Vec::new(), ..self }
+        Self {
+            state: LinkState::Deleted,
+            error: None,
+            products: Vec::new(),
+            tags: Vec::new(),
+            binding: None,
+            alias: None,
+            ..self
+        }
     }
 
     /// Whether a test event may be fired for it. Of several reasons against, the one that the caller can do least about
@@ -247,6 +269,8 @@ mod tests {
             error: None,
             products: vec![Product::Accounts, Product::Transactions],
             tags: vec!["user:1".into()],
+            binding: None,
+            alias: None,
         }
     }
 

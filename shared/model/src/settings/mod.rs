@@ -2,8 +2,11 @@
 //!
 //! A developer has one [`configuration`], of one type ([`integration`]), and in it up to a hundred webhooks ([`webhook`]),
 //! each with a [`filter`] and with headers of its own ([`custom_headers`]) if it needs any. What keeps one from being made,
-//! or from coming back, is an [`obstacle`]. A [`link`] is what test events are fired for.
+//! or from coming back, is an [`obstacle`]. A [`link`] is what test events are fired for; it may have an [`alias`], and be
+//! [`bound`] to a webhook that its callback leads to.
 
+pub mod alias;
+pub mod bound;
 pub mod configuration;
 pub mod custom_headers;
 pub mod filter;

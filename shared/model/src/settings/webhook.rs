@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use crate::delivery::rate::RateLimit;
 use crate::destination::callback_url::CallbackUrl;
 use crate::ids::WebhookId;
+use crate::settings::bound::BoundLinks;
 use crate::settings::configuration::RetrySchedule;
 use crate::settings::filter::{EventNames, LinkIds};
 
@@ -14,6 +15,9 @@ use crate::settings::filter::{EventNames, LinkIds};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
     pub id: WebhookId,
+    pub origin: Origin,
+    /// The links whose callback its address is: it takes all of their events, whatever it subscribes to.
+    pub links: BoundLinks,
     /// None takes every event.
     pub event_names: Option<EventNames>,
     /// None takes every link's; else the webhook hears of these links, and of nothing that is about no link.
@@ -27,7 +31,23 @@ pub struct Webhook {
     pub created_at: Timestamp,
 }
 
+/// Who made a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = WebhookOrigin)]
+pub enum Origin {
+    /// Its developer.
+    Developer,
+    /// The callback of a link. It takes the events of the links that are bound to it, and no others.
+    Link,
+}
+
 impl Webhook {
+    /// Whether it subscribes to every event of every link.
+    pub fn takes_everything(&self) -> bool {
+        self.origin == Origin::Developer && self.event_names.is_none() && self.link_ids.is_none()
+    }
+
     /// The one event that it takes, as LinkMoney's page has it (docs/sources.md, S1.2); none if it takes all, or several.
     pub fn event_name(&self) -> Option<&str> {
         self.event_names.as_ref().and_then(EventNames::only)

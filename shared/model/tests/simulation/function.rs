@@ -45,6 +45,10 @@ impl Known for Loaded {
         self.health.as_ref()
     }
 
+    fn has_address(&self, _: &DeveloperId) -> bool {
+        true
+    }
+
     fn delays(&self, _: &DeveloperId, _: WebhookId) -> Vec<Duration> {
         self.delays.clone()
     }

@@ -11,7 +11,8 @@ use tenday_model::delivery::health::Health;
 use tenday_model::delivery::outcome::Outcome;
 use tenday_model::delivery::rate::RateLimit;
 use tenday_model::ids::{DeveloperId, EventId, UpdateId, WebhookId};
-use tenday_model::settings::webhook::{Disabled, DisabledReason, Webhook};
+use tenday_model::settings::bound::BoundLinks;
+use tenday_model::settings::webhook::{Disabled, DisabledReason, Origin, Webhook};
 
 use crate::chance::Chance;
 use crate::function::{ByHand, Invocation, Went};
@@ -160,6 +161,8 @@ impl World {
             developer: "DEV-simulated".parse().unwrap(),
             webhook: Webhook {
                 id: WebhookId::new(now, [7; 10]),
+                origin: Origin::Developer,
+                links: BoundLinks::default(),
                 event_names: None,
                 link_ids: None,
                 callback_url: "https://example.com/".parse().unwrap(),

@@ -73,6 +73,10 @@ impl Known for Deliveries {
         self.health.get(&(developer.clone(), webhook))
     }
 
+    fn has_address(&self, developer: &DeveloperId) -> bool {
+        self.configurations.get(developer).is_some_and(|(configuration, _)| !configuration.allowlist.is_empty())
+    }
+
     fn delays(&self, developer: &DeveloperId, webhook: WebhookId) -> Vec<Duration> {
         let Some((configuration, _)) = self.configurations.get(developer) else { return Vec::new() };
         let own = self.stored_webhook(developer, webhook).and_then(|stored| stored.webhook.retry_schedule.as_ref());

@@ -1,12 +1,13 @@
 //! The keys of both tables. Each is made from a developer's id, so that no query can be written without one. The
 //! exceptions hold nothing of a developer's: a client's row, which is how a developer is found in the first place, the
-//! signing keys, the keyring, and the claim of a link's id, which only says whose the link is. Two kinds of rows are
+//! signing keys, the keyring, and the claims of a link's id and alias, which only say whose the link is. Two kinds of rows are
 //! found by their id alone, and their keys carry the developer all the same: an update, because only the platform asks
 //! for one by id, and a link, because a developer who names somebody else's has to be told so, and not that there is
 //! none (docs/sources.md, S0.6).
 
 use jiff::Timestamp;
 use tenday_model::ids::{ClientId, DeveloperId, EventId, JobId, RequestId, UpdateId, WebhookId};
+use tenday_model::settings::alias::Alias;
 use tenday_model::settings::link::LinkId;
 
 use crate::dynamodb::item::{Attribute, Item, s};
@@ -86,6 +87,11 @@ pub(crate) fn links(link: &LinkId) -> String {
 
 pub(crate) fn link(link: &LinkId, developer: &DeveloperId) -> Item {
     key(links(link), developer.to_string())
+}
+
+/// The claim of a link's alias.
+pub(crate) fn alias(alias: &Alias) -> Item {
+    key(format!("ALIAS#{alias}"), LINK_CLAIM.to_owned())
 }
 
 /// No developer's id looks like this.

@@ -7,8 +7,8 @@ use tenday_model::ids::DeveloperId;
 use tenday_model::settings::configuration::Configuration;
 use tenday_model::settings::filter::EventNames;
 use tenday_model::settings::integration::Integration;
-use tenday_model::settings::link::Link;
-use tenday_model::settings::webhook::{Disabled, Webhook};
+use tenday_model::settings::link::{Environment, Link, LinkState};
+use tenday_model::settings::webhook::{Disabled, Origin, Webhook};
 
 use super::{check, expires_at, golden, said};
 use crate::dynamodb::item::{Item, Reader};
@@ -19,7 +19,7 @@ use crate::settings::clients::{Client, client_from, client_item, listed_client, 
 use crate::settings::developer::{
     DeveloperSettings, OldSecret, StoredWebhook, configuration_from, configuration_item, webhook_from, webhook_item,
 };
-use crate::settings::links::{claim_item, link_from, link_item};
+use crate::settings::links::{alias_from, alias_item, claim_item, link_from, link_item};
 use crate::settings::sessions::{CLIENT, session_from, session_item};
 use crate::signing::keyring::{Keyring, Sealed, keyring_item, wrapped_from};
 use crate::signing::signing_keys::{KeyPurpose, PublicKey, StoredKey, key_from, public_from, signer_of};
@@ -89,6 +89,8 @@ fn webhook_meaning(item: &Item) -> Result<Value, StoreError> {
         id,
         event_names,
         link_ids,
+        origin,
+        links,
         callback_url,
         disabled,
         retry_schedule,
@@ -114,6 +116,8 @@ fn webhook_meaning(item: &Item) -> Result<Value, StoreError> {
         "eventNames": event_names.filter(|_| event_name.is_none()),
         "eventName": event_name,
         "linkIds": link_ids,
+        "origin": (origin == Origin::Link).then_some(origin),
+        "links": (!links.is_empty()).then_some(links),
         "callbackURL": callback_url,
         "disabled": disabled.map(|Disabled { reason, since }| json!({ "reason": reason, "since": since })),
         "retrySchedule": retry_schedule,
@@ -181,7 +185,7 @@ fn a_link_means_what_it_meant_and_its_claim_says_whose_it_is() {
             return Ok((json!({ "id": id, "claimed by": developer }), None));
         }
         let link = link_from(&id, item)?;
-        let Link { id, developer, environment, state, error, products, tags } = &link;
+        let Link { id, developer, environment, state, error, products, tags, binding, alias } = &link;
         let meaning = json!({
             "id": id,
             "developer": developer,
@@ -190,6 +194,9 @@ fn a_link_means_what_it_meant_and_its_claim_says_whose_it_is() {
             "error": error.map(|error| error.word()),
             "products": products,
             "tags": tags,
+            "webhook": binding.as_ref().map(|binding| binding.webhook),
+            "callbackURL": binding.as_ref().map(|binding| &binding.callback_url),
+            "alias": alias,
         });
         let claim = claim_item(&link);
         assert_eq!(claim["developer"].as_s(), Ok(&link.developer.to_string()));
@@ -214,6 +221,26 @@ fn a_session_means_what_it_meant() {
         // Set when it is exchanged.
         written.extend(item.get_key_value(CLIENT).map(|(name, client)| (name.clone(), client.clone())));
         Ok((meaning, Some(written)))
+    });
+}
+
+#[test]
+fn an_alias_says_whose_link_it_is_of() {
+    check(ROWS, "alias", |item| {
+        let (developer, id) = alias_from(item)?;
+        let alias = keys::pk(item).and_then(|pk| pk.strip_prefix("ALIAS#")).unwrap().parse().unwrap();
+        let link = Link {
+            id: id.clone(),
+            developer: developer.clone(),
+            environment: Environment::Sandbox,
+            state: LinkState::Connected,
+            error: None,
+            products: Vec::new(),
+            tags: Vec::new(),
+            binding: None,
+            alias: Some(alias),
+        };
+        Ok((json!({ "alias": alias, "developer": developer, "link": id }), Some(alias_item(&alias, &link))))
     });
 }
 

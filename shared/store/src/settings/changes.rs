@@ -25,6 +25,7 @@ use crate::settings::developer::{
     DeveloperSettings, OldSecret, Settings, StoredWebhook, changeable, configuration_from, configuration_item,
     old_secrets_value, webhook_from, webhook_item,
 };
+use crate::settings::links::if_links_are;
 use crate::signing::keyring::Sealed;
 
 /// What a deletion says was deleted.
@@ -214,7 +215,7 @@ impl Settings {
         Ok(self.rows.write(update).await?.is_done())
     }
 
-    /// Deletes a webhook; false when it is gone already.
+    /// Deletes a webhook; false when it is gone already, or links were bound to it or set free since it was read.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -225,9 +226,7 @@ impl Settings {
         request: RequestId,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let delete = Write::delete(webhook_key(developer, webhook.webhook.id))
-            .only_if("generation = :generation")
-            .value(":generation", n(webhook.generation));
+        let delete = if_links_are(Write::delete(webhook_key(developer, webhook.webhook.id)), webhook)?;
         let was = webhook_item(developer, webhook)?;
         let put = Write::put(deletion_item(developer, request, WEBHOOK, was, now));
         let writes = [delete, uncount(developer, webhook.generation), put];
@@ -297,11 +296,11 @@ impl Settings {
     }
 }
 
-fn configuration_key(developer: &DeveloperId) -> Item {
+pub(crate) fn configuration_key(developer: &DeveloperId) -> Item {
     keys::key(keys::developer(developer), keys::CONFIGURATION.to_owned())
 }
 
-fn webhook_key(developer: &DeveloperId, webhook: WebhookId) -> Item {
+pub(crate) fn webhook_key(developer: &DeveloperId, webhook: WebhookId) -> Item {
     keys::key(keys::developer(developer), keys::webhook(webhook))
 }
 
@@ -338,7 +337,7 @@ fn undo(developer: &DeveloperId, request: RequestId, now: Timestamp) -> Write {
 }
 
 /// A number that no other life of the configuration has: webhooks of an earlier one never come back by themselves.
-pub(crate) fn generation(now: Timestamp) -> u64 {
+pub fn generation(now: Timestamp) -> u64 {
     now.as_millisecond().unsigned_abs()
 }
 

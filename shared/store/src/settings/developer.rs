@@ -14,7 +14,7 @@ use tenday_model::ids::{DeveloperId, WebhookId};
 use tenday_model::settings::configuration::Configuration;
 use tenday_model::settings::filter::EventNames;
 use tenday_model::settings::integration::Integration;
-use tenday_model::settings::webhook::{Disabled, Webhook};
+use tenday_model::settings::webhook::{Disabled, Origin, Webhook};
 
 use crate::aws::services::Aws;
 use crate::dynamodb::item::{Attribute, Item, Reader, b, is_expired, json, n, s};
@@ -24,6 +24,7 @@ use crate::dynamodb::rows::{Freshness, Rows};
 use crate::dynamodb::write::Write;
 use crate::error::StoreError;
 use crate::settings::changes::generation;
+use crate::settings::links::links_value;
 use crate::signing::keyring::Sealed;
 
 /// A configuration with its live webhooks, oldest first.
@@ -191,6 +192,12 @@ pub(crate) fn old_secrets_value(old: &[OldSecret]) -> Result<Attribute, StoreErr
 pub(crate) fn webhook_item(developer: &DeveloperId, stored: &StoredWebhook) -> Result<Item, StoreError> {
     let webhook = &stored.webhook;
     let mut item = keys::key(keys::developer(developer), keys::webhook(webhook.id));
+    if webhook.origin == Origin::Link {
+        item.insert("origin".into(), s("link"));
+    }
+    if let Some(links) = links_value(&webhook.links)? {
+        item.insert("links".into(), links);
+    }
     // One name, or none, is stored as it was before there could be several.
     if let Some(name) = webhook.event_name() {
         item.insert("eventName".into(), s(name));
@@ -239,6 +246,12 @@ pub(crate) fn webhook_from(item: &Item) -> Result<StoredWebhook, StoreError> {
     Ok(StoredWebhook {
         webhook: Webhook {
             id: id.parse().map_err(|error| StoreError::corrupt("webhook", error))?,
+            origin: match read.optional_text("origin") {
+                None => Origin::Developer,
+                Some("link") => Origin::Link,
+                Some(_) => return Err(StoreError::corrupt("webhook", "unknown origin")),
+            },
+            links: read.optional_json("links")?.unwrap_or_default(),
             event_names: match read.optional_text("eventName") {
                 Some(name) => Some(EventNames::one(name.to_owned())),
                 None => read.optional_json("eventNames")?,
