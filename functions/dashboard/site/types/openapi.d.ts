@@ -276,6 +276,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/configuration/webhooks/{webhookId}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check a webhook's address
+         * @description Resolves the callback URL's host as an attempt would, and judges the answer by the allowlist. Nothing is connected to. At most 1 a second, after 5 at once.
+         */
+        post: operations["checkWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/configuration/events/{eventId}": {
         parameters: {
             query?: never;
@@ -470,6 +490,21 @@ export interface components {
             /** @description Why there are no events. */
             message?: string;
         };
+        /** @description What an attempt at a webhook would find now. */
+        AddressCheck: {
+            /** @description The callback URL's. */
+            host: string;
+            /** @description What it resolves to. One that is not allowed refuses all. */
+            addresses: components["schemas"]["CheckedAddress"][];
+            /** @description Whether an attempt would connect. */
+            ok: boolean;
+            /** @description What `ipAllowlist` of `PATCH /configuration` would have to add. An address that never may be there is not among them. */
+            allowlistEntries: string[];
+            /** @description What is wrong if it is none of the addresses: the name does not resolve, or the URL may not be sent to. */
+            error: string | null;
+        };
+        /** @enum {string} */
+        AddressReason: "not_in_allowlist" | "special";
         /** @description What came of reattempting all. */
         AllReattempted: {
             /** @description Of those that there was time for. */
@@ -506,6 +541,12 @@ export interface components {
             eventName: string | null;
             id: components["schemas"]["WebhookId"];
             callbackURL: string;
+        };
+        /** @description One address of a webhook's host. */
+        CheckedAddress: {
+            address: string;
+            allowed: boolean;
+            reason: components["schemas"]["AddressReason"] | null;
         };
         /** @description A developer's one settings object. */
         Configuration: {
@@ -1451,12 +1492,15 @@ export interface components {
         };
         /** @example EVT-06dafskv3hu3t2idbdn7v04h080pl9vijse7ofka9ldmsvs0i410 */
         EventId: string;
-        /** @description An event with its attempts and its payload. */
+        /** @description An event with its attempts, its payload and its newest request. */
         EventInFull: components["schemas"]["Event"] & {
             /** @description Oldest first. */
             attempts: components["schemas"]["Attempt"][];
             /** @description The body as it would be sent now; null if the configuration's type has no shape for the update any more. */
             payload: Record<string, never> | null;
+            request: components["schemas"]["SentRequest"] | null;
+            /** @description Why there is no `request`; only there if there is none. */
+            noRequest?: string;
         };
         /** @description One page of events, newest first. */
         EventList: {
@@ -1709,6 +1753,25 @@ export interface components {
         SentExample: {
             eventId: components["schemas"]["EventId"];
             updateId: components["schemas"]["UpdateId"];
+        };
+        /** @description A header of a request. */
+        SentHeader: {
+            name: string;
+            /**
+             * @description Null where it is not shown or not known any more: values of the webhook's own headers are write-only, the trace's
+             *     span and a JWT (`plaid-verification`, `moneykit-signature`) are new in each request and not kept, and what a secret
+             *     signed that was replaced since is not signed again.
+             */
+            value: string | null;
+        };
+        /** @description A request as a receiver gets it, but for what HTTP itself adds (`host`, `content-length`, `accept`). */
+        SentRequest: {
+            /** @description Always `POST`. */
+            method: string;
+            url: string;
+            headers: components["schemas"]["SentHeader"][];
+            /** @description The exact bytes, which are UTF-8. */
+            body: string;
         };
         /** @enum {string} */
         TestEvent: "link.state_changed" | "link.product_refresh" | "transactions.updates_available" | "product.state_changed";
@@ -2003,6 +2066,7 @@ export interface components {
             lastEvent: components["schemas"]["EventId"] | null;
             lastEventTime: components["schemas"]["Date"] | null;
             status: components["schemas"]["WebhookStatus"];
+            nextAttemptTime: components["schemas"]["Date"] | null;
             /** @description Why it is disabled, then its newest failures since the last success. */
             errors: components["schemas"]["WebhookError"][];
             /** @description Its dropped events, newest first. */
@@ -3168,6 +3232,62 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EventList"];
+                };
+            };
+            /** @description The request cannot be read: its body is not JSON, or a query parameter or header is not valid or not known. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"] & {
+                        /** @enum {string} */
+                        error_code?: "api_error.request.malformed";
+                    };
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["InsufficientScope"];
+            /**
+             * @description - `api_error.route_not_found`: There is no such route.
+             *     - `configuration_error.not_found`: There is no configuration. `POST /configuration` makes one.
+             *     - `webhook_error.not_found`: There is no such webhook.
+             */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"] & {
+                        /** @enum {string} */
+                        error_code?: "api_error.route_not_found" | "configuration_error.not_found" | "webhook_error.not_found";
+                    };
+                };
+            };
+            429: components["responses"]["RateLimitExceeded"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    checkWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook's id */
+                webhookId: components["schemas"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What an attempt would find */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddressCheck"];
                 };
             };
             /** @description The request cannot be read: its body is not JSON, or a query parameter or header is not valid or not known. */

@@ -79,9 +79,9 @@ function attempts(event) {
 function request(event) {
     const sent = event.request;
     if (!sent) {
-        if (!event.payload) return empty("The configuration's type has no shape for this event any more, so it cannot be sent.");
+        if (!event.payload) return empty(said(event.noRequest ?? "The configuration's type has no shape for it any more, so it cannot be sent."));
         return h('div', { id: 'request' },
-            h('p', { class: 'quiet small' }, 'Nothing was sent yet. This is the body as it would be sent now.'),
+            h('p', { class: 'quiet small' }, event.noRequest ? [said(event.noRequest), ' '] : null, 'This is the body as it would be sent now.'),
             block('body', JSON.stringify(event.payload, null, 2), 'the body'));
     }
     const body = h('div', null, block('body', sent.body, 'the body'));
@@ -92,10 +92,15 @@ function request(event) {
         },
     });
     return h('div', { id: 'request' },
+        h('p', { class: 'quiet small prose' },
+            'The request of the newest attempt, with the address and the headers as they are set now. ',
+            'What is not kept is not shown: values of your own headers, and what was new in each attempt.'),
         h('p', { class: 'request-line' }, h('code', null, said(sent.method)), ' ', long(sent.url, 400)),
         table({
-            id: 'headers', caption: 'Headers of the newest attempt, as they were sent', columns: [{ name: 'Header', class: 'event' }, 'Value'],
-            rows: sent.headers.map(({ name, value }) => ({ id: name, cells: [code(name), h('code', { class: 'value' }, long(value, 400))] })),
+            id: 'headers', caption: 'Headers of the newest attempt', columns: [{ name: 'Header', class: 'event' }, 'Value'],
+            rows: sent.headers.map(({ name, value }) => ({
+                id: name, cells: [code(name), value === null ? h('span', { class: 'quiet' }, 'not shown') : h('code', { class: 'value' }, long(value, 400))],
+            })),
         }).element,
         h('div', { class: 'between' },
             h('h3', null, 'Body'),
