@@ -6,9 +6,11 @@ import { can } from '../session.js';
 import { LANGUAGES } from '../verify.js';
 import { DROPPED_BECAUSE } from '../words.js';
 
-/** @typedef {import('../types/api').EventInFull} EventInFull */
+/** @import { Context, View } from '../app.js' */
+/** @import { EventInFull } from '../types/api' */
+/** @import { Children } from '../types/dom' */
 
-/** @type {import('../app.js').View} */
+/** @type {View} */
 export async function event(context) {
     const event = await viewEvent(context.parameter, context.signal);
     const answer = h('div', { id: 'reattempt-answer', 'aria-live': 'polite' });
@@ -36,7 +38,7 @@ export async function event(context) {
 
 /** @param {EventInFull} event */
 function standing(event) {
-    /** @type {[string, import('../types/dom').Children][]} */
+    /** @type {[string, Children][]} */
     const pairs = [['Published', when(event.publishedTime)]];
     if (event.nextAttemptTime) pairs.push(['Next attempt', due(event.nextAttemptTime)]);
     if (event.droppedTime) pairs.push(['Dropped', [when(event.droppedTime), ': ', DROPPED_BECAUSE[event.dropReason ?? ''] ?? '']]);
@@ -44,7 +46,7 @@ function standing(event) {
     return pairs;
 }
 
-/** @param {EventInFull} event @param {HTMLElement} place @param {import('../app.js').Context} context */
+/** @param {EventInFull} event @param {HTMLElement} place @param {Context} context */
 async function again(event, place, context) {
     const answer = await reattempt(event.id);
     if (context.signal.aborted) return;
