@@ -2,7 +2,13 @@
 // is typed by the contract.
 import * as session from './session.js';
 
-/** @import { AddressCheck, AllReattempted, Answer, Catalogue, Configuration, ConfigurationChange, Deletion, DeletionList, EventInFull, EventList, Example, Job, NewConfiguration, NewWebhook, Reattempted, TokenAnswer, ValidationError, Webhook, WebhookChange, WebhookList } from './types/api' */
+/**
+ * @import {
+ *   AddressCheck, AllReattempted, Answer, Catalogue, Configuration, ConfigurationChange, Deletion, DeletionList, EventInFull,
+ *   EventList, Example, Job, NewConfiguration, NewWebhook, Reattempted, TokenAnswer, ValidationError, Webhook, WebhookChange,
+ *   WebhookList,
+ * } from './types/api'
+ */
 
 /** @typedef {{ body?: unknown, query?: Record<string, string | null | undefined>, signal?: AbortSignal }} Options */
 
