@@ -2,7 +2,14 @@
 // is typed by the contract.
 import * as session from './session.js';
 
-/** @typedef {import('./types/api')} Api */
+/**
+ * @import {
+ *   AddressCheck, AllReattempted, Answer, Catalogue, Configuration, ConfigurationChange, Deletion, DeletionList, EventInFull,
+ *   EventList, Example, Job, NewConfiguration, NewWebhook, Reattempted, TokenAnswer, ValidationError, Webhook, WebhookChange,
+ *   WebhookList,
+ * } from './types/api'
+ */
+
 /** @typedef {{ body?: unknown, query?: Record<string, string | null | undefined>, signal?: AbortSignal }} Options */
 
 /** What the API, or the way to it, had against a request. */
@@ -11,7 +18,7 @@ export class ApiError extends Error {
      * @param {number} status 0 where there was no answer
      * @param {string} code
      * @param {string} message
-     * @param {{ requestId?: string | null, fields?: import('./types/api').ValidationError[] }} [more]
+     * @param {{ requestId?: string | null, fields?: ValidationError[] }} [more]
      */
     constructor(status, code, message, { requestId = null, fields = [] } = {}) {
         super(message);
@@ -108,7 +115,7 @@ async function call(method, path, { body, query, signal } = {}) {
 }
 
 /** A grant for a token: a client's credentials, or the code of a session link. They are sent in the body, as a form.
- * @param {Record<string, string>} grant @returns {Promise<import('./types/api').TokenAnswer>} */
+ * @param {Record<string, string>} grant @returns {Promise<TokenAnswer>} */
 export async function getToken(grant) {
     const { response, text } = await send('/auth/token', { method: 'POST', body: new URLSearchParams(grant) });
     const answer = parse(text);
@@ -121,76 +128,76 @@ const webhookPath = (id) => `/configuration/webhooks/${encodeURIComponent(id)}`;
 const RETRIEVALS = '/configuration/webhooks/retrievals';
 
 /** The configuration, or null where there is none yet.
- * @param {AbortSignal} [signal] @returns {Promise<import('./types/api').Configuration | null>} */
+ * @param {AbortSignal} [signal] @returns {Promise<Configuration | null>} */
 export const viewConfiguration = (signal) =>
     unlessMissing(call('GET', '/configuration', { signal }).then((answer) => answer.configuration));
 
-/** @param {import('./types/api').NewConfiguration} body @returns {Promise<import('./types/api').Answer<'createConfiguration'>>} */
+/** @param {NewConfiguration} body @returns {Promise<Answer<'createConfiguration'>>} */
 export const createConfiguration = (body) => call('POST', '/configuration', { body });
 
-/** @param {import('./types/api').ConfigurationChange} body @returns {Promise<import('./types/api').Answer<'changeConfiguration'>>} */
+/** @param {ConfigurationChange} body @returns {Promise<Answer<'changeConfiguration'>>} */
 export const changeConfiguration = (body) => call('PATCH', '/configuration', { body });
 
-/** @returns {Promise<import('./types/api').Answer<'deleteConfiguration'>>} */
+/** @returns {Promise<Answer<'deleteConfiguration'>>} */
 export const deleteConfiguration = () => call('DELETE', '/configuration');
 
-/** @param {import('./types/api').Deletion['kind']} kind @param {string} requestId @returns {Promise<unknown>} */
+/** @param {Deletion['kind']} kind @param {string} requestId @returns {Promise<unknown>} */
 export const restore = (kind, requestId) =>
     call('POST', `${kind === 'webhook' ? '/configuration/webhooks' : '/configuration'}/restore/${encodeURIComponent(requestId)}`);
 
-/** @param {AbortSignal} [signal] @returns {Promise<import('./types/api').DeletionList>} */
+/** @param {AbortSignal} [signal] @returns {Promise<DeletionList>} */
 export const listDeletions = (signal) => call('GET', '/configuration/deletions', { signal });
 
 /** All webhooks, or null where there is no configuration.
- * @param {AbortSignal} [signal] @returns {Promise<import('./types/api').WebhookList | null>} */
+ * @param {AbortSignal} [signal] @returns {Promise<WebhookList | null>} */
 export const listWebhooks = (signal) => unlessMissing(call('GET', '/configuration/webhooks', { signal }));
 
-/** @param {string} id @param {AbortSignal} [signal] @returns {Promise<import('./types/api').Webhook>} */
+/** @param {string} id @param {AbortSignal} [signal] @returns {Promise<Webhook>} */
 export const viewWebhook = (id, signal) => call('GET', webhookPath(id), { signal }).then((answer) => answer.webhook);
 
-/** @param {import('./types/api').NewWebhook} body @returns {Promise<import('./types/api').Answer<'createWebhook'>>} */
+/** @param {NewWebhook} body @returns {Promise<Answer<'createWebhook'>>} */
 export const createWebhook = (body) => call('POST', '/configuration/webhooks', { body });
 
-/** @param {string} id @param {import('./types/api').WebhookChange} body @returns {Promise<import('./types/api').Answer<'changeWebhook'>>} */
+/** @param {string} id @param {WebhookChange} body @returns {Promise<Answer<'changeWebhook'>>} */
 export const changeWebhook = (id, body) => call('PATCH', webhookPath(id), { body });
 
-/** @param {string} id @returns {Promise<import('./types/api').Answer<'deleteWebhook'>>} */
+/** @param {string} id @returns {Promise<Answer<'deleteWebhook'>>} */
 export const deleteWebhook = (id) => call('DELETE', webhookPath(id));
 
-/** @param {string} id @returns {Promise<import('./types/api').Answer<'viewSecret'>>} */
+/** @param {string} id @returns {Promise<Answer<'viewSecret'>>} */
 export const viewSecret = (id) => call('GET', `${webhookPath(id)}/secret`);
 
-/** @param {string} id @param {number} overlapSeconds @returns {Promise<import('./types/api').Answer<'rotateSecret'>>} */
+/** @param {string} id @param {number} overlapSeconds @returns {Promise<Answer<'rotateSecret'>>} */
 export const rotateSecret = (id, overlapSeconds) => call('POST', `${webhookPath(id)}/secret/rotate`, { body: { overlapSeconds } });
 
-/** @param {string} id @returns {Promise<import('./types/api').AddressCheck>} */
+/** @param {string} id @returns {Promise<AddressCheck>} */
 export const checkAddress = (id) => call('POST', `${webhookPath(id)}/check`);
 
-/** @param {string} id @param {string} eventName @returns {Promise<import('./types/api').Example>} */
+/** @param {string} id @param {string} eventName @returns {Promise<Example>} */
 export const sendExample = (id, eventName) => call('POST', `${webhookPath(id)}/examples`, { body: { eventName } });
 
 /** @param {string} id @param {{ status?: string, cursor?: string | null }} query @param {AbortSignal} [signal]
- * @returns {Promise<import('./types/api').EventList>} */
+ * @returns {Promise<EventList>} */
 export const listEvents = (id, query, signal) => call('GET', `${webhookPath(id)}/events`, { query, signal });
 
-/** @param {string} id @param {AbortSignal} [signal] @returns {Promise<import('./types/api').EventInFull>} */
+/** @param {string} id @param {AbortSignal} [signal] @returns {Promise<EventInFull>} */
 export const viewEvent = (id, signal) => call('GET', `/configuration/events/${encodeURIComponent(id)}`, { signal }).then((answer) => answer.event);
 
 /** @typedef {{ webhookId?: string, eventName?: string, since?: string, until?: string }} Choice */
 
-/** @param {Choice & { cursor?: string | null }} query @param {AbortSignal} [signal] @returns {Promise<import('./types/api').EventList | null>} */
+/** @param {Choice & { cursor?: string | null }} query @param {AbortSignal} [signal] @returns {Promise<EventList | null>} */
 export const listDropped = (query, signal) => unlessMissing(call('GET', RETRIEVALS, { query, signal }));
 
-/** @param {string} id @returns {Promise<import('./types/api').Reattempted>} */
+/** @param {string} id @returns {Promise<Reattempted>} */
 export const reattempt = (id) => call('POST', `${RETRIEVALS}/${encodeURIComponent(id)}`);
 
-/** @param {Choice} query @returns {Promise<import('./types/api').AllReattempted>} */
+/** @param {Choice} query @returns {Promise<AllReattempted>} */
 export const reattemptAll = (query) => call('POST', RETRIEVALS, { query });
 
-/** @param {string} id @param {AbortSignal} [signal] @returns {Promise<import('./types/api').Job>} */
+/** @param {string} id @param {AbortSignal} [signal] @returns {Promise<Job>} */
 export const viewJob = (id, signal) => call('GET', `${RETRIEVALS}/jobs/${encodeURIComponent(id)}`, { signal });
 
-/** @param {string} link @param {string} event @param {string} key @returns {Promise<import('./types/api').Answer<'testLinkEvent'>>} */
+/** @param {string} link @param {string} event @param {string} key @returns {Promise<Answer<'testLinkEvent'>>} */
 export const testLink = (link, event, key) =>
     call('POST', `/webhooks/test/link/${encodeURIComponent(link)}`, { body: { webhook_event: event, webhook_idempotency_key: key } });
 
@@ -202,7 +209,7 @@ function unlessMissing(answer) {
     });
 }
 
-/** @type {Promise<import('./types/api').Catalogue> | null} */
+/** @type {Promise<Catalogue> | null} */
 let catalogue = null;
 
 /** Every event of every type, a file beside this one: it never changes under its address, and is read once. */

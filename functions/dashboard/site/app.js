@@ -15,6 +15,8 @@ import { askForLink, signIn, signInForm } from './views/sign-in.js';
 import { webhook } from './views/webhook.js';
 import { changeWebhook, newWebhook } from './views/webhook-form.js';
 
+/** @import { Children } from './types/dom' */
+
 /**
  * What a view gets: the parts of its address, and what it may do to the page.
  * @typedef {{
@@ -25,7 +27,7 @@ import { changeWebhook, newWebhook } from './views/webhook-form.js';
  *   go: (fragment: string) => void,
  *   replace: (fragment: string) => void,
  * }} Context
- * @typedef {{ title: string, content: import('./types/dom').Children }} Drawn
+ * @typedef {{ title: string, content: Children }} Drawn
  * @typedef {(context: Context) => Promise<Drawn>} View
  */
 

@@ -1,7 +1,6 @@
 // Data into DOM. Nothing here takes HTML: what others wrote becomes text nodes and attribute values, and stays text.
 
-/** @typedef {import('./types/dom').Children} Children */
-/** @typedef {import('./types/dom').Attributes} Attributes */
+/** @import { Attributes, Children } from './types/dom' */
 
 /** Only into this site: a fragment, or the reference. What a link leads to is never data of others.
  * @param {string} href */

@@ -3,7 +3,7 @@ import { append, h } from './dom.js';
 import { busy, errorBox } from './parts.js';
 import { ApiError } from './api.js';
 
-/** @typedef {import('./types/dom').Children} Children */
+/** @import { Attributes, Children } from './types/dom' */
 
 let ids = 0;
 
@@ -22,7 +22,7 @@ export function field({ name, label, hint, control }) {
         control);
 }
 
-/** @param {[string, Children][]} options @param {string | null} [chosen] @param {import('./types/dom').Attributes} [more] */
+/** @param {[string, Children][]} options @param {string | null} [chosen] @param {Attributes} [more] */
 export function select(options, chosen, more) {
     return h('select', more ?? null, options.map(([value, label]) => h('option', { value, selected: value === chosen }, label)));
 }

@@ -3,8 +3,7 @@ import { ApiError, viewCatalogue } from './api.js';
 import { append, brief, h, name, plain, said } from './dom.js';
 import { OUTCOMES, OUTCOMES_MEAN, STATES } from './words.js';
 
-/** @typedef {import('./types/dom').Child} Child */
-/** @typedef {import('./types/dom').Children} Children */
+/** @import { Attributes, Child, Children } from './types/dom' */
 
 /** The one element with this id, which index.html has.
  * @param {string} id */
@@ -66,7 +65,7 @@ export function outcome(attempt) {
 }
 
 /** A link within the site.
- * @param {string} href @param {Children} text @param {import('./types/dom').Attributes} [more] */
+ * @param {string} href @param {Children} text @param {Attributes} [more] */
 export function link(href, text, more) {
     return h('a', { href, ...more }, text);
 }

@@ -1,6 +1,8 @@
 // Who is signed in, and what the token lets them do. The token lives in this tab's sessionStorage and nowhere else: closing
 // the tab forgets it, and it is never part of an address.
 
+/** @import { TokenAnswer } from './types/api' */
+
 const KEY = 'tenday.session';
 
 /** @typedef {{ token: string, scopes: string[], expires: number, developer: string }} Session */
@@ -40,7 +42,7 @@ function developerOf(token) {
     }
 }
 
-/** @param {import('./types/api').TokenAnswer} answer @returns {Session} */
+/** @param {TokenAnswer} answer @returns {Session} */
 export function begin(answer) {
     const developer = developerOf(answer.access_token);
     if (developer === null) {

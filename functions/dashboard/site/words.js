@@ -1,6 +1,8 @@
 // What the API's words mean, in a sentence: for people who look at them for the first time.
 
-/** @type {Record<string, string>} */
+/** @import { AddressReason, DateFormat, DropReason, JobStatus, LinkEvent, Outcome, State, Type, Words } from './types/api' */
+
+/** @type {Words<Outcome>} */
 export const OUTCOMES = {
     success: 'Success',
     http_status: 'Refused',
@@ -13,7 +15,7 @@ export const OUTCOMES = {
     excessive: 'Too much',
 };
 
-/** @type {Record<string, string>} */
+/** @type {Words<Outcome>} */
 export const OUTCOMES_MEAN = {
     success: 'The receiver answered with a status from 200 to 299.',
     http_status: 'The receiver answered with a status that is not a success. Redirects are never followed.',
@@ -26,7 +28,7 @@ export const OUTCOMES_MEAN = {
     excessive: 'The answer was far larger than an answer needs to be.',
 };
 
-/** @type {Record<string, string>} */
+/** @type {Words<DropReason>} */
 export const DROPPED_BECAUSE = {
     attempts_spent: 'All automatic attempts failed.',
     gone: 'The receiver answered 410 (gone), which disabled the webhook.',
@@ -37,34 +39,34 @@ export const DROPPED_BECAUSE = {
     internal: 'A fault of ours. It can be reattempted.',
 };
 
-/** @type {Record<string, string>} */
+/** @type {Words<State>} */
 export const STATES = {
     active: 'Active', failing: 'Failing', disabled: 'Disabled',
     pending: 'Pending', delivered: 'Delivered', dropped: 'Dropped',
     test: 'Test',
 };
 
-/** @type {Record<string, string>} */
+/** @type {Words<JobStatus>} */
 export const JOBS = { running: 'Reattempting', done: 'Done', stopped: 'Stopped by a fault of ours' };
 
-export const TYPES = /** @satisfies {Record<import('./types/api').Type, string>} */ ({
-    generic: 'Generic', plaid: 'Plaid', mx: 'MX', yodlee: 'Yodlee', fdx: 'FDX', finicity: 'Mastercard Open Finance',
-    teller: 'Teller',
-});
+/** @type {Words<Type>} */
+export const TYPES = {
+    generic: 'Generic', plaid: 'Plaid', mx: 'MX', yodlee: 'Yodlee', fdx: 'FDX', finicity: 'Mastercard Open Finance', teller: 'Teller',
+};
 
-/** @type {Record<string, string>} */
+/** @type {Words<DateFormat>} */
 export const DATE_FORMATS = {
     ISO: 'ISO, 2026-11-21T18:16:00.123Z', UTC: 'UTC, 2026-11-21T18:16:00Z', unix: 'unix, 1795284960',
 };
 
-/** @type {Record<string, string>} */
+/** @type {Words<AddressReason>} */
 export const ADDRESSES = {
     not_in_allowlist: 'not in the allowlist',
     special: 'a private or special address: never connected to, whatever the allowlist says',
 };
 
 /** S0's test events, and what they tell.
- * @type {Record<string, string>} */
+ * @type {Words<LinkEvent>} */
 export const LINK_EVENTS = {
     'link.state_changed': 'The state of the link changed',
     'link.product_refresh': 'A product of the link was refreshed',

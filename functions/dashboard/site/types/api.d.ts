@@ -15,14 +15,13 @@ export type Moment = Schemas['Date'];
 export type Configuration = Schemas['Configuration'];
 export type NewConfiguration = Schemas['NewConfiguration'];
 export type ConfigurationChange = Schemas['ConfigurationChange'];
-export type Webhook = Schemas['Webhook'] & { nextAttemptTime?: Moment | null };
+export type Webhook = Schemas['Webhook'];
 export type NewWebhook = Schemas['NewWebhook'];
 export type WebhookChange = Schemas['WebhookChange'];
-export type WebhookList = { webhooks?: Webhook[]; metadata: Schemas['Metadata'] };
+export type WebhookList = Schemas['WebhookList'];
 export type Event = Schemas['Event'];
 export type EventList = Schemas['EventList'];
-export type SentRequest = { method: string; url: string; headers: { name: string; value: string }[]; body: string };
-export type EventInFull = Schemas['EventInFull'] & { request?: SentRequest | null };
+export type EventInFull = Schemas['EventInFull'];
 export type Attempt = Schemas['Attempt'];
 export type Reattempted = Schemas['ReattemptResponse'];
 export type AllReattempted = Schemas['AllReattempted'];
@@ -33,16 +32,20 @@ export type TokenAnswer = Schemas['TokenResponse'];
 export type Deletion = Schemas['Deletion'];
 export type DeletionList = Schemas['DeletionList'];
 
-export type AddressCheck = {
-    host: string;
-    addresses: { address: string; allowed: boolean; reason: string | null }[];
-    ok: boolean;
-    allowlistEntries: string[];
-    error: string | null;
-};
+export type AddressCheck = Schemas['AddressCheck'];
 export type Example = Schemas['SentExample'];
 
-export type Type = Exclude<Schemas['Type'], null> | 'generic';
+/** Words for every one of a set, which the compiler counts, and perhaps for one that came later. */
+export type Words<K extends string> = Record<K, string> & Record<string, string>;
+export type Type = 'generic' | Exclude<Schemas['Type'], null>;
+export type Outcome = Schemas['OutcomeClass'];
+export type DropReason = Schemas['DropReason'];
+export type State = Schemas['WebhookStatus'] | Schemas['EventStatus'];
+export type DateFormat = Schemas['DateFormat'];
+export type JobStatus = Schemas['JobStatus'];
+export type AddressReason = Schemas['AddressReason'];
+export type LinkEvent = Exclude<Schemas['TestEvent'], 'product.state_changed'>;
+
 export type CatalogueEvent = { eventName: string; update?: string; summary: string; schema: Schema; example?: unknown };
 export type Catalogue = {
     types: Record<string, CatalogueEvent[]>;

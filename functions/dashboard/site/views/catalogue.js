@@ -5,7 +5,9 @@ import { empty, example, head, link, section, step } from '../parts.js';
 import { can } from '../session.js';
 import { TYPES } from '../words.js';
 
-/** @typedef {import('../types/api').Schema} Schema */
+/** @import { View } from '../app.js' */
+/** @import { CatalogueEvent, Schema } from '../types/api' */
+/** @import { Child } from '../types/dom' */
 
 /** What the type in force is; generic where there is no configuration yet.
  * @param {AbortSignal} signal */
@@ -15,10 +17,10 @@ async function events(signal) {
     return { type, events: types[type] ?? [], configured: configuration !== null };
 }
 
-/** @type {import('../app.js').View} */
+/** @type {View} */
 export async function catalogue({ signal }) {
     const { type, events: all, configured } = await events(signal);
-    /** @type {Map<string, import('../types/api').CatalogueEvent[]>} */
+    /** @type {Map<string, CatalogueEvent[]>} */
     const kinds = new Map();
     for (const event of all) {
         const kind = /^[A-Z_]+/.exec(event.eventName)?.[0] ?? 'MoneyKit';
@@ -42,7 +44,7 @@ export async function catalogue({ signal }) {
     };
 }
 
-/** @type {import('../app.js').View} */
+/** @type {View} */
 export async function catalogueEvent({ parameter, signal }) {
     const { type, events: all } = await events(signal);
     const here = all.filter(({ eventName }) => eventName === parameter);
@@ -74,7 +76,7 @@ export async function catalogueEvent({ parameter, signal }) {
 }
 
 /** The fields of a schema, one below the other.
- * @param {Schema} schema @returns {import('../types/dom').Child} */
+ * @param {Schema} schema @returns {Child} */
 function fields(schema) {
     const properties = Object.entries(inner(schema).properties ?? {});
     const choices = schema.oneOf ?? schema.anyOf;

@@ -7,10 +7,10 @@ import { can } from '../session.js';
 import { DATE_FORMATS, TYPES } from '../words.js';
 import { noConfiguration } from './overview.js';
 
-/** @typedef {import('../types/api').Configuration} Configuration */
-/** @typedef {import('../app.js').Context} Context */
+/** @import { Context, View } from '../app.js' */
+/** @import { Configuration, ConfigurationChange } from '../types/api' */
 
-/** @type {import('../app.js').View} */
+/** @type {View} */
 export async function configuration(context) {
     const configuration = await api.viewConfiguration(context.signal);
     const title = 'Configuration';
@@ -86,7 +86,7 @@ async function remove(configuration, context) {
     if (!context.signal.aborted) context.go('#/');
 }
 
-/** @type {import('../app.js').View} */
+/** @type {View} */
 export async function changeConfiguration({ parameter, signal, go }) {
     const present = await api.viewConfiguration(signal);
     if (parameter === 'change' && !present) return { title: 'Configuration', content: [head('Configuration'), noConfiguration()] };
@@ -155,7 +155,7 @@ async function create(element) {
 
 /** @param {HTMLFormElement} element @param {Configuration} present */
 async function save(element, present) {
-    /** @type {import('../types/api').ConfigurationChange} */
+    /** @type {ConfigurationChange} */
     const changed = {};
     const name = value(element, 'name') || null;
     if (name !== present.name) changed.name = name;

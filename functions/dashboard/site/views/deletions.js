@@ -5,9 +5,10 @@ import { action, empty, head, step, table, toast } from '../parts.js';
 import { can } from '../session.js';
 import { TYPES } from '../words.js';
 
-/** @typedef {import('../types/api').Deletion} Deletion */
+/** @import { View } from '../app.js' */
+/** @import { Deletion } from '../types/api' */
 
-/** @type {import('../app.js').View} */
+/** @type {View} */
 export async function deletions({ signal, go, redraw }) {
     const page = await listDeletions(signal);
     const title = 'Deletions';

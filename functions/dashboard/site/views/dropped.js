@@ -8,13 +8,13 @@ import { JobProgress } from '../watch.js';
 import { DROPPED_BECAUSE } from '../words.js';
 import { noConfiguration } from './overview.js';
 
-/** @typedef {import('../types/api').Event} Event */
-/** @typedef {import('../types/api').Webhook} Webhook */
-/** @typedef {import('../api.js').Choice} Choice */
+/** @import { Choice } from '../api.js' */
+/** @import { Context, View } from '../app.js' */
+/** @import { AllReattempted, Event, EventList, Webhook } from '../types/api' */
 
 const FIELDS = /** @type {const} */ (['webhookId', 'eventName', 'since', 'until']);
 
-/** @type {import('../app.js').View} */
+/** @type {View} */
 export async function dropped(context) {
     const { query, signal, redraw } = context;
     /** @type {Choice} */
@@ -43,7 +43,7 @@ export async function dropped(context) {
     };
 }
 
-/** @param {Choice} choice @param {Webhook[]} webhooks @param {Event[]} events @param {import('../app.js').Context} context */
+/** @param {Choice} choice @param {Webhook[]} webhooks @param {Event[]} events @param {Context} context */
 function filterForm(choice, webhooks, events, { go }) {
     const names = [...new Set([...webhooks.flatMap(({ eventName }) => (eventName ? [eventName] : [])), ...events.map(({ eventName }) => eventName)])].sort();
     // Also one that is deleted by now.
@@ -85,7 +85,7 @@ function local(moment) {
     return Number.isNaN(date.getTime()) ? '' : new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
-/** @param {import('../types/api').EventList} page @param {Choice} choice @param {Webhook[]} webhooks @param {AbortSignal} signal */
+/** @param {EventList} page @param {Choice} choice @param {Webhook[]} webhooks @param {AbortSignal} signal */
 function eventTable(page, choice, webhooks, signal) {
     if (!page.events.length && !page.nextCursor) {
         return Object.keys(choice).length
@@ -159,7 +159,7 @@ function eventTable(page, choice, webhooks, signal) {
     return place;
 }
 
-/** @param {Choice} choice @param {boolean} filtered @param {HTMLElement} place @param {import('../app.js').Context} context */
+/** @param {Choice} choice @param {boolean} filtered @param {HTMLElement} place @param {Context} context */
 async function all(choice, filtered, place, context) {
     const sure = await confirmed({
         title: filtered ? 'Reattempt all of these?' : 'Reattempt all dropped events?',
@@ -184,7 +184,7 @@ async function all(choice, filtered, place, context) {
     append(shown, [results(answer, jobId !== undefined), jobId ? followed(jobId, context.redraw) : null]);
 }
 
-/** @param {import('../types/api').AllReattempted} answer @param {boolean} goesOn */
+/** @param {AllReattempted} answer @param {boolean} goesOn */
 function results({ responses }, goesOn) {
     if (!responses.length) {
         return goesOn ? null : h('div', { class: 'notice' }, h('p', null, 'Nothing was sent. Events of a disabled webhook wait until it is enabled.'));

@@ -6,9 +6,11 @@ import { can } from '../session.js';
 import { LANGUAGES } from '../verify.js';
 import { DROPPED_BECAUSE } from '../words.js';
 
-/** @typedef {import('../types/api').EventInFull} EventInFull */
+/** @import { Context, View } from '../app.js' */
+/** @import { EventInFull } from '../types/api' */
+/** @import { Children } from '../types/dom' */
 
-/** @type {import('../app.js').View} */
+/** @type {View} */
 export async function event(context) {
     const event = await viewEvent(context.parameter, context.signal);
     const answer = h('div', { id: 'reattempt-answer', 'aria-live': 'polite' });
@@ -36,7 +38,7 @@ export async function event(context) {
 
 /** @param {EventInFull} event */
 function standing(event) {
-    /** @type {[string, import('../types/dom').Children][]} */
+    /** @type {[string, Children][]} */
     const pairs = [['Published', when(event.publishedTime)]];
     if (event.nextAttemptTime) pairs.push(['Next attempt', due(event.nextAttemptTime)]);
     if (event.droppedTime) pairs.push(['Dropped', [when(event.droppedTime), ': ', DROPPED_BECAUSE[event.dropReason ?? ''] ?? '']]);
@@ -44,7 +46,7 @@ function standing(event) {
     return pairs;
 }
 
-/** @param {EventInFull} event @param {HTMLElement} place @param {import('../app.js').Context} context */
+/** @param {EventInFull} event @param {HTMLElement} place @param {Context} context */
 async function again(event, place, context) {
     const answer = await reattempt(event.id);
     if (context.signal.aborted) return;
@@ -79,9 +81,9 @@ function attempts(event) {
 function request(event) {
     const sent = event.request;
     if (!sent) {
-        if (!event.payload) return empty("The configuration's type has no shape for this event any more, so it cannot be sent.");
+        if (!event.payload) return empty(said(event.noRequest ?? "The configuration's type has no shape for it any more, so it cannot be sent."));
         return h('div', { id: 'request' },
-            h('p', { class: 'quiet small' }, 'Nothing was sent yet. This is the body as it would be sent now.'),
+            h('p', { class: 'quiet small' }, event.noRequest ? [said(event.noRequest), ' '] : null, 'This is the body as it would be sent now.'),
             block('body', JSON.stringify(event.payload, null, 2), 'the body'));
     }
     const body = h('div', null, block('body', sent.body, 'the body'));
@@ -92,10 +94,15 @@ function request(event) {
         },
     });
     return h('div', { id: 'request' },
+        h('p', { class: 'quiet small prose' },
+            'The request of the newest attempt, with the address and the headers as they are set now. ',
+            'What is not kept is not shown: values of your own headers, and what was new in each attempt.'),
         h('p', { class: 'request-line' }, h('code', null, said(sent.method)), ' ', long(sent.url, 400)),
         table({
-            id: 'headers', caption: 'Headers of the newest attempt, as they were sent', columns: [{ name: 'Header', class: 'event' }, 'Value'],
-            rows: sent.headers.map(({ name, value }) => ({ id: name, cells: [code(name), h('code', { class: 'value' }, long(value, 400))] })),
+            id: 'headers', caption: 'Headers of the newest attempt', columns: [{ name: 'Header', class: 'event' }, 'Value'],
+            rows: sent.headers.map(({ name, value }) => ({
+                id: name, cells: [code(name), value === null ? h('span', { class: 'quiet' }, 'not shown') : h('code', { class: 'value' }, long(value, 400))],
+            })),
         }).element,
         h('div', { class: 'between' },
             h('h3', null, 'Body'),

@@ -5,12 +5,14 @@ import { announce, badge, empty, eventLink, facts, head, link, section, step, ta
 import { can } from '../session.js';
 import { DATE_FORMATS, DROPPED_BECAUSE, TYPES } from '../words.js';
 
-/** @typedef {import('../types/api').Webhook} Webhook */
+/** @import { View } from '../app.js' */
+/** @import { Configuration, Webhook, WebhookList } from '../types/api' */
+/** @import { Children } from '../types/dom' */
 
 /** What needs somebody comes first. */
 const ORDER = { failing: 0, disabled: 1, active: 2 };
 
-/** @type {import('../app.js').View} */
+/** @type {View} */
 export async function overview({ signal }) {
     const [configuration, list] = await Promise.all([viewConfiguration(signal), listWebhooks(signal)]);
     if (!configuration || !list) return { title: 'Overview', content: [head('Overview'), noConfiguration()] };
@@ -54,11 +56,11 @@ function droppedOf({ retrievalCount, moreRetrievals }) {
     return `${retrievalCount}${moreRetrievals ? '+' : ''}`;
 }
 
-/** @param {Webhook[]} webhooks @param {import('../types/api').WebhookList['metadata']} metadata */
+/** @param {Webhook[]} webhooks @param {WebhookList['metadata']} metadata */
 function counts(webhooks, metadata) {
     /** @param {string} status */
     const of = (status) => webhooks.filter((webhook) => webhook.status === status).length;
-    /** @param {string} status @param {string | number} count @param {import('../types/dom').Children} name */
+    /** @param {string} status @param {string | number} count @param {Children} name */
     const figure = (status, count, name) => h('div', { class: 'figure', 'data-status': count ? status : 'none' }, h('dt', null, name), h('dd', null, count));
     return h('dl', { id: 'counts', class: 'figures' },
         figure('active', of('active'), 'active'),
@@ -118,7 +120,7 @@ function health(webhook) {
         webhook.status !== 'active' && error ? h('small', { class: 'quiet' }, brief(error.message, 110)) : null);
 }
 
-/** @param {import('../types/api').WebhookList['metadata']} metadata */
+/** @param {WebhookList['metadata']} metadata */
 function latestDropped(metadata) {
     const events = metadata.allRetrievals.slice(0, 5);
     const place = h('div', { id: 'latest-dropped' });
@@ -133,7 +135,7 @@ function latestDropped(metadata) {
     return place;
 }
 
-/** @param {import('../types/api').Configuration} configuration */
+/** @param {Configuration} configuration */
 function settings(configuration) {
     const addresses = configuration.ipAllowlist;
     return h('div', { id: 'settings' }, facts([

@@ -8,9 +8,10 @@ import { EventWatch } from '../watch.js';
 import { LINK_EVENTS } from '../words.js';
 import { noConfiguration } from './overview.js';
 
-/** @typedef {import('../types/api').Webhook} Webhook */
+/** @import { View } from '../app.js' */
+/** @import { Webhook } from '../types/api' */
 
-/** @type {import('../app.js').View} */
+/** @type {View} */
 export async function send({ query, signal }) {
     return {
         title: 'Send a test',

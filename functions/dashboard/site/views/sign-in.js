@@ -3,6 +3,8 @@ import { h } from '../dom.js';
 import { form, field, Mistake, value } from '../forms.js';
 import { busy, errorBox, head, place } from '../parts.js';
 
+/** @import { Drawn } from '../app.js' */
+
 /** @typedef {(grant: Record<string, string>) => Promise<void>} Admit */
 
 /** The form, as index.html has it.
@@ -38,7 +40,7 @@ export function askForLink(admit) {
     });
 }
 
-/** @param {string | Error | null} notice @param {Admit} admit @returns {Promise<import('../app.js').Drawn>} */
+/** @param {string | Error | null} notice @param {Admit} admit @returns {Promise<Drawn>} */
 export async function signIn(notice, admit) {
     return {
         title: 'Sign in',

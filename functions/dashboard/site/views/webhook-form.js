@@ -6,9 +6,10 @@ import { empty, facts, head, link, step, toast } from '../parts.js';
 import { noConfiguration } from './overview.js';
 import { showSecretOf } from './webhook.js';
 
-/** @typedef {import('../types/api').Webhook} Webhook */
+/** @import { View } from '../app.js' */
+/** @import { Webhook, WebhookChange } from '../types/api' */
 
-/** @type {import('../app.js').View} */
+/** @type {View} */
 export async function newWebhook({ signal, go, query }) {
     const configuration = await viewConfiguration(signal);
     const title = 'New webhook';
@@ -49,7 +50,7 @@ export async function newWebhook({ signal, go, query }) {
     };
 }
 
-/** @type {import('../app.js').View} */
+/** @type {View} */
 export async function changeWebhook({ parameter: id, signal, go }) {
     const webhook = await viewWebhook(id, signal);
     const here = `#/webhooks/${webhook.id}`;
@@ -147,7 +148,7 @@ function headersOf(element) {
 /** What differs from the webhook as it is.
  * @param {HTMLFormElement} element @param {Webhook} webhook */
 function changes(element, webhook) {
-    /** @type {import('../types/api').WebhookChange} */
+    /** @type {WebhookChange} */
     const changed = {};
     const url = value(element, 'callbackURL');
     if (url !== webhook.callbackURL) changed.callbackURL = url;

@@ -8,9 +8,9 @@ import {
 import { can } from '../session.js';
 import { ADDRESSES, DROPPED_BECAUSE, OUTCOMES } from '../words.js';
 
-/** @typedef {import('../types/api').Webhook} Webhook */
-/** @typedef {import('../types/api').Event} Event */
-/** @typedef {import('../app.js').Context} Context */
+/** @import { Context, View } from '../app.js' */
+/** @import { AddressCheck, Event, EventList, Webhook } from '../types/api' */
+/** @import { Children } from '../types/dom' */
 
 /** A secret that was just made, to be shown once where it belongs; never in an address. @type {{ id: string, secret: string } | null} */
 let fresh = null;
@@ -20,7 +20,7 @@ export function showSecretOf(id, secret) {
     fresh = { id, secret };
 }
 
-/** @type {import('../app.js').View} */
+/** @type {View} */
 export async function webhook(context) {
     const id = context.parameter;
     const [webhook, page] = await Promise.all([api.viewWebhook(id, context.signal), api.listEvents(id, {}, context.signal)]);
@@ -127,14 +127,14 @@ function strip(events) {
             'the last attempt of each of the newest events.'));
 }
 
-/** @param {Webhook} webhook @param {import('../types/api').EventList} first @param {Context} context */
+/** @param {Webhook} webhook @param {EventList} first @param {Context} context */
 function history(webhook, first, context) {
     const place = h('div', { id: 'history-place' });
     let status = '';
     /** What a page of another status, which was asked for later, makes void. */
     let turn = 0;
 
-    /** @param {import('../types/api').EventList} page */
+    /** @param {EventList} page */
     const fill = (page) => {
         const rows = page.events.map(row);
         if (!rows.length && !page.nextCursor) {
@@ -151,7 +151,7 @@ function history(webhook, first, context) {
         more(page, add);
     };
 
-    /** @param {import('../types/api').EventList} page @param {ReturnType<typeof table>['add']} add */
+    /** @param {EventList} page @param {ReturnType<typeof table>['add']} add */
     const more = (page, add) => {
         if (!page.nextCursor) return;
         const line = h('div', { class: 'actions' }, action('more', 'Older events', async () => {
@@ -225,7 +225,7 @@ function settings(webhook) {
 /** @param {Webhook} webhook */
 function secret(webhook) {
     const place = h('div', { id: 'secret' });
-    /** @param {string} text @param {import('../types/dom').Children} [note] */
+    /** @param {string} text @param {Children} [note] */
     const show = (text, note) => {
         place.replaceChildren();
         append(place, [
@@ -303,7 +303,7 @@ function check(webhook, context) {
     ];
 }
 
-/** @param {import('../types/api').AddressCheck} answer @param {(entries: string[]) => Promise<void>} add @returns {import('../types/dom').Children[]} */
+/** @param {AddressCheck} answer @param {(entries: string[]) => Promise<void>} add @returns {Children[]} */
 function judged(answer, add) {
     if (answer.error) return [h('p', { class: 'verdict', 'data-status': 'failing' }, said(answer.error))];
     return [
