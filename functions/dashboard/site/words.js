@@ -34,6 +34,7 @@ export const DROPPED_BECAUSE = {
     gone: 'The receiver answered 410 (gone), which disabled the webhook.',
     webhook_disabled: 'The webhook was disabled.',
     webhook_deleted: 'The webhook was deleted.',
+    allowlist_empty: 'The allowlist had no address yet to which it could have been sent.',
     inexpressible: "The configuration's type has no shape for it.",
     expired: 'It waited too long for its receiver.',
     internal: 'A fault of ours. It can be reattempted.',

@@ -9,6 +9,13 @@ import { TYPES } from '../words.js';
 /** @import { CatalogueEvent, Schema } from '../types/api' */
 /** @import { Child } from '../types/dom' */
 
+/** The three that every type has besides its own. */
+const MONEYKIT = ['link.state_changed', 'link.product_refresh', 'transactions.updates_available'];
+
+/** Events are shown by what stands before the full stop of their names, as subscriptions go by it.
+ * @param {string} event */
+const kindOf = (event) => MONEYKIT.includes(event) ? 'MoneyKit' : event.split(/[.:]/)[0];
+
 /** What the type in force is; generic where there is no configuration yet.
  * @param {AbortSignal} signal */
 async function events(signal) {
@@ -23,7 +30,7 @@ export async function catalogue({ signal }) {
     /** @type {Map<string, CatalogueEvent[]>} */
     const kinds = new Map();
     for (const event of all) {
-        const kind = /^[A-Z_]+/.exec(event.eventName)?.[0] ?? 'MoneyKit';
+        const kind = kindOf(event.eventName);
         const list = kinds.get(kind) ?? [];
         if (!list.some(({ eventName }) => eventName === event.eventName)) list.push(event);
         kinds.set(kind, list);
