@@ -171,7 +171,7 @@ async fn a_raw_payload_arrives_byte_for_byte() {
     // And its owner is shown just that.
     let event = published["events"][0]["eventId"].as_str().unwrap();
     let shown = developer.get(&format!("/configuration/events/{event}")).await;
-    assert!(shown.text.contains(&format!("\"payload\":{raw}}}")), "{}", shown.text);
+    assert!(shown.text.contains(&format!("\"payload\":{raw},\"")), "{}", shown.text);
 
     // It is for one type, and for no other.
     let other = body.replace(r#""type":"plaid""#, r#""type":"mx""#);
