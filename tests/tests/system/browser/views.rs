@@ -85,7 +85,7 @@ async fn every_view_is_accessible_and_fits() {
         browser.inspect(view).await;
         let off_too = fragment.contains(id(&off));
         match view {
-            "webhook" | "event" | "dropped" | "catalogue-event" if !off_too => browser.picture(view, false, 860).await,
+            "webhook" | "event" if !off_too => browser.picture(view, false, 860).await,
             "overview" => {
                 browser.picture(view, false, 860).await;
                 browser.picture("overview-narrow", true, 360).await;
