@@ -1,6 +1,6 @@
 // What several views show: heads, badges, tables, errors, buttons that do something, dialogs and toasts.
 import { ApiError, viewCatalogue } from './api.js';
-import { append, brief, h, name, plain, said } from './dom.js';
+import { append, brief, h, name, number, plain, said } from './dom.js';
 import { OUTCOMES, OUTCOMES_MEAN, STATES } from './words.js';
 
 /** @import { Attributes, Child, Children } from './types/dom' */
@@ -50,6 +50,17 @@ export function badge(status, label = STATES[status] ?? OUTCOMES[status] ?? stat
 /** @param {{ test?: boolean }} event */
 export function testBadge(event) {
     return event.test ? h('span', { class: 'badge', 'data-status': 'test', title: 'An example that was asked for: nothing happened to a link' }, 'Test') : null;
+}
+
+/** What a webhook takes.
+ * @param {{ eventName: string | null, eventNames?: string[], linkIds?: string[], boundLinks?: number | null }} webhook @returns {Children} */
+export function taken({ eventName, eventNames, linkIds, boundLinks }) {
+    const names = eventName === null ? eventNames ?? [] : [eventName];
+    const links = linkIds?.length ?? boundLinks;
+    return [
+        names.length ? names.map((one, i) => [i ? ', ' : null, h('code', null, name(one))]) : h('span', { class: 'quiet' }, 'all events'),
+        links ? h('small', { class: 'quiet' }, ` of ${number(links, 'link')}`) : null,
+    ];
 }
 
 /** An event's name, which leads to it, and its id for whoever only hears it.

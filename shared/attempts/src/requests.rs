@@ -1,7 +1,7 @@
 //! The request of an attempt that was made, made once more for its developer to look at, by the code that made it.
 
 use jiff::Timestamp;
-use tenday_model::signing::request::Composed;
+use tenday_model::signing::request::{BY_KEY, BY_SECRET, Composed};
 
 use crate::attempts::{AttemptFault, Attempts, Target, content_of};
 
@@ -13,9 +13,6 @@ pub struct PastRequest {
     pub headers: Vec<(String, Option<String>)>,
     pub body: Vec<u8>,
 }
-
-/// Headers of which no second one is like the first: ECDSA signs with a new random number each time.
-const SIGNED_ANEW: &[&str] = &["plaid-verification", "moneykit-signature"];
 
 impl Attempts {
     /// The request of an attempt that was made at this moment: the same bytes and, while the secret is the same as then, the
@@ -31,7 +28,7 @@ impl Attempts {
         let trace = [("traceparent".to_owned(), None)];
         let replaced = target.webhook.secret_since.is_some_and(|since| since > at);
         let composed = headers.into_iter().map(|(name, value)| {
-            let unknown = SIGNED_ANEW.contains(&name) || (replaced && name == "webhook-signature");
+            let unknown = BY_KEY.contains(&name) || (replaced && BY_SECRET.contains(&name));
             (name.to_owned(), Some(value).filter(|_| !unknown))
         });
         Ok(PastRequest { event_name, headers: own.chain(trace).chain(composed).collect(), body })

@@ -49,7 +49,7 @@ export type LinkEvent = Exclude<Schemas['TestEvent'], 'product.state_changed'>;
 export type CatalogueEvent = { eventName: string; update?: string; summary: string; schema: Schema; example?: unknown };
 export type Catalogue = {
     types: Record<string, CatalogueEvent[]>;
-    errors: Record<string, { status: number; means: string; do: string }>;
+    errors: Record<string, { do: string }>;
 };
 /** As much of JSON Schema as the catalogue's schemas say. */
 export type Schema = {

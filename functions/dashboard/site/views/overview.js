@@ -1,7 +1,7 @@
 // The overview: in one glance what arrives, what does not, and why.
 import { listWebhooks, viewConfiguration } from '../api.js';
-import { append, brief, due, duration, h, name, number, when } from '../dom.js';
-import { announce, badge, empty, eventLink, facts, head, link, section, step, table } from '../parts.js';
+import { append, brief, due, duration, h, number, when } from '../dom.js';
+import { announce, badge, empty, eventLink, facts, head, link, section, step, table, taken } from '../parts.js';
 import { can } from '../session.js';
 import { DATE_FORMATS, DROPPED_BECAUSE, TYPES } from '../words.js';
 
@@ -83,7 +83,7 @@ function webhookTable(webhooks) {
             id: webhook.id,
             cells: [
                 link(`#/webhooks/${webhook.id}`, brief(webhook.callbackURL, 120), { class: 'url' }),
-                webhook.eventName === null ? h('span', { class: 'quiet' }, 'all events') : h('code', null, name(webhook.eventName)),
+                taken(webhook),
                 health(webhook),
                 when(webhook.lastEventTime),
                 webhook.retrievalCount

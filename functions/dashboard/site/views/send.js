@@ -27,7 +27,8 @@ export async function send({ query, signal }) {
 /** Whether a webhook gets an event of this name.
  * @param {Webhook} webhook @param {string} eventName */
 function takes(webhook, eventName) {
-    return webhook.eventName === null || webhook.eventName === eventName || eventName.startsWith(`${webhook.eventName}.`);
+    const names = webhook.eventName === null ? webhook.eventNames ?? [eventName] : [webhook.eventName];
+    return names.some((name) => name === eventName || eventName.startsWith(`${name}.`));
 }
 
 /** @param {URLSearchParams} query @param {AbortSignal} signal */

@@ -2,7 +2,7 @@
 import { changeWebhook as change, createWebhook, viewCatalogue, viewConfiguration, viewWebhook } from '../api.js';
 import { brief, code, h } from '../dom.js';
 import { field, form, Mistake, schedule, select, value, written } from '../forms.js';
-import { empty, facts, head, link, step, toast } from '../parts.js';
+import { empty, facts, head, link, step, taken, toast } from '../parts.js';
 import { noConfiguration } from './overview.js';
 import { showSecretOf } from './webhook.js';
 
@@ -59,7 +59,7 @@ export async function changeWebhook({ parameter: id, signal, go }) {
         title,
         content: [
             head(title, { above: link(here, 'The webhook'), below: code(webhook.id) }),
-            facts([['Event', webhook.eventName === null ? 'all events' : code(webhook.eventName)]]),
+            facts([['Events', taken(webhook)]]),
             form('webhook', [callbackField(webhook.callbackURL), ...commonFields(webhook)],
                 { submit: 'Save', action: 'save', beside: step('cancel', here, 'Cancel') }, async (element) => {
                     const changed = changes(element, webhook);

@@ -3,7 +3,7 @@ import * as api from '../api.js';
 import { append, brief, code, due, duration, h, long, number, said, shortId, soon, until, when } from '../dom.js';
 import { select } from '../forms.js';
 import {
-    action, announce, badge, busy, confirmed, copyable, dialog, empty, errorBox, eventLink, facts, head, link, outcome, section, step, table, toast,
+    action, announce, badge, busy, confirmed, copyable, dialog, empty, errorBox, eventLink, facts, head, link, outcome, section, step, table, taken, toast,
 } from '../parts.js';
 import { can } from '../session.js';
 import { ADDRESSES, DROPPED_BECAUSE, OUTCOMES } from '../words.js';
@@ -212,7 +212,8 @@ function settings(webhook) {
     const headers = Object.keys(webhook.headers ?? {});
     return h('div', { id: 'settings' }, facts([
         ['Callback', long(webhook.callbackURL, 400)],
-        ['Event', webhook.eventName === null ? 'all events' : code(webhook.eventName)],
+        ['Events', taken(webhook)],
+        ...(webhook.linkIds ? [/** @type {[string, Children]} */ (['Links', webhook.linkIds.map((id, i) => [i ? ', ' : null, code(id)])])] : []),
         ['Retries', webhook.retrySchedule ? webhook.retrySchedule.map(duration).join(', ') || 'none' : "as the configuration's"],
         ['Rate', webhook.rateLimit ? `${number(webhook.rateLimit, 'attempt')} a second at most` : 'no limit of its own'],
         ['Headers', headers.length

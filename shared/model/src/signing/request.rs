@@ -38,6 +38,12 @@ pub struct Composed {
     pub body: Vec<u8>,
 }
 
+/// Headers that a webhook's secret makes: by another secret they are others.
+pub const BY_SECRET: &[&str] = &["event-signature", "teller-signature", "webhook-signature", "x-finicity-signature"];
+
+/// Headers of which no second one is like the first: ECDSA signs with a new random number each time.
+pub const BY_KEY: &[&str] = &["moneykit-signature", "plaid-verification"];
+
 /// Why there is nothing to send.
 #[derive(Debug, thiserror::Error)]
 pub enum CannotCompose {
@@ -83,4 +89,60 @@ pub fn compose(parts: &Composition<'_>) -> Result<Composed, CannotCompose> {
     }
     headers.push(("webhook-id", id));
     Ok(Composed { event_name, headers, body })
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test is at the edge: it has a generator")]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::value::RawValue;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::ids::{UpdateId, WebhookId};
+    use crate::publishing::examples::example;
+    use crate::publishing::render::subscribable;
+    use crate::publishing::update::parse_content;
+    use crate::signing::signature::SystemRandom;
+
+    #[test]
+    fn a_request_made_again_is_the_same_but_for_what_another_secret_or_another_signature_makes() {
+        let (key, _) = EcSigningKey::generate(None, SystemRandom::new()).unwrap();
+        let (webhook, update) = (WebhookId::from_uuid(Uuid::from_u128(2)), UpdateId::from_uuid(Uuid::from_u128(1)));
+        let (mut by_secret, mut by_key) = (BTreeSet::new(), BTreeSet::new());
+        for integration in Integration::ALL {
+            for name in subscribable(integration) {
+                let found = example(integration, name).unwrap();
+                let data = RawValue::from_string(found.data.to_owned()).unwrap();
+                let content = parse_content(found.event.as_str(), Some(&data), None).unwrap();
+                let made = |secret: u8| {
+                    let parts = Composition {
+                        integration,
+                        date_format: integration.date_format(),
+                        content: &content,
+                        event: EventId { update, webhook },
+                        idempotency_key: None,
+                        occurred_at: Timestamp::UNIX_EPOCH,
+                        now: Timestamp::UNIX_EPOCH,
+                        attempt: 1,
+                        secrets: &[Secret::from_random([secret; 32])],
+                        key: &key,
+                    };
+                    compose(&parts).unwrap()
+                };
+                let differ = |one: &Composed, other: &Composed| -> BTreeSet<&'static str> {
+                    assert_eq!(one.body, other.body);
+                    let pairs = one.headers.iter().zip(&other.headers);
+                    pairs.filter(|(one, other)| one != other).map(|(one, _)| one.0).collect()
+                };
+                let first = made(7);
+                let again = differ(&first, &made(7));
+                by_secret.extend(differ(&first, &made(8)).difference(&again).copied());
+                by_key.extend(again);
+            }
+        }
+        assert_eq!(by_secret.into_iter().collect::<Vec<_>>(), BY_SECRET);
+        assert_eq!(by_key.into_iter().collect::<Vec<_>>(), BY_KEY);
+    }
 }
