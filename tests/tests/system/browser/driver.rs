@@ -259,15 +259,19 @@ impl Browser {
         self.look(WIDE).await;
     }
 
-    /// A picture for the documentation, where it is asked for.
-    pub(super) async fn picture(&self, name: &str) {
+    /// A picture for the documentation, where it is asked for: small enough for a repository.
+    pub(super) async fn picture(&self, name: &str, dark: bool, width: u32) {
         if std::env::var_os("TENDAY_PICTURES").is_none() {
             return;
         }
+        self.look(Look { width, dark }).await;
+        let area = json!({ "width": width, "height": 500, "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", area).await;
         let picture = self.client.screenshot().await.unwrap();
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/dashboard");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(format!("{name}.png")), picture).unwrap();
+        self.look(WIDE).await;
     }
 
     /// What was asked for over the network since this was asked last, as `METHOD URL`.

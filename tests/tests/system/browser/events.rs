@@ -58,6 +58,16 @@ async fn how_to_verify_an_event_is_told_in_five_languages() {
     system.settle().await;
     browser.go(&own_link(&system).await, "overview").await;
     browser.go(&format!("#/events/{event}"), "event").await;
+    // The request as it arrived, headers and bytes.
+    let sent = receiver.received().remove(0);
+    browser.wait_text("#headers [data-row=webhook-id]", sent.header("webhook-id")).await;
+    for name in ["webhook-timestamp", "webhook-signature"] {
+        browser.wait(&format!("#headers [data-row={name}]")).await;
+    }
+    assert_eq!(
+        browser.script("return document.querySelector('#body').textContent").await,
+        String::from_utf8_lossy(&sent.body).as_ref()
+    );
     assert_eq!(browser.count("#verify input[name=language]").await, 5);
     let mut told = std::collections::BTreeSet::new();
     for language in 0..5 {

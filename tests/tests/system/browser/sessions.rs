@@ -14,7 +14,6 @@ async fn a_developer_signs_in_with_a_client_and_out_again() {
     let Some((_system, browser)) = start("signing in with a client").await else { return };
     browser.go("", "sign-in").await;
     browser.inspect("the page to sign in").await;
-    browser.picture("sign-in").await;
     browser.give("client_id", CLIENT.id).await;
     browser.give("client_secret", "wrong").await;
     browser.click("[data-action=sign-in]").await;

@@ -118,6 +118,28 @@ async fn what_was_deleted_is_listed_and_comes_back_from_the_list() {
 }
 
 #[tokio::test]
+async fn whether_a_webhooks_address_matches_is_told_with_the_entry_to_add() {
+    let Some((system, browser)) = start("whether an address matches").await else { return };
+    let receiver = Receiver::start().await;
+    let developer = system.developer();
+    developer.post("/configuration", json!({ "ipAllowlist": ["9.9.9.9"] })).await.expect(201);
+    let webhook = json!({ "callbackURL": receiver.url() });
+    let webhook = developer.post("/configuration/webhooks", webhook).await.expect(201)["webhook"].clone();
+    browser.go(&own_link(&system).await, "overview").await;
+    browser.go(&format!("#/webhooks/{}", id(&webhook)), "webhook").await;
+    browser.click("[data-action=check-address]").await;
+    browser.wait("#check .verdict[data-status=failing]").await;
+    browser.inspect("an address that does not match").await;
+    browser.click("[data-action=add-to-allowlist]").await;
+    browser.wait("#check .verdict[data-status=active]").await;
+    let configuration = developer.get("/configuration").await.expect(200)["configuration"].clone();
+    assert!(configuration["ipAllowlist"].as_array().unwrap().contains(&json!("127.0.0.1")), "{configuration:#}");
+    // It was looked up, and nothing more.
+    assert!(receiver.received().is_empty());
+    browser.leave(&[]).await;
+}
+
+#[tokio::test]
 async fn what_the_api_has_against_a_webhook_stands_beside_its_field() {
     let Some((system, browser)) = start("what is wrong with a webhook").await else { return };
     system.developer().post("/configuration", json!({ "ipAllowlist": ["127.0.0.1"] })).await.expect(201);
