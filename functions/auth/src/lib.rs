@@ -12,19 +12,18 @@ use http::HeaderValue;
 use http::header::{AUTHORIZATION, CACHE_CONTROL};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tenday_api::{ApiError, Claims, LIFETIME, RateLimiter, RequestRate, Shared, issue, read_body};
+use tenday_api::{ApiError, Claims, Credentials, LIFETIME, RequestRate, Shared, issue, read_body};
 use tenday_model::signing::signature::EcSigningKey;
-use tenday_store::{Aws, Client, Clients, Clock, Environment, KeyPurpose, Keyring, SigningKeys, StoreError};
+use tenday_store::{Aws, Clients, Clock, Environment, KeyPurpose, Keyring, SigningKeys, StoreError};
 
 use answers::{KeySet, Refusal, TokenResponse};
 use requests::Grant;
 
 struct Auth {
-    clients: Clients,
+    credentials: Credentials,
     keyring: Keyring,
     signing_keys: SigningKeys,
     issuer: String,
-    limiter: RateLimiter,
     clock: Clock,
     key: tokio::sync::Mutex<Option<(Timestamp, Arc<EcSigningKey>)>>,
 }
@@ -42,11 +41,13 @@ pub async fn run() -> Result<(), lambda_http::Error> {
     let aws = Aws::from_environment(&mut environment);
     let table = environment.text("SETTINGS_TABLE");
     let auth = Auth {
-        clients: Clients::new(&aws, table.clone()),
+        credentials: Credentials::new(
+            Clients::new(&aws, table.clone()),
+            RequestRate::from_environment(&mut environment),
+        ),
         keyring: Keyring::new(&aws, table.clone(), environment.text("KEYRING_KEY")),
         signing_keys: SigningKeys::new(&aws, table),
         issuer: environment.text("TOKEN_ISSUER"),
-        limiter: RateLimiter::new(RequestRate::from_environment(&mut environment)),
         clock: Clock::from_environment(),
         key: tokio::sync::Mutex::default(),
     };
@@ -96,16 +97,8 @@ async fn grant_token(auth: &Auth, request: Request) -> Result<TokenResponse, Ref
     let body = read_body(request).await.map_err(|_| Refusal::InvalidRequest("the body is too large, or broke off"))?;
     let body = std::str::from_utf8(&body).map_err(|_| Refusal::InvalidRequest("the body is not UTF-8"))?;
     let grant = Grant::read(header.as_ref().and_then(|value| value.to_str().ok()), body)?;
-    // An unknown client and a wrong secret are one answer, so that clients cannot be guessed.
-    let client = match grant.client.parse() {
-        Ok(id) => {
-            // Before the secret is looked at, so that it bounds guessing, too.
-            auth.limiter.take(&id, auth.clock.now())?;
-            auth.clients.get(&id).await.map_err(ApiError::from)?
-        }
-        Err(_) => None,
-    };
-    let client = client.filter(|client: &Client| client.has_secret(&grant.secret)).ok_or(Refusal::InvalidClient)?;
+    let client = auth.credentials.check(&grant.client, &grant.secret, auth.clock.now()).await?;
+    let client = client.ok_or(Refusal::InvalidClient)?;
     let scope = grant.scope(&client.scopes)?;
     let key = auth.signer().await.map_err(ApiError::from)?;
     let now = auth.clock.now().as_second();

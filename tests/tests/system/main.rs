@@ -23,6 +23,7 @@ mod lost_answers;
 mod main_path;
 mod metrics;
 mod payloads;
+mod plaid;
 mod races;
 mod rate_limit;
 mod readme;

@@ -2,7 +2,7 @@
 //!
 //! A developer has one [`configuration`], of one type ([`integration`]), and in it up to a hundred webhooks ([`webhook`]),
 //! each with a [`filter`] and with headers of its own ([`custom_headers`]) if it needs any. A [`link`] is what test
-//! events are fired for; it may have an [`alias`], and be [`bound`] to a webhook that its callback leads to.
+//! events are fired for; it may have an [`alias`], have Plaid's webhooks fired for it in the [`sandbox`], and be [`bound`] to a webhook that its callback leads to.
 
 pub mod alias;
 pub mod bound;
@@ -11,4 +11,5 @@ pub mod custom_headers;
 pub mod filter;
 pub mod integration;
 pub mod link;
+pub mod sandbox;
 pub mod webhook;
