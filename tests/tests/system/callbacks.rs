@@ -144,8 +144,12 @@ async fn without_an_address_a_webhook_waits_and_its_events_are_kept() {
         "{dropped:#}"
     );
 
+    // Its developer changes other things before they have an address.
+    developer.patch("/configuration", json!({ "name": "own" })).await.expect(200);
     developer.patch("/configuration", json!({ "ipAllowlist": ["127.0.0.1"] })).await.expect(200);
     assert_eq!(developer.webhook(&webhook).await["errors"], json!([]));
+    let last = developer.patch("/configuration", json!({ "removeFromIpAllowlist": ["127.0.0.1"] })).await;
+    last.expect_error(409, "configuration_error.allowlist_in_use");
     let path = format!("/configuration/webhooks/retrievals/{}", dropped["id"].as_str().unwrap());
     assert_eq!(developer.post_nothing(&path).await.expect(200)["success"], true);
     published(&system, 1).await;
