@@ -14,7 +14,7 @@ use http::HeaderValue;
 use http::header::{AUTHORIZATION, CACHE_CONTROL};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tenday_api::{Api, ApiError, Claims, HasApi, LIFETIME, RateLimiter, RequestRate, Shared, issue, read_body};
+use tenday_api::{Api, ApiError, Claims, HasApi, LIFETIME, RequestRate, Shared, issue, read_body};
 use tenday_model::ids::{ClientId, DeveloperId};
 use tenday_model::signing::signature::EcSigningKey;
 use tenday_store::{Aws, Client, Clients, Environment, KeyPurpose, Keyring, Sessions, SigningKeys, StoreError};
@@ -24,12 +24,11 @@ use requests::{Credentials, Grant};
 
 struct Auth {
     api: Api,
-    clients: Clients,
+    credentials: tenday_api::Credentials,
     sessions: Sessions,
     keyring: Keyring,
     signing_keys: SigningKeys,
     issuer: String,
-    limiter: RateLimiter,
     key: tokio::sync::Mutex<Option<(Timestamp, Arc<EcSigningKey>)>>,
 }
 
@@ -52,12 +51,14 @@ pub async fn run() -> Result<(), lambda_http::Error> {
     let table = environment.text("SETTINGS_TABLE");
     let auth = Auth {
         api: Api::from_environment(&mut environment, &aws),
-        clients: Clients::new(&aws, table.clone()),
+        credentials: tenday_api::Credentials::new(
+            Clients::new(&aws, table.clone()),
+            RequestRate::from_environment(&mut environment),
+        ),
         sessions: Sessions::new(&aws, table.clone()),
         keyring: Keyring::new(&aws, table.clone(), environment.text("KEYRING_KEY")),
         signing_keys: SigningKeys::new(&aws, table),
         issuer: environment.text("TOKEN_ISSUER"),
-        limiter: RateLimiter::new(RequestRate::from_environment(&mut environment)),
         key: tokio::sync::Mutex::default(),
     };
     environment.finish()?;
@@ -120,16 +121,8 @@ async fn grant_token(auth: &Auth, request: Request) -> Result<TokenResponse, Ref
 }
 
 async fn authenticated(auth: &Auth, credentials: &Credentials) -> Result<Client, Refusal> {
-    // An unknown client and a wrong secret are one answer, so that clients cannot be guessed.
-    let client = match credentials.client.parse() {
-        Ok(id) => {
-            // Before the secret is looked at, so that it bounds guessing, too.
-            auth.limiter.take(&id, auth.api.now())?;
-            auth.clients.get(&id).await.map_err(ApiError::from)?
-        }
-        Err(_) => None,
-    };
-    client.filter(|client: &Client| client.has_secret(&credentials.secret)).ok_or(Refusal::InvalidClient)
+    let client = auth.credentials.check(&credentials.client, &credentials.secret, auth.api.now()).await?;
+    client.ok_or(Refusal::InvalidClient)
 }
 
 async fn token_of(

@@ -1,10 +1,13 @@
 //! Links, which the platform registers with the callbacks that their developers gave, the test events that are fired for
-//! them (docs/sources.md, S0), and the examples that developers have sent to a webhook.
+//! them (docs/sources.md, S0), the examples that developers have sent to a webhook, and Plaid's own routes for developers
+//! who come from there.
 
 mod answers;
 mod callback;
 mod contract;
 mod example;
+mod plaid;
+mod publish;
 mod requests;
 mod test_event;
 
@@ -14,12 +17,15 @@ use http::StatusCode;
 use http::request::Parts;
 use tenday_api::scopes::{LinksManage, LinksTest};
 use tenday_api::{
-    Api, ApiError, ApiHost, Body, Developer, ErrorCode, HasApi, Path, Platform, RateLimiter, RequestRate, Shared, Trace,
+    Api, ApiError, ApiHost, Body, Credentials, Developer, ErrorCode, HasApi, Path, Platform, RateLimiter, RequestRate,
+    Shared, Trace,
 };
 use tenday_model::destination::address::AddressPolicy;
 use tenday_model::destination::callback_url::UrlRules;
 use tenday_model::settings::link::{Link, LinkId};
-use tenday_store::{Aws, Environment, Events, Keyring, Links, Publishing, Queue, Settings, Updates};
+use tenday_store::{
+    Aws, Clients, Environment, Events, Keyring, Links, Publishing, Queue, Settings, SigningKeys, Updates,
+};
 
 use answers::{Fired, LinkAnswer};
 use callback::{Callback, NewAlias};
@@ -34,6 +40,9 @@ struct Functions {
     links: Links,
     publishing: Publishing,
     keyring: Keyring,
+    /// For those who come from Plaid, and have no tokens.
+    credentials: Credentials,
+    signing_keys: SigningKeys,
     policy: AddressPolicy,
     /// As the template names them; what API Gateway calls the API itself comes with each request.
     own_hosts: Vec<String>,
@@ -63,7 +72,12 @@ pub async fn run() -> Result<(), lambda_http::Error> {
         api: Api::from_environment(&mut environment, &aws),
         settings: Settings::new(&aws, settings_table.clone()),
         links: Links::new(&aws, settings_table.clone()),
-        keyring: Keyring::new(&aws, settings_table, environment.text("KEYRING_KEY")),
+        keyring: Keyring::new(&aws, settings_table.clone(), environment.text("KEYRING_KEY")),
+        credentials: Credentials::new(
+            Clients::new(&aws, settings_table.clone()),
+            RequestRate::from_environment(&mut environment),
+        ),
+        signing_keys: SigningKeys::new(&aws, settings_table),
         policy: environment.address_policy(),
         own_hosts: environment.optional("PUBLIC_HOST").into_iter().collect(),
         publishing: Publishing::new(events, updates, deliveries),
@@ -81,6 +95,9 @@ tenday_api::routes! { Shared<Functions>:
     delete "/links/{id}" delete, contract::delete();
     post "/webhooks/test/link/{id}" test, contract::test();
     post "/configuration/webhooks/{webhookId}/examples" example::send, contract::example();
+    post "/webhook_verification_key/get" [..] plaid::verification_key, plaid::contract::verification_key();
+    post "/item/webhook/update" [..] plaid::update_webhook, plaid::contract::update_webhook();
+    post "/sandbox/item/fire_webhook" [..] plaid::fire_webhook, plaid::contract::fire_webhook();
 }
 
 /// A developer's client that may fire test events. MoneyKit documents a 401 for one that may not (docs/sources.md,

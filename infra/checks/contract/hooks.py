@@ -143,6 +143,10 @@ def before_call(context, case, kwargs):
         if name == "publishUpdates":
             for update in case.body.get("updates", [case.body]):
                 update["developerId"] = DEVELOPER
+        elif "Plaid" in name:
+            case.body |= {"client_id": "CLI-local-developer", "secret": "local-developer-secret"}
+            if "access_token" in case.body:
+                case.body["access_token"] = world.link(name)
         elif name == "issueToken":
             case.body |= {"client_id": "CLI-local-developer", "client_secret": "local-developer-secret"}
         elif name == "sendExample":

@@ -7,6 +7,8 @@
 //   < {"ask": "webhook", "headers": {…}, "body": "<base64>", "secret": "whsec_…"}
 //   < {"ask": "token", "token": "…", "issuer": "https://…" or null, "jwks": "http://…"}
 //   < {"ask": "teller" or "finicity", "headers": {…}, "body": "<base64>", "secret": "whsec_…"}
+//   < {"ask": "plaid", "client": {"url": "…", "id": "…", "secret": "…"}, "method": "itemWebhookUpdate", "request": {…}}
+//   < {"ask": "plaidVerify", "client": {…}, "token": "…", "body": "<base64>"}
 //   > {"accepted": <payload or claims>}  or  {"refused": "<the library's reason>"}
 //
 // Teller and Mastercard have no library for their signatures: both checks follow the steps of their pages, with the secret
@@ -14,11 +16,12 @@
 //
 // It ends with its standard input, so that nothing is left behind by a verify.py that was killed.
 
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 
-import { createRemoteJWKSet, errors, jwtVerify } from "jose";
+import { createRemoteJWKSet, decodeProtectedHeader, errors, importJWK, jwtVerify } from "jose";
+import { Configuration, PlaidApi } from "plaid";
 import { Webhook, WebhookVerificationError } from "standardwebhooks";
 
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -33,29 +36,43 @@ server.listen(0, "127.0.0.1", () => say({ port: server.address().port }));
 
 const keySets = new Map();
 
-class Refusal extends Error {}
-
 const right = (secret, signed, given) => {
   const expected = createHmac("sha256", secret).update(signed).digest();
   const found = Buffer.from(given, "hex");
   return found.length === expected.length && timingSafeEqual(found, expected);
 };
 
+class Refused extends Error {}
+
+// A call of Plaid's own library, of which only the base URL is changed.
+const plaid = async ({ url, id, secret }, method, request) => {
+  const headers = { "PLAID-CLIENT-ID": id, "PLAID-SECRET": secret };
+  const api = new PlaidApi(new Configuration({ basePath: url, baseOptions: { headers, proxy: false } }));
+  try {
+    return (await api[method](request)).data;
+  } catch (error) {
+    if (!error.response) throw error;
+    throw new Refused(error.response.data.error_code);
+  }
+};
+
+const plaidKeys = new Map();
+
 const asks = {
   teller: ({ headers, body, secret }) => {
     const parts = headers["teller-signature"].split(",").map((part) => part.split("="));
     const time = parts.find(([name]) => name === "t")[1];
-    if (Date.now() / 1000 - Number(time) > 180) throw new Refusal("too old");
+    if (Date.now() / 1000 - Number(time) > 180) throw new Refused("too old");
     const raw = Buffer.from(body, "base64");
     const signed = Buffer.concat([Buffer.from(`${time}.`), raw]);
     const values = parts.filter(([name]) => name === "v1").map(([, value]) => value);
-    if (!values.some((value) => right(secret, signed, value))) throw new Refusal("no v1 is right");
+    if (!values.some((value) => right(secret, signed, value))) throw new Refused("no v1 is right");
     return JSON.parse(raw);
   },
   finicity: ({ headers, body, secret }) => {
     const raw = Buffer.from(body, "base64");
     const given = headers["x-finicity-signature"] ?? headers["event-signature"];
-    if (!right(secret, raw, given)) throw new Refusal("the signature is another");
+    if (!right(secret, raw, given)) throw new Refused("the signature is another");
     return JSON.parse(raw);
   },
   webhook: ({ headers, body, secret }) => new Webhook(secret).verify(Buffer.from(body, "base64"), headers),
@@ -65,6 +82,23 @@ const asks = {
     const options = { algorithms: ["ES256"], maxTokenAge: "5m", clockTolerance: "5m", ...(issuer && { issuer }) };
     return (await jwtVerify(token, keySets.get(jwks), options)).payload;
   },
+  plaid: ({ client, method, request }) => plaid(client, method, request),
+  // Plaid's documented steps.
+  plaidVerify: async ({ client, token, body }) => {
+    const { alg, kid } = decodeProtectedHeader(token);
+    if (alg !== "ES256") throw new Refused("another algorithm");
+    if (!plaidKeys.has(kid)) {
+      plaidKeys.set(kid, (await plaid(client, "webhookVerificationKeyGet", { key_id: kid })).key);
+    }
+    const key = plaidKeys.get(kid);
+    if (key.expired_at !== null) throw new Refused("an expired key");
+    // The clock of the run is moved ahead.
+    const options = { algorithms: ["ES256"], maxTokenAge: "5m", clockTolerance: "5m" };
+    const { payload } = await jwtVerify(token, await importJWK(key, "ES256"), options);
+    const hash = createHash("sha256").update(Buffer.from(body, "base64")).digest();
+    if (!timingSafeEqual(hash, Buffer.from(payload.request_body_sha256, "hex"))) throw new Refused("another body");
+    return payload;
+  },
 };
 
 for await (const line of createInterface({ input: process.stdin })) {
@@ -73,8 +107,9 @@ for await (const line of createInterface({ input: process.stdin })) {
     say({ accepted: await asks[ask](question) });
   } catch (error) {
     // Anything else is not a refusal, and ends this process with its own words.
-    if (!(error instanceof WebhookVerificationError || error instanceof errors.JOSEError || error instanceof Refusal)) throw error;
-    say({ refused: `${error.name}: ${error.message}` });
+    const refusals = [WebhookVerificationError, errors.JOSEError, Refused];
+    if (!refusals.some((refusal) => error instanceof refusal)) throw error;
+    say({ refused: error instanceof Refused ? error.message : `${error.name}: ${error.message}` });
   }
 }
 process.exit(0);

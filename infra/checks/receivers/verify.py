@@ -1,5 +1,6 @@
 """Real deliveries, verified as their receivers would: with the official Standard Webhooks libraries in Python and
-JavaScript, and with a JWT library in each that has nothing of ours (PyJWT, jose).
+JavaScript, and with a JWT library in each that has nothing of ours (PyJWT, jose). Then Plaid's own client libraries are
+pointed at the run (from_plaid.py).
 
     verify.py --node-modules DIRECTORY
 
@@ -33,6 +34,7 @@ import jwt
 import standardwebhooks
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import from_plaid  # noqa: E402
 from local_run import DEVELOPER, LOCAL, Failed, System, check, checks  # noqa: E402
 
 DELIVERY_SECONDS = 30
@@ -327,6 +329,7 @@ def run(system, receivers):
     arrives("an update after that, with the new secret alone", refused=old)
 
     other_types(system, receivers, webhooks, secrets, rotate)
+    from_plaid.run(system, *receivers)
 
     system.settle()
     for receiver in receivers:

@@ -36,7 +36,8 @@ tokio::task_local! {
 }
 
 impl RequestId {
-    pub(crate) fn current() -> Option<Self> {
+    /// Of the request that this task answers.
+    pub fn current() -> Option<Self> {
         CURRENT.try_with(Clone::clone).ok()
     }
 

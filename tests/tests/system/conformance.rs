@@ -340,7 +340,8 @@ async fn s1_patch_a_webhook() {
     let shown = developer.get(&path).await.expect(200);
     assert_eq!(shown["webhook"]["callbackURL"], "https://example.com/new-callback-url");
 
-    let message = "nothing would change; give at least one of callbackURL, linkIds, status, retrySchedule, rateLimit, headers";
+    let message =
+        "nothing would change; give at least one of callbackURL, linkIds, status, retrySchedule, rateLimit, headers";
     invalid(&system, developer.patch(&path, json!({})).await, "", "missing", message);
     // "does not permit modification of the event"
     let event = developer.patch(&path, json!({ "eventName": "ITEM.ERROR" })).await;

@@ -27,6 +27,7 @@ mod main_path;
 mod metrics;
 mod pages;
 mod payloads;
+mod plaid;
 mod races;
 mod rate_limit;
 mod readme;

@@ -2,8 +2,8 @@
 //!
 //! A developer has one [`configuration`], of one type ([`integration`]), and in it up to a hundred webhooks ([`webhook`]),
 //! each with a [`filter`] and with headers of its own ([`custom_headers`]) if it needs any. What keeps one from being made,
-//! or from coming back, is an [`obstacle`]. A [`link`] is what test events are fired for; it may have an [`alias`], and be
-//! [`bound`] to a webhook that its callback leads to.
+//! or from coming back, is an [`obstacle`]. A [`link`] is what test events are fired for; it may have an [`alias`],
+//! have Plaid's webhooks fired for it in the [`sandbox`], and be [`bound`] to a webhook that its callback leads to.
 
 pub mod alias;
 pub mod bound;
@@ -13,4 +13,5 @@ pub mod filter;
 pub mod integration;
 pub mod link;
 pub mod obstacle;
+pub mod sandbox;
 pub mod webhook;

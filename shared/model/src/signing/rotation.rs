@@ -37,6 +37,16 @@ pub fn expiry(created: Timestamp, all: &[Timestamp]) -> Option<Timestamp> {
     successor.checked_add(PUBLISHED_AFTER).ok()
 }
 
+/// How long after its successor was made a key may still sign: until that was published for long enough, and every sandbox
+/// has looked again; and what it signed is taken for some minutes.
+pub const USED_AFTER: SignedDuration = SignedDuration::from_hours(1);
+
+/// From when on nothing that a receiver takes is signed by a key that was made at `created`: never while it is the newest.
+pub fn unused_from(created: Timestamp, all: &[Timestamp]) -> Option<Timestamp> {
+    let successor = all.iter().filter(|other| **other > created).min()?;
+    successor.checked_add(USED_AFTER).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +93,13 @@ mod tests {
         assert_eq!(expiry(at(0), &all), Some(at(98 * DAY)));
         assert_eq!(expiry(at(90 * DAY), &all), Some(at(188 * DAY)));
         assert_eq!(expiry(at(180 * DAY), &all), None);
+    }
+
+    #[test]
+    fn a_key_is_unused_an_hour_after_its_successor_came() {
+        let all = [at(0), at(90 * DAY)];
+        assert_eq!(unused_from(at(0), &all), Some(at(90 * DAY + 3_600)));
+        assert_eq!(unused_from(at(90 * DAY), &all), None);
     }
 
     #[test]

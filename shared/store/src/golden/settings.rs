@@ -247,9 +247,11 @@ fn an_alias_says_whose_link_it_is_of() {
 #[test]
 fn a_signing_key_signs_and_its_public_half_verifies() {
     check(ROWS, "signing key", |item| {
-        let PublicKey { purpose, kid, jwk } = public_from(item)?;
+        let PublicKey { purpose, kid, jwk, created_at: made_at, unused_from } = public_from(item)?;
+        assert_eq!(unused_from, None, "that is its successor's to say");
         let stored = [key_from(item)?];
         let StoredKey { sort: _, created_at, ends, private: _ } = stored[0];
+        assert_eq!(made_at, created_at);
         let keyring = Keyring::with_key(DATA_KEY);
         let signer = wait(signer_of(&stored, purpose, &keyring, created_at))?.unwrap();
         assert_eq!((serde_json::to_value(signer.jwk()).unwrap(), signer.kid()), (jwk, kid.as_str()));

@@ -83,7 +83,9 @@ impl Settings {
         }
         let mut update = Write::change(configuration_key(developer), set, &remove).value(":was", n(changed.version));
         update = if changed.allowlist.is_empty() {
-            update.only_if("version = :was AND webhookCount = :none").value(":none", n(0))
+            // Where there was none before, none goes: a webhook that was made for a link may wait for the first.
+            let condition = "version = :was AND (webhookCount = :none OR allowlistSize = :none)";
+            update.only_if(condition).value(":none", n(0))
         } else {
             update.only_if("version = :was")
         };

@@ -42,6 +42,9 @@ pub struct PublicKey {
     pub purpose: KeyPurpose,
     pub kid: String,
     pub jwk: Value,
+    pub created_at: Timestamp,
+    /// From when on nothing that a receiver takes is signed by it, if its successor is known.
+    pub unused_from: Option<Timestamp>,
 }
 
 /// The stored signing keys.
@@ -61,7 +64,14 @@ impl SigningKeys {
     /// When DynamoDB fails or an item does not read.
     pub async fn public(&self, now: Timestamp) -> Result<Vec<PublicKey>, StoreError> {
         let items = self.query(now).await?;
-        items.iter().map(public_from).collect()
+        let mut keys = items.iter().map(public_from).collect::<Result<Vec<_>, _>>()?;
+        let made: Vec<_> = keys.iter().map(|key| (key.purpose, key.created_at)).collect();
+        for key in &mut keys {
+            let of_its_purpose: Vec<Timestamp> =
+                made.iter().filter(|(purpose, _)| *purpose == key.purpose).map(|(_, created)| *created).collect();
+            key.unused_from = rotation::unused_from(key.created_at, &of_its_purpose);
+        }
+        Ok(keys)
     }
 
     /// The key that signs now, if there is one.
@@ -197,6 +207,9 @@ pub(crate) fn public_from(item: &Item) -> Result<PublicKey, StoreError> {
         purpose: purpose.ok_or_else(|| StoreError::corrupt("signing key", "unknown purpose"))?,
         kid: kid.to_owned(),
         jwk: read.json("jwk")?,
+        created_at: read.moment("createdAt")?,
+        // Only beside the others of its purpose.
+        unused_from: None,
     })
 }
 
