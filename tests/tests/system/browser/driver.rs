@@ -104,7 +104,11 @@ impl Browser {
 
     /// The dashboard at a fragment.
     pub(super) async fn open(&self, fragment: &str) {
-        self.client.goto(&format!("{}/dashboard{fragment}", self.origin)).await.unwrap();
+        let went = self.client.goto(&format!("{}/dashboard{fragment}", self.origin)).await;
+        // A page that puts something else into its address at once has been reached, too.
+        if let Err(error) = went.map_err(|error| error.to_string()) {
+            assert!(error.contains("aborted by navigation"), "{fragment}: {error}");
+        }
     }
 
     pub(super) async fn reload(&self) {
@@ -326,8 +330,17 @@ impl Drop for Browser {
     }
 }
 
-/// The driver on a free port of its own choice.
+/// The driver, on a free port of its own choice. It wants the same one of IPv4 and of IPv6, and ends where another has that.
 async fn drive() -> (Child, u16) {
+    for _ in 0..10 {
+        if let Some(started) = try_to_drive().await {
+            return started;
+        }
+    }
+    panic!("chromedriver does not start");
+}
+
+async fn try_to_drive() -> Option<(Child, u16)> {
     let mut driver = Command::new("chromedriver")
         .arg("--port=0")
         .stdin(Stdio::null())
@@ -338,16 +351,14 @@ async fn drive() -> (Child, u16) {
         .unwrap();
     let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
     while let Some(line) = lines.next_line().await.unwrap() {
-        let port = line
-            .split_once("started successfully on port ")
-            .and_then(|(_, port)| port.trim_end_matches('.').parse().ok());
-        if let Some(port) = port {
+        let port = line.split_once("started successfully on port ");
+        if let Some(port) = port.and_then(|(_, port)| port.trim_end_matches('.').parse().ok()) {
             // What else it says is for nobody, but it must be able to say it.
             tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-            return (driver, port);
+            return Some((driver, port));
         }
     }
-    panic!("chromedriver does not start");
+    None
 }
 
 /// A command of Chromium's own driver.

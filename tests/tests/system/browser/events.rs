@@ -28,7 +28,7 @@ async fn a_receiver_fails_and_recovers_and_its_developer_sees_why_and_sends_the_
     browser.wait("#history .badge[data-status=pending]").await;
     system.advance(Duration::from_secs(120)).await;
     browser.go("#/dropped", "dropped").await;
-    assert_eq!(browser.rows("#dropped").await, [event.clone()]);
+    assert_eq!(browser.rows("#dropped").await, std::slice::from_ref(&event));
     browser.go(&format!("#/events/{event}"), "event").await;
     assert_eq!(browser.rows("#attempts").await.len(), 2);
     browser.wait_text("#attempts", "the cellar is flooded").await;
