@@ -1,10 +1,14 @@
 //! What Plaid's `/sandbox/item/fire_webhook` fires (docs/sources.md, P.12): an update for each of Plaid's names that the type
-//! plaid has, with data that stands for nothing.
+//! plaid has, with the data of its documented example.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use crate::publishing::examples::{Example, example};
+use crate::publishing::render::is_moneykit;
+use crate::publishing::update::EventName;
 use crate::publishing::update::data::Product;
+use crate::settings::integration::Integration;
 use crate::settings::link::LinkId;
 
 /// An update that tells of nothing that happened.
@@ -18,70 +22,40 @@ pub struct SandboxUpdate {
 }
 
 impl SandboxUpdate {
-    /// None if the type plaid has no such webhook. Without a type it is the one that the code is mostly of.
+    /// None if the type plaid has no such webhook, or if it is about no link, or fired by a change of the link's webhook.
+    /// Without a type it is the one that the code is mostly of.
     pub fn of(webhook_type: Option<&str>, code: &str, link: &LinkId, now: Timestamp) -> Option<Self> {
-        let webhook_type = webhook_type.unwrap_or(match code {
-            "NEW_ACCOUNTS_AVAILABLE" | "LOGIN_REPAIRED" | "PENDING_DISCONNECT" | "PENDING_EXPIRATION" | "ERROR" => {
-                "ITEM"
-            }
-            _ => "TRANSACTIONS",
-        });
+        let usual = ["TRANSACTIONS", "ITEM"];
+        let types = webhook_type.as_slice().iter().copied().chain(usual.into_iter().filter(|_| webhook_type.is_none()));
+        let mut named = types.map(|webhook_type| (webhook_type, format!("{webhook_type}.{code}")));
+        let (webhook_type, Example { event, data }) =
+            named.find_map(|(webhook_type, name)| Some((webhook_type, example(Integration::Plaid, &name)?)))?;
+        // MoneyKit's three have a route of their own.
+        if event == EventName::ItemWebhookChanged || is_moneykit(&format!("{webhook_type}.{code}")) {
+            return None;
+        }
+        let mut data: Value = serde_json::from_str(data).ok()?;
         let soon = now.checked_add(SignedDuration::from_hours(7 * 24)).unwrap_or(now);
-        let (event_name, mut data) = match (webhook_type, code) {
-            ("TRANSACTIONS", "INITIAL_UPDATE") => ("transactions.initial", json!({ "newTransactions": 1 })),
-            ("TRANSACTIONS", "HISTORICAL_UPDATE") => ("transactions.historical", json!({ "newTransactions": 1 })),
-            ("TRANSACTIONS", "DEFAULT_UPDATE") => ("transactions.updated", json!({ "newTransactions": 1 })),
-            ("TRANSACTIONS", "SYNC_UPDATES_AVAILABLE") => {
-                ("transactions.updated", json!({ "initialUpdateComplete": true, "historicalUpdateComplete": true }))
+        *data.get_mut("linkId")? = json!(link);
+        for moment in ["expiresAt", "disconnectAt"] {
+            if let Some(moment) = data.get_mut(moment) {
+                *moment = json!(soon);
             }
-            ("TRANSACTIONS", "TRANSACTIONS_REMOVED") => {
-                ("transactions.removed", json!({ "transactionIds": ["sandbox-transaction"] }))
-            }
-            ("TRANSACTIONS", "RECURRING_TRANSACTIONS_UPDATE") => {
-                ("transactions.recurring_updated", json!({ "accountIds": ["sandbox-account"] }))
-            }
-            ("HOLDINGS", "DEFAULT_UPDATE") => ("holdings.updated", json!({ "newHoldings": 1, "updatedHoldings": 0 })),
-            ("INVESTMENTS_TRANSACTIONS", "DEFAULT_UPDATE") => {
-                ("investment_transactions.updated", json!({ "newTransactions": 1, "canceledTransactions": 0 }))
-            }
-            ("LIABILITIES", "DEFAULT_UPDATE") => (
-                "liabilities.updated",
-                json!({ "accountsWithNewLiabilities": ["sandbox-account"], "accountsWithUpdatedLiabilities": {} }),
-            ),
-            ("ITEM", "NEW_ACCOUNTS_AVAILABLE") => ("item.new_accounts", json!({})),
-            ("ITEM", "LOGIN_REPAIRED") => ("item.login_repaired", json!({})),
-            ("ITEM", "PENDING_DISCONNECT") => {
-                ("item.disconnecting", json!({ "reason": "INSTITUTION_MIGRATION", "disconnectAt": soon.to_string() }))
-            }
-            ("ITEM", "PENDING_EXPIRATION") => ("item.consent_expiring", json!({ "expiresAt": soon.to_string() })),
-            ("ITEM", "ERROR") => (
-                "item.error",
-                json!({ "error": {
-                    "type": "ITEM_ERROR",
-                    "code": "ITEM_LOGIN_REQUIRED",
-                    "message": "the login details of this item have changed",
-                    "status": 400,
-                } }),
-            ),
-            _ => return None,
-        };
-        data["linkId"] = json!(link);
-        data["environment"] = json!("sandbox");
+        }
         let product = match webhook_type {
             "TRANSACTIONS" => Some(Product::Transactions),
             "HOLDINGS" | "INVESTMENTS_TRANSACTIONS" => Some(Product::Investments),
             _ => None,
         };
-        Some(Self { event_name, data, product })
+        Some(Self { event_name: event.as_str(), data, product })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publishing::render::{event_name, is_moneykit, names};
-    use crate::publishing::update::{EventName, parse};
-    use crate::settings::integration::Integration;
+    use crate::publishing::render::{event_name, names};
+    use crate::publishing::update::parse;
     use serde_json::value::to_raw_value;
 
     fn fired(webhook_type: Option<&str>, code: &str) -> Option<SandboxUpdate> {
@@ -90,15 +64,18 @@ mod tests {
     }
 
     #[test]
-    fn every_webhook_of_the_type_but_the_acknowledgement_can_be_fired() {
+    fn every_webhook_of_the_type_that_is_about_a_link_can_be_fired_but_the_acknowledgement() {
+        let not_fired =
+            ["ITEM.WEBHOOK_UPDATE_ACKNOWLEDGED", "DASHBOARD_CONFIGURED_ALERT.INSTITUTION_STATUS_ALERT_TRIGGERED"];
         let of_plaid = EventName::ALL.iter().flat_map(|event| names(Integration::Plaid, *event));
         // MoneyKit's three have a route of their own.
         for name in of_plaid.filter(|name| !is_moneykit(name)) {
             let (webhook_type, code) = name.split_once('.').unwrap();
             let Some(update) = fired(Some(webhook_type), code) else {
-                assert_eq!(*name, "ITEM.WEBHOOK_UPDATE_ACKNOWLEDGED", "it is fired by a change of the webhook");
+                assert!(not_fired.contains(name), "{name}");
                 continue;
             };
+            assert_eq!(update.data["linkId"], "mk_eqkWN34UEoa2NxyALG8pcV");
             let data = parse(update.event_name, &to_raw_value(&update.data).unwrap()).unwrap();
             assert_eq!(event_name(Integration::Plaid, &data), Ok(*name));
         }
