@@ -18,13 +18,14 @@ pub(crate) fn token() -> Operation {
         .description(
             "OAuth 2.0's client credentials grant: the client's id and secret are given once, by HTTP Basic or in the body. \
              Or its authorization code grant, with the code of a link to the dashboard and no client: the code lets in \
-             once, and the token holds as long as `POST /dashboard/sessions` said. JSON in the shape of the form is \
-             taken, too.",
+             once, and the token holds as long as `POST /dashboard/sessions` said. A form is what RFC 6749 says; JSON of the \
+             same fields, as `application/json`, is taken too.",
         )
         .client_secret()
         .body_as::<Form>(
             Required::True,
-            &["application/x-www-form-urlencoded", "application/json"],
+            // Not JSON as well, which some generators of clients make no program of.
+            &["application/x-www-form-urlencoded"],
             &[
                 ("basic", json!({ "grant_type": "client_credentials" })),
                 (

@@ -43,7 +43,7 @@ pub(crate) fn publish() -> Operation {
              ten days. In a list, each update has a result of its own; one that is refused does not stop the others.\n\n\
              Publishing the same update again under the same `id` or `Idempotency-Key` makes no new events and is answered \
              as before, however its `data` is written; another update under the same one is a 409. What `data` holds depends \
-             on the event name: `UpdateData` has the schema of each.",
+             on the event name: `Update` has a schema for each.",
         )
         .scope::<UpdatesPublish>()
         .header(

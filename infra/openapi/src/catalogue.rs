@@ -4,9 +4,9 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tenday_api::ErrorCode;
 use tenday_model::ids::EventId;
-use tenday_model::publishing::examples::{Example, example};
+use tenday_model::publishing::examples::example;
 use tenday_model::publishing::render::{RenderContext, payload_schema, render, subscribable};
-use tenday_model::publishing::update::parse;
+use tenday_model::publishing::update::{EventName, parse};
 use tenday_model::settings::integration::Integration;
 
 pub(crate) fn catalogue() -> Value {
@@ -23,22 +23,52 @@ pub(crate) fn catalogue() -> Value {
 
 /// An event under a type's own name, with its example: what sending the example would send.
 fn event(integration: Integration, name: &'static str) -> Option<Value> {
-    let example = example(integration, name)?;
+    let shown = shown(integration, name)?;
     let mut schema = payload_schema(integration, name)?;
     if let Some(schema) = schema.as_object_mut() {
         schema.remove("$schema");
     }
     Some(json!({
         "eventName": name,
-        "update": example.event.as_str(),
-        "summary": example.event.description().summary,
-        "schema": schema,
-        "example": payload(integration, example)?,
+        "update": shown.update.as_str(),
+        "summary": shown.summary,
+        "schema": brief(schema),
+        "example": shown.payload,
     }))
 }
 
-/// An example as its receiver gets it. Of two members of one name there are none, so what is read here is what was written.
-fn payload(integration: Integration, example: Example) -> Option<Value> {
+/// A schema without what the dashboard does not show, for it is part of every visit: names of structures, and the type of
+/// what is always the same.
+fn brief(mut schema: Value) -> Value {
+    match &mut schema {
+        Value::Object(fields) => {
+            let is_name = |title: &str| title.chars().all(char::is_alphanumeric);
+            if fields.get("title").and_then(Value::as_str).is_some_and(is_name) {
+                fields.remove("title");
+            }
+            if fields.contains_key("const") {
+                fields.remove("type");
+            }
+            fields.values_mut().for_each(|value| *value = brief(value.take()));
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| *value = brief(value.take())),
+        _ => {}
+    }
+    schema
+}
+
+/// What there is to show of an event of a type.
+pub(crate) struct Shown {
+    pub(crate) update: EventName,
+    pub(crate) summary: &'static str,
+    /// The example's body, as its receiver gets it.
+    pub(crate) body: String,
+    /// The same. Of two members of one name there are none, so what is read here is what was written.
+    pub(crate) payload: Value,
+}
+
+pub(crate) fn shown(integration: Integration, name: &str) -> Option<Shown> {
+    let example = example(integration, name)?;
     let data = RawValue::from_string(example.data.to_owned()).ok()?;
     let update = parse(example.event.as_str(), &data).ok()?;
     let context = RenderContext {
@@ -50,5 +80,7 @@ fn payload(integration: Integration, example: Example) -> Option<Value> {
         date_format: integration.date_format(),
         idempotency_key: None,
     };
-    serde_json::from_slice(&render(integration, &update, &context).ok()?).ok()
+    let body = String::from_utf8(render(integration, &update, &context).ok()?).ok()?;
+    let payload = serde_json::from_str(&body).ok()?;
+    Some(Shown { update: example.event, summary: example.event.description().summary, body, payload })
 }

@@ -1,8 +1,10 @@
-//! Tenday's contract as one OpenAPI document, put together from what each function says of its routes, a reference made of
-//! it for people, and what the developer dashboard knows of events and errors.
+//! Tenday's contract as one OpenAPI document, put together from what each function says of its routes and what the model
+//! says of payloads; references made of it for people; and what the developer dashboard knows of events and errors.
 
 mod catalogue;
+mod event_pages;
 mod page;
+mod received;
 #[cfg(test)]
 mod tests;
 
@@ -32,10 +34,18 @@ path or a method that is not described here is answered with 404 `api_error.rout
 parameter that a route does not have. Whatever media type a JSON body is sent as, it is read as JSON; at most 256 KB of \
 it, at most 32 levels deep.
 
-Dates are written as the configuration's `dateFormat` says.";
+Dates are written as the configuration's `dateFormat` says. What a receiver gets is in the document's `webhooks`, and for \
+people in `docs/events`.";
 
-/// The whole document.
-pub fn document() -> OpenApi {
+/// The whole document: the routes, and what receivers get.
+pub fn contract() -> OpenApi {
+    let mut document = document();
+    received::describe(&mut document);
+    document
+}
+
+/// The routes' part of it, for which `docs/api.html` is: what receivers get has pages of its own, in `docs/events`.
+fn document() -> OpenApi {
     let mut info = Info::new("Tenday", env!("CARGO_PKG_VERSION"));
     info.description = Some(DESCRIPTION.to_owned());
     let mut license = License::new("Apache-2.0");
@@ -68,7 +78,7 @@ fn fragments() -> [OpenApi; 6] {
 /// # Errors
 /// When the document cannot be written as JSON.
 pub fn json() -> Result<String, serde_json::Error> {
-    Ok(document().to_pretty_json()? + "\n")
+    Ok(contract().to_pretty_json()? + "\n")
 }
 
 /// `docs/api.html`.
@@ -85,12 +95,14 @@ pub fn catalogue() -> Result<String, serde_json::Error> {
 }
 
 /// Each document, by its path in the repository.
-fn documents() -> Result<[(&'static str, String); 3], serde_json::Error> {
-    Ok([
-        ("docs/openapi.json", json()?),
-        ("docs/api.html", html()),
-        ("functions/dashboard/catalogue.json", catalogue()?),
-    ])
+fn documents() -> Result<Vec<(String, String)>, serde_json::Error> {
+    let mut documents = vec![
+        ("docs/openapi.json".to_owned(), json()?),
+        ("docs/api.html".to_owned(), html()),
+        ("functions/dashboard/catalogue.json".to_owned(), catalogue()?),
+    ];
+    documents.extend(event_pages::pages());
+    Ok(documents)
 }
 
 /// Writes them.

@@ -2,18 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tenday_api::ErrorCode;
-use tenday_model::publishing::render::subscribable;
-use tenday_model::publishing::update::EventName;
+use tenday_model::ids::EventId;
+use tenday_model::publishing::examples::example;
+use tenday_model::publishing::render::{is_moneykit, payload_schema, subscribable};
+use tenday_model::publishing::update::{EventName, parse_content};
 use tenday_model::settings::integration::Integration;
+use tenday_model::signing::request::{Composition, compose};
+use tenday_model::signing::signature::{EcSigningKey, Secret, SystemRandom};
 
 use super::*;
 
 const REWRITE: &str = "run cargo run --bin tenday-openapi";
 
 fn value() -> Value {
-    serde_json::to_value(document()).unwrap()
+    serde_json::to_value(contract()).unwrap()
 }
 
 /// Each operation with its method and path.
@@ -29,7 +34,7 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
 #[test]
 fn the_committed_documents_are_what_the_code_says() {
     for (name, text) in documents().unwrap() {
-        let committed = std::fs::read_to_string(root().join(name)).unwrap_or_default();
+        let committed = std::fs::read_to_string(root().join(&name)).unwrap_or_default();
         assert!(committed == text, "{name}: {REWRITE}");
     }
 }
@@ -145,10 +150,29 @@ fn the_data_of_every_event_has_the_vocabularys_schema() {
         expected["description"] = event.summary.into();
         assert_eq!(schemas[format!("Data.{name}")], expected, "{name}");
     }
-    let by_name = schemas["UpdateData"]["anyOf"].as_array().unwrap();
-    let listed: Vec<_> =
-        by_name.iter().map(|one| one["properties"]["eventName"]["enum"][0].as_str().unwrap()).collect();
-    assert_eq!(listed, EventName::ALL.iter().map(|name| name.as_str()).collect::<Vec<_>>());
+    for name in EventName::ALL {
+        let update = &schemas[format!("Update.{name}")];
+        assert_eq!(update["properties"]["eventName"]["const"], name.as_str());
+        assert_eq!(update["properties"]["data"]["$ref"], format!("#/components/schemas/Data.{name}"));
+    }
+    let choice = schemas["Update"]["oneOf"].as_array().unwrap();
+    let listed: Vec<_> = choice.iter().map(|one| one["$ref"].as_str().unwrap().rsplit('/').next().unwrap()).collect();
+    let expected = EventName::ALL.iter().map(|name| format!("Update.{name}")).chain(["RawUpdate".to_owned()]);
+    assert_eq!(listed, expected.collect::<Vec<_>>());
+}
+
+/// Generators make a type of an object, and of a choice between objects; of an object that is put together from choices,
+/// some make nothing.
+#[test]
+fn no_schema_is_put_together_from_choices() {
+    let document = value();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    for (name, schema) in schemas {
+        for part in schema["allOf"].as_array().into_iter().flatten() {
+            let part = part["$ref"].as_str().map_or(part, |to| document.pointer(to.trim_start_matches('#')).unwrap());
+            assert!(part["oneOf"].is_null() && part["anyOf"].is_null(), "{name}");
+        }
+    }
 }
 
 #[test]
@@ -164,8 +188,10 @@ fn a_schema_tells_what_publishing_would() {
     let raw = json!({ "type": "plaid", "payload": {} });
     for (right, name, content) in [
         (true, "item.new_accounts", json!({ "data": { "linkId": "a" } })),
-        (true, "item.new_accounts", json!({ "data": { "linkId": "a" }, "raw": null, "id": null })),
-        (true, "item.new_accounts", json!({ "raw": raw, "data": null })),
+        (true, "item.new_accounts", json!({ "data": { "linkId": "a" }, "id": null })),
+        (true, "item.new_accounts", json!({ "raw": raw, "occurredAt": null })),
+        (false, "item.new_accounts", json!({ "raw": raw, "colour": 1 })),
+        (false, "item.new_accounts", json!({ "raw": null, "data": null })),
         (false, "item.new_accounts", json!({ "data": { "linkId": "a" }, "raw": raw })),
         (false, "item.new_accounts", json!({})),
         (false, "item.new_accounts", json!({ "data": {} })),
@@ -244,6 +270,62 @@ fn the_catalogue_holds_every_event_that_a_webhook_can_get_with_an_example_that_i
         }
     }
     assert_eq!(value["errors"].as_object().unwrap().len(), ErrorCode::ALL.len());
+}
+
+/// What the model says of payloads, and what is sent, is what the document's `webhooks` say.
+#[test]
+fn every_event_of_every_type_is_in_the_document_as_it_is_sent() {
+    let document = value();
+    let schemas = document["components"]["schemas"].clone();
+    let (key, _) = EcSigningKey::generate(None, SystemRandom::new()).unwrap();
+    let (mut described, mut parts) = (BTreeSet::new(), BTreeMap::new());
+    for integration in Integration::ALL {
+        for name in subscribable(integration) {
+            let family = if is_moneykit(name) { "moneykit" } else { integration.name().unwrap_or("generic") };
+            let operation = &document["webhooks"][format!("{family}.{name}")]["post"];
+            described.insert(format!("{family}.{name}"));
+            let payload = received::shared(payload_schema(integration, name).unwrap(), &mut parts);
+            assert_eq!(schemas[format!("Payload.{family}.{name}")], payload, "{family}.{name}");
+
+            let example = example(integration, name).unwrap();
+            let data = RawValue::from_string(example.data.to_owned()).unwrap();
+            let sent = compose(&Composition {
+                integration,
+                date_format: integration.date_format(),
+                content: &parse_content(example.event.as_str(), Some(&data), None).unwrap(),
+                event: EventId {
+                    update: "UPD-01a2131c-e4cc-7298-80cc-2861013a0a2b".parse().unwrap(),
+                    webhook: "WBK-01a2131c-d0c4-7d41-9a0e-4b5f6c7d8e9f".parse().unwrap(),
+                },
+                idempotency_key: None,
+                occurred_at: "2026-11-21T18:16:00Z".parse().unwrap(),
+                now: "2026-11-21T18:16:01Z".parse().unwrap(),
+                attempt: 1,
+                secrets: &[Secret::from_random([7; 32])],
+                key: &key,
+            })
+            .unwrap();
+            // These two say nothing of the event, and a document has no say in the first.
+            let sent = sent.headers.iter().map(|(header, _)| *header);
+            let sent: BTreeSet<_> = sent.filter(|header| !["content-type", "user-agent"].contains(header)).collect();
+            let references =
+                operation["parameters"].as_array().unwrap().iter().map(|one| one["$ref"].as_str().unwrap());
+            let headers = references.map(|to| document.pointer(to.trim_start_matches('#')).unwrap());
+            let always = headers.filter(|header| header["required"] == true);
+            assert_eq!(always.map(|header| header["name"].as_str().unwrap()).collect::<BTreeSet<_>>(), sent, "{name}");
+        }
+    }
+    assert_eq!(document["webhooks"].as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>(), described);
+    for (name, part) in parts {
+        assert_eq!(schemas[&name], part, "{name}");
+    }
+}
+
+/// A function's answer has at most 6 MB, in which every character of the document that is escaped counts twice.
+#[test]
+fn the_document_is_small_enough_to_be_served() {
+    assert!(json().unwrap().len() < 3_000_000);
+    assert!(html().len() < 500_000);
 }
 
 #[test]

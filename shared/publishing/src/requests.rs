@@ -31,19 +31,17 @@ pub struct Published {
     updates: Option<Vec<Object<Update>>>,
 }
 
-/// One update: what happened, either as `data`, which any type renders, or as `raw`.
+/// One update: what happened, either as `data`, which any type renders, or as `raw`. The document has it for each event name
+/// (`schema.rs`).
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schema(as = UpdateFields)]
 pub(crate) struct Update {
     pub(crate) developer_id: DeveloperId,
     /// What happened, in the provider-neutral vocabulary.
     #[schema(value_type = UpdateEventName)]
     pub(crate) event_name: String,
-    /// What the event name asks for (`UpdateData`), at most 65,536 bytes. Give either this or `raw`.
     #[schema(value_type = Option<Object>)]
     pub(crate) data: Option<Box<RawValue>>,
-    /// A payload that is ready for one type and is passed on byte for byte, at most 65,536 bytes.
     #[schema(value_type = Option<RawPayload>)]
     pub(crate) raw: Option<Box<RawValue>>,
     /// When it happened; unless given, now.

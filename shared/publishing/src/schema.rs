@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use tenday_model::publishing::update::EventName;
 use tenday_model::settings::integration::Integration;
+use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::schema::AdditionalProperties;
-use utoipa::openapi::schema::AnyOfBuilder;
-use utoipa::openapi::{AllOfBuilder, ArrayBuilder, ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema, Type};
+use utoipa::openapi::{ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::requests::{MAX_UPDATES, Published, Update};
@@ -50,14 +50,26 @@ impl PartialSchema for UpdateEventName {
 
 impl ToSchema for UpdateEventName {}
 
-/// An update in the document: its fields, and what `data` has to be under which name.
+/// An update in the document: a whole object for each event name, and one for what is passed on as it is. Each stands on
+/// its own, for a generator of clients does not put an object together from parts that are choices themselves. That `raw`
+/// beside `data`, or `data` beside `raw`, may be null stays unsaid: of a field that can only be null, some make nothing.
 struct WholeUpdate;
+
+impl WholeUpdate {
+    fn by_name(event: EventName) -> String {
+        format!("Update.{event}")
+    }
+
+    fn data_of(event: EventName) -> String {
+        format!("Data.{event}")
+    }
+}
 
 impl PartialSchema for WholeUpdate {
     fn schema() -> RefOr<Schema> {
-        AllOfBuilder::new()
-            .item(Ref::from_schema_name(Update::name()))
-            .item(Ref::from_schema_name(UpdateContent::name()))
+        let names = EventName::ALL.iter().map(|event| Self::by_name(*event)).chain([RAW_UPDATE.to_owned()]);
+        let choice = names.fold(OneOfBuilder::new(), |choice, name| choice.item(Ref::from_schema_name(name)));
+        choice
             .description(Some("One update: what happened, either as `data`, which any type renders, or as `raw`"))
             .into()
     }
@@ -69,70 +81,54 @@ impl ToSchema for WholeUpdate {
     }
 
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        add::<Update>(schemas);
-        add::<UpdateContent>(schemas);
-    }
-}
-
-/// `data` or `raw`: both together are neither's.
-struct UpdateContent;
-
-impl PartialSchema for UpdateContent {
-    fn schema() -> RefOr<Schema> {
-        let raw = ObjectBuilder::new().property("raw", Ref::from_schema_name(RawPayload::name())).required("raw");
-        OneOfBuilder::new()
-            .item(Ref::from_schema_name(DataByName::name()))
-            .item(raw)
-            .description(Some("Either `data`, as the event name asks for it, or `raw`"))
-            .into()
-    }
-}
-
-impl ToSchema for UpdateContent {
-    fn name() -> Cow<'static, str> {
-        "UpdateContent".into()
-    }
-
-    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        add::<DataByName>(schemas);
-    }
-}
-
-/// The vocabulary's own schemas of `data`, by event name.
-struct DataByName;
-
-impl DataByName {
-    fn component(event: EventName) -> String {
-        format!("Data.{event}")
-    }
-}
-
-impl PartialSchema for DataByName {
-    fn schema() -> RefOr<Schema> {
-        let one = |event: EventName| {
-            let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([event.as_str()]));
-            let data = Ref::from_schema_name(Self::component(event));
-            ObjectBuilder::new().property("eventName", name).property("data", data).required("data")
-        };
-        let choice = EventName::ALL.iter().fold(AnyOfBuilder::new(), |choice, event| choice.item(one(*event)));
-        choice.description(Some("What `data` has to be, by `eventName`")).into()
-    }
-}
-
-impl ToSchema for DataByName {
-    fn name() -> Cow<'static, str> {
-        "UpdateData".into()
-    }
-
-    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        for event in EventName::ALL.iter().map(|name| name.description()) {
-            let mut schema = event.data_schema();
-            schema["description"] = event.summary.into();
+        Update::schemas(schemas);
+        for event in EventName::ALL {
+            let description = event.description();
+            let mut data = description.data_schema();
+            data["description"] = description.summary.into();
             // A JSON Schema is one of OpenAPI 3.1's; a test sees that nothing of it gets lost on the way.
-            if let Ok(schema) = serde_json::from_value(schema) {
-                schemas.push((Self::component(event.name), schema));
+            if let Ok(data) = serde_json::from_value(data) {
+                schemas.push((Self::data_of(*event), data));
             }
+            schemas.push((Self::by_name(*event), update_of(*event).into()));
         }
+        schemas.push((RAW_UPDATE.to_owned(), raw_update().into()));
+    }
+}
+
+const RAW_UPDATE: &str = "RawUpdate";
+
+/// An update under one name, whose `data` is what that name asks for.
+fn update_of(event: EventName) -> Object {
+    let mut update = fields();
+    let name = Extensions::from_iter([("const", event.as_str())]);
+    let name = ObjectBuilder::new().schema_type(Type::String).extensions(Some(name));
+    let mut data = Ref::from_schema_name(WholeUpdate::data_of(event));
+    data.description = "What happened, at most 65,536 bytes.".to_owned();
+    update.description = Some(event.description().summary.to_owned());
+    update.properties.insert("eventName".to_owned(), name.into());
+    update.properties.insert("data".to_owned(), data.into());
+    update.properties.shift_remove("raw");
+    update.required.push("data".to_owned());
+    update
+}
+
+fn raw_update() -> Object {
+    let mut update = fields();
+    let mut raw = Ref::from_schema_name(RawPayload::name());
+    raw.description = "Passed on byte for byte, at most 65,536 bytes.".to_owned();
+    update.description = Some("An update whose payload is ready for one type".to_owned());
+    update.properties.shift_remove("data");
+    update.properties.insert("raw".to_owned(), raw.into());
+    update.required.push("raw".to_owned());
+    update
+}
+
+/// What every update has, as the code reads it.
+fn fields() -> Object {
+    match Update::schema() {
+        RefOr::T(Schema::Object(object)) => object,
+        _ => Object::new(),
     }
 }
 

@@ -15,7 +15,7 @@ export interface paths {
         put?: never;
         /**
          * Get an access token
-         * @description OAuth 2.0's client credentials grant: the client's id and secret are given once, by HTTP Basic or in the body. Or its authorization code grant, with the code of a link to the dashboard and no client: the code lets in once, and the token holds as long as `POST /dashboard/sessions` said. JSON in the shape of the form is taken, too.
+         * @description OAuth 2.0's client credentials grant: the client's id and secret are given once, by HTTP Basic or in the body. Or its authorization code grant, with the code of a link to the dashboard and no client: the code lets in once, and the token holds as long as `POST /dashboard/sessions` said. A form is what RFC 6749 says; JSON of the same fields, as `application/json`, is taken too.
          */
         post: operations["issueToken"];
         delete?: never;
@@ -387,7 +387,7 @@ export interface paths {
          * Publish updates
          * @description A 202 means that the updates are stored: each of their events will be delivered, or dropped and kept for ten days. In a list, each update has a result of its own; one that is refused does not stop the others.
          *
-         *     Publishing the same update again under the same `id` or `Idempotency-Key` makes no new events and is answered as before, however its `data` is written; another update under the same one is a 409. What `data` holds depends on the event name: `UpdateData` has the schema of each.
+         *     Publishing the same update again under the same `id` or `Idempotency-Key` makes no new events and is answered as before, however its `data` is written; another update under the same one is a 409. What `data` holds depends on the event name: `Update` has a schema for each.
          */
         post: operations["publishUpdates"];
         delete?: never;
@@ -478,7 +478,9 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/webhook_verification_key/get": {
+}
+export interface webhooks {
+    "generic.ACCOUNTS.ADDED": {
         parameters: {
             query?: never;
             header?: never;
@@ -488,17 +490,60 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Get a webhook verification key, as Plaid's libraries do
-         * @description The public key that verifies `Plaid-Verification`. The client needs the scope `configuration:read`.
+         * A user added accounts to a link
+         * @description What type generic makes of `accounts.added`, under the name `ACCOUNTS.ADDED`.
          */
-        post: operations["getPlaidVerificationKey"];
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.ACCOUNTS.ADDED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/item/webhook/update": {
+    "generic.ACCOUNTS.REMOVED": {
         parameters: {
             query?: never;
             header?: never;
@@ -508,17 +553,60 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Change an item's webhook, as Plaid's libraries do
-         * @description Binds the link to a webhook at the URL, as `callbackURL` of `PUT /links/{id}` does, and sends `WEBHOOK_UPDATE_ACKNOWLEDGED` there. The client needs the scope `configuration:write`.
+         * Accounts were taken off a link
+         * @description What type generic makes of `accounts.removed`, under the name `ACCOUNTS.REMOVED`.
          */
-        post: operations["updatePlaidItemWebhook"];
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.ACCOUNTS.REMOVED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/sandbox/item/fire_webhook": {
+    "generic.ACCOUNTS.VERIFIED": {
         parameters: {
             query?: never;
             header?: never;
@@ -528,10 +616,5275 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Fire a webhook for a sandbox item, as Plaid's libraries do
-         * @description Of the codes that the type plaid has; the developer's configuration must be of that type. The client needs the scope `links:test`. At most 5 a second.
+         * The numbers of a link's accounts were verified
+         * @description What type generic makes of `accounts.verified`, under the name `ACCOUNTS.VERIFIED`.
          */
-        post: operations["firePlaidWebhook"];
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.ACCOUNTS.VERIFIED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.AUTO_REFRESH.CHANGED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The automatic refresh of a link was switched on or off
+         * @description What type generic makes of `auto_refresh.changed`, under the name `AUTO_REFRESH.CHANGED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.AUTO_REFRESH.CHANGED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.BALANCES.UPDATED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Balances of a link's accounts were refreshed
+         * @description What type generic makes of `balances.updated`, under the name `BALANCES.UPDATED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.BALANCES.UPDATED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.CONNECTION.STATUS_CHANGED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A connection got into a state that its user can do something about
+         * @description What type generic makes of `connection.status_changed`, under the name `CONNECTION.STATUS_CHANGED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.CONNECTION.STATUS_CHANGED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.CONSENT.EXPIRED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A consent ended by itself
+         * @description What type generic makes of `consent.expired`, under the name `CONSENT.EXPIRED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.CONSENT.EXPIRED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.CONSENT.GRANTED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A user gave their consent for a link
+         * @description What type generic makes of `consent.granted`, under the name `CONSENT.GRANTED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.CONSENT.GRANTED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.CONSENT.REVOKED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A consent was taken back
+         * @description What type generic makes of `consent.revoked`, under the name `CONSENT.REVOKED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.CONSENT.REVOKED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.CONSENT.UPDATED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The consent for a link covers something else than before, or for another time
+         * @description What type generic makes of `consent.updated`, under the name `CONSENT.UPDATED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.CONSENT.UPDATED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.DATA_UPDATES": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Transactions of a link came in or changed
+         * @description What type generic makes of `transactions.updated`, under the name `DATA_UPDATES`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.DATA_UPDATES"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.DATA_UPDATES.HISTORICAL": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The older transactions of a link are in
+         * @description What type generic makes of `transactions.historical`, under the name `DATA_UPDATES.HISTORICAL`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.DATA_UPDATES.HISTORICAL"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.DATA_UPDATES.INITIAL": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The first transactions of a new link are in
+         * @description What type generic makes of `transactions.initial`, under the name `DATA_UPDATES.INITIAL`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.DATA_UPDATES.INITIAL"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.DATA_UPDATES.RECURRING": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The recurring transactions of a link changed
+         * @description What type generic makes of `transactions.recurring_updated`, under the name `DATA_UPDATES.RECURRING`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.DATA_UPDATES.RECURRING"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.DATA_UPDATES.REMOVED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Transactions of a link are gone
+         * @description What type generic makes of `transactions.removed`, under the name `DATA_UPDATES.REMOVED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.DATA_UPDATES.REMOVED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.DATA_UPDATES.USER_DATA": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Data of users changed, whichever it was
+         * @description What type generic makes of `data.updated`, under the name `DATA_UPDATES.USER_DATA`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.DATA_UPDATES.USER_DATA"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.HOLDINGS.UPDATED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Investment holdings of a link came in or changed
+         * @description What type generic makes of `holdings.updated`, under the name `HOLDINGS.UPDATED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.HOLDINGS.UPDATED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.INSTITUTION.OUTAGE_PLANNED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * An institution said that it will not be reachable for a while
+         * @description What type generic makes of `institution.outage_planned`, under the name `INSTITUTION.OUTAGE_PLANNED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.INSTITUTION.OUTAGE_PLANNED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.INSTITUTION.OUTAGE_RESOLVED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * An institution can be reached again
+         * @description What type generic makes of `institution.outage_resolved`, under the name `INSTITUTION.OUTAGE_RESOLVED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.INSTITUTION.OUTAGE_RESOLVED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.INSTITUTION.OUTAGE_STARTED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * An institution cannot be reached, or hardly
+         * @description What type generic makes of `institution.outage_started`, under the name `INSTITUTION.OUTAGE_STARTED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.INSTITUTION.OUTAGE_STARTED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.INVESTMENT_TRANSACTIONS.UPDATED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Investment transactions of a link came in or were canceled
+         * @description What type generic makes of `investment_transactions.updated`, under the name `INVESTMENT_TRANSACTIONS.UPDATED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.INVESTMENT_TRANSACTIONS.UPDATED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.ITEM.CONSENT_EXPIRING": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The user's consent for a link is about to end
+         * @description What type generic makes of `item.consent_expiring`, under the name `ITEM.CONSENT_EXPIRING`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.ITEM.CONSENT_EXPIRING"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.ITEM.DISCONNECTING": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A link is about to be cut off
+         * @description What type generic makes of `item.disconnecting`, under the name `ITEM.DISCONNECTING`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.ITEM.DISCONNECTING"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.ITEM.ERROR": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A link stopped working
+         * @description What type generic makes of `item.error`, under the name `ITEM.ERROR`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.ITEM.ERROR"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.ITEM.LOGIN_REPAIRED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A link works again without its user having done anything
+         * @description What type generic makes of `item.login_repaired`, under the name `ITEM.LOGIN_REPAIRED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.ITEM.LOGIN_REPAIRED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.ITEM.NEW_ACCOUNTS": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The institution shows accounts that the link does not have
+         * @description What type generic makes of `item.new_accounts`, under the name `ITEM.NEW_ACCOUNTS`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.ITEM.NEW_ACCOUNTS"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.ITEM.WEBHOOK_CHANGED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The URL that hears of a link was changed
+         * @description What type generic makes of `item.webhook_changed`, under the name `ITEM.WEBHOOK_CHANGED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.ITEM.WEBHOOK_CHANGED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.LIABILITIES.UPDATED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Liabilities of a link came in or changed
+         * @description What type generic makes of `liabilities.updated`, under the name `LIABILITIES.UPDATED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.LIABILITIES.UPDATED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.RECORD.CHANGED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A record was made, changed or deleted
+         * @description What type generic makes of `record.changed`, under the name `RECORD.CHANGED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.RECORD.CHANGED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.REFRESH.FINISHED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A refresh of a link came to its end
+         * @description What type generic makes of `refresh.finished`, under the name `REFRESH.FINISHED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.REFRESH.FINISHED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "generic.STATEMENTS.CREATED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Statements of a link came in
+         * @description What type generic makes of `statements.created`, under the name `STATEMENTS.CREATED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.generic.STATEMENTS.CREATED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "moneykit.link.product_refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The refresh of one product of a link got further
+         * @description What every type makes of `link.product_refreshed`, under the name `link.product_refresh`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description An ES256 JWT with `iss`, `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+                     * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+                     */
+                    "moneykit-signature": components["parameters"]["moneykit-signature"];
+                    /**
+                     * @description The update's id, the same for every webhook.
+                     * @example UPD-019aa7f5-0b1c-7d2e-8f3a-4b5c6d7e8f90
+                     */
+                    "moneykit-delivery-token": components["parameters"]["moneykit-delivery-token"];
+                    /**
+                     * @description Which attempt this is, from 1.
+                     * @example 1
+                     */
+                    "moneykit-delivery-attempt": components["parameters"]["moneykit-delivery-attempt"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.moneykit.link.product_refresh"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "moneykit.link.state_changed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A link got into another state
+         * @description What every type makes of `link.state_changed`, under the name `link.state_changed`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description An ES256 JWT with `iss`, `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+                     * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+                     */
+                    "moneykit-signature": components["parameters"]["moneykit-signature"];
+                    /**
+                     * @description The update's id, the same for every webhook.
+                     * @example UPD-019aa7f5-0b1c-7d2e-8f3a-4b5c6d7e8f90
+                     */
+                    "moneykit-delivery-token": components["parameters"]["moneykit-delivery-token"];
+                    /**
+                     * @description Which attempt this is, from 1.
+                     * @example 1
+                     */
+                    "moneykit-delivery-attempt": components["parameters"]["moneykit-delivery-attempt"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.moneykit.link.state_changed"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "moneykit.transactions.updates_available": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * New transactions of a link can be fetched
+         * @description What every type makes of `transactions.history_available`, under the name `transactions.updates_available`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description An ES256 JWT with `iss`, `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+                     * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+                     */
+                    "moneykit-signature": components["parameters"]["moneykit-signature"];
+                    /**
+                     * @description The update's id, the same for every webhook.
+                     * @example UPD-019aa7f5-0b1c-7d2e-8f3a-4b5c6d7e8f90
+                     */
+                    "moneykit-delivery-token": components["parameters"]["moneykit-delivery-token"];
+                    /**
+                     * @description Which attempt this is, from 1.
+                     * @example 1
+                     */
+                    "moneykit-delivery-attempt": components["parameters"]["moneykit-delivery-attempt"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.moneykit.transactions.updates_available"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "plaid.DASHBOARD_CONFIGURED_ALERT.INSTITUTION_STATUS_ALERT_TRIGGERED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * An institution cannot be reached, or hardly
+         * @description What type plaid makes of `institution.outage_started`, under the name `DASHBOARD_CONFIGURED_ALERT.INSTITUTION_STATUS_ALERT_TRIGGERED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description An ES256 JWT with `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+                     * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+                     */
+                    "plaid-verification": components["parameters"]["plaid-verification"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.plaid.DASHBOARD_CONFIGURED_ALERT.INSTITUTION_STATUS_ALERT_TRIGGERED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "plaid.HOLDINGS.DEFAULT_UPDATE": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Investment holdings came in or changed
+         * @description What type plaid makes of `holdings.updated`, under the name `HOLDINGS.DEFAULT_UPDATE`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description An ES256 JWT with `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+                     * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+                     */
+                    "plaid-verification": components["parameters"]["plaid-verification"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.plaid.HOLDINGS.DEFAULT_UPDATE"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "plaid.INVESTMENTS_TRANSACTIONS.DEFAULT_UPDATE": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Investment transactions came in or were canceled
+         * @description What type plaid makes of `investment_transactions.updated`, under the name `INVESTMENTS_TRANSACTIONS.DEFAULT_UPDATE`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description An ES256 JWT with `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+                     * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+                     */
+                    "plaid-verification": components["parameters"]["plaid-verification"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.plaid.INVESTMENTS_TRANSACTIONS.DEFAULT_UPDATE"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "plaid.ITEM.ERROR": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The item stopped working
+         * @description What type plaid makes of `item.error`, under the name `ITEM.ERROR`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description An ES256 JWT with `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+                     * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+                     */
+                    "plaid-verification": components["parameters"]["plaid-verification"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.plaid.ITEM.ERROR"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "plaid.ITEM.LOGIN_REPAIRED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The item works again
+         * @description What type plaid makes of `item.login_repaired`, under the name `ITEM.LOGIN_REPAIRED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description An ES256 JWT with `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+                     * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+                     */
+                    "plaid-verification": components["parameters"]["plaid-verification"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.plaid.ITEM.LOGIN_REPAIRED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "plaid.ITEM.NEW_ACCOUNTS_AVAILABLE": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * There are new accounts
+         * @description What type plaid makes of `item.new_accounts`, under the name `ITEM.NEW_ACCOUNTS_AVAILABLE`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description An ES256 JWT with `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+                     * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+                     */
+                    "plaid-verification": components["parameters"]["plaid-verification"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.plaid.ITEM.NEW_ACCOUNTS_AVAILABLE"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "plaid.ITEM.PENDING_DISCONNECT": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The item is about to be cut off
+         * @description What type plaid makes of `item.disconnecting`, under the name `ITEM.PENDING_DISCONNECT`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description An ES256 JWT with `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+                     * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+                     */
+                    "plaid-verification": components["parameters"]["plaid-verification"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.plaid.ITEM.PENDING_DISCONNECT"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "plaid.ITEM.PENDING_EXPIRATION": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The user's consent is about to end
+         * @description What type plaid makes of `item.consent_expiring`, under the name `ITEM.PENDING_EXPIRATION`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description An ES256 JWT with `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+                     * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+                     */
+                    "plaid-verification": components["parameters"]["plaid-verification"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.plaid.ITEM.PENDING_EXPIRATION"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "plaid.ITEM.USER_ACCOUNT_REVOKED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The user took their consent for one account back
+         * @description What type plaid makes of `consent.revoked`, under the name `ITEM.USER_ACCOUNT_REVOKED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description An ES256 JWT with `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+                     * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+                     */
+                    "plaid-verification": components["parameters"]["plaid-verification"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.plaid.ITEM.USER_ACCOUNT_REVOKED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "plaid.ITEM.USER_PERMISSION_REVOKED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The user took their consent back
+         * @description What type plaid makes of `consent.revoked`, under the name `ITEM.USER_PERMISSION_REVOKED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description An ES256 JWT with `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+                     * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+                     */
+                    "plaid-verification": components["parameters"]["plaid-verification"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.plaid.ITEM.USER_PERMISSION_REVOKED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "plaid.ITEM.WEBHOOK_UPDATE_ACKNOWLEDGED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The item's webhook URL was changed
+         * @description What type plaid makes of `item.webhook_changed`, under the name `ITEM.WEBHOOK_UPDATE_ACKNOWLEDGED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description An ES256 JWT with `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+                     * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+                     */
+                    "plaid-verification": components["parameters"]["plaid-verification"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.plaid.ITEM.WEBHOOK_UPDATE_ACKNOWLEDGED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "plaid.LIABILITIES.DEFAULT_UPDATE": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Liabilities came in or changed
+         * @description What type plaid makes of `liabilities.updated`, under the name `LIABILITIES.DEFAULT_UPDATE`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description An ES256 JWT with `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+                     * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+                     */
+                    "plaid-verification": components["parameters"]["plaid-verification"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.plaid.LIABILITIES.DEFAULT_UPDATE"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "plaid.TRANSACTIONS.DEFAULT_UPDATE": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Transactions came in
+         * @description What type plaid makes of `transactions.updated`, under the name `TRANSACTIONS.DEFAULT_UPDATE`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description An ES256 JWT with `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+                     * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+                     */
+                    "plaid-verification": components["parameters"]["plaid-verification"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.plaid.TRANSACTIONS.DEFAULT_UPDATE"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "plaid.TRANSACTIONS.HISTORICAL_UPDATE": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The older transactions are in
+         * @description What type plaid makes of `transactions.historical`, under the name `TRANSACTIONS.HISTORICAL_UPDATE`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description An ES256 JWT with `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+                     * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+                     */
+                    "plaid-verification": components["parameters"]["plaid-verification"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.plaid.TRANSACTIONS.HISTORICAL_UPDATE"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "plaid.TRANSACTIONS.INITIAL_UPDATE": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The first transactions are in
+         * @description What type plaid makes of `transactions.initial`, under the name `TRANSACTIONS.INITIAL_UPDATE`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description An ES256 JWT with `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+                     * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+                     */
+                    "plaid-verification": components["parameters"]["plaid-verification"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.plaid.TRANSACTIONS.INITIAL_UPDATE"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "plaid.TRANSACTIONS.RECURRING_TRANSACTIONS_UPDATE": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Recurring transactions changed
+         * @description What type plaid makes of `transactions.recurring_updated`, under the name `TRANSACTIONS.RECURRING_TRANSACTIONS_UPDATE`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description An ES256 JWT with `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+                     * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+                     */
+                    "plaid-verification": components["parameters"]["plaid-verification"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.plaid.TRANSACTIONS.RECURRING_TRANSACTIONS_UPDATE"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "plaid.TRANSACTIONS.SYNC_UPDATES_AVAILABLE": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Transactions came in or changed
+         * @description What type plaid makes of `transactions.updated`, under the name `TRANSACTIONS.SYNC_UPDATES_AVAILABLE`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description An ES256 JWT with `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+                     * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+                     */
+                    "plaid-verification": components["parameters"]["plaid-verification"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.plaid.TRANSACTIONS.SYNC_UPDATES_AVAILABLE"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "plaid.TRANSACTIONS.TRANSACTIONS_REMOVED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Transactions are gone
+         * @description What type plaid makes of `transactions.removed`, under the name `TRANSACTIONS.TRANSACTIONS_REMOVED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description An ES256 JWT with `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+                     * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+                     */
+                    "plaid-verification": components["parameters"]["plaid-verification"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.plaid.TRANSACTIONS.TRANSACTIONS_REMOVED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "mx.AGGREGATION": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * An aggregation brought data
+         * @description What type mx makes of `transactions.initial`, `transactions.updated`, under the name `AGGREGATION`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.mx.AGGREGATION"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "mx.BALANCE": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Balances were refreshed
+         * @description What type mx makes of `balances.updated`, under the name `BALANCE`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.mx.BALANCE"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "mx.CATEGORY": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A record was made, changed or deleted
+         * @description What type mx makes of `record.changed`, under the name `CATEGORY`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.mx.CATEGORY"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "mx.CONNECTION_STATUS": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A connection got into a state that its user can do something about
+         * @description What type mx makes of `connection.status_changed`, under the name `CONNECTION_STATUS`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.mx.CONNECTION_STATUS"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "mx.GOAL": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A record was made, changed or deleted
+         * @description What type mx makes of `record.changed`, under the name `GOAL`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.mx.GOAL"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "mx.HISTORY": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The older transactions are in
+         * @description What type mx makes of `transactions.historical`, under the name `HISTORY`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.mx.HISTORY"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "mx.MEMBER": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A record was made, changed or deleted
+         * @description What type mx makes of `record.changed`, under the name `MEMBER`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.mx.MEMBER"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "mx.STATEMENT": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Statements came in
+         * @description What type mx makes of `statements.created`, under the name `STATEMENT`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.mx.STATEMENT"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "mx.TAG": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A record was made, changed or deleted
+         * @description What type mx makes of `record.changed`, under the name `TAG`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.mx.TAG"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "mx.TAGGING": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A record was made, changed or deleted
+         * @description What type mx makes of `record.changed`, under the name `TAGGING`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.mx.TAGGING"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "mx.TRANSACTION": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A record was made, changed or deleted
+         * @description What type mx makes of `record.changed`, under the name `TRANSACTION`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.mx.TRANSACTION"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "mx.USER": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A record was made, changed or deleted
+         * @description What type mx makes of `record.changed`, under the name `USER`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.mx.USER"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "mx.VERIFICATION": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Account numbers were verified
+         * @description What type mx makes of `accounts.verified`, under the name `VERIFICATION`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.mx.VERIFICATION"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "yodlee.AUTO_REFRESH_UPDATES": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The automatic refresh was switched on or off
+         * @description What type yodlee makes of `auto_refresh.changed`, under the name `AUTO_REFRESH_UPDATES`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.yodlee.AUTO_REFRESH_UPDATES"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "yodlee.DATA_UPDATES": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Data of users changed
+         * @description What type yodlee makes of `transactions.initial`, `transactions.historical`, `transactions.updated`, `data.updated`, under the name `DATA_UPDATES`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.yodlee.DATA_UPDATES"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "yodlee.LATEST_BALANCE_UPDATES": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Balances were refreshed
+         * @description What type yodlee makes of `balances.updated`, under the name `LATEST_BALANCE_UPDATES`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.yodlee.LATEST_BALANCE_UPDATES"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "yodlee.REFRESH": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A refresh came to its end
+         * @description What type yodlee makes of `refresh.finished`, under the name `REFRESH`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.yodlee.REFRESH"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "fdx.CONSENT.CONSENT_EXPIRED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A consent ended by itself
+         * @description What type fdx makes of `consent.expired`, under the name `CONSENT.CONSENT_EXPIRED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description A UUID of this attempt.
+                     * @example 9a6f0afc-9c72-540b-b7f7-1af505bc0198
+                     */
+                    "x-fapi-interaction-id": components["parameters"]["x-fapi-interaction-id"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.fdx.CONSENT.CONSENT_EXPIRED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "fdx.CONSENT.CONSENT_GRANTED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A user gave their consent
+         * @description What type fdx makes of `consent.granted`, under the name `CONSENT.CONSENT_GRANTED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description A UUID of this attempt.
+                     * @example 9a6f0afc-9c72-540b-b7f7-1af505bc0198
+                     */
+                    "x-fapi-interaction-id": components["parameters"]["x-fapi-interaction-id"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.fdx.CONSENT.CONSENT_GRANTED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "fdx.CONSENT.CONSENT_REVOKED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A consent was taken back
+         * @description What type fdx makes of `consent.revoked`, under the name `CONSENT.CONSENT_REVOKED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description A UUID of this attempt.
+                     * @example 9a6f0afc-9c72-540b-b7f7-1af505bc0198
+                     */
+                    "x-fapi-interaction-id": components["parameters"]["x-fapi-interaction-id"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.fdx.CONSENT.CONSENT_REVOKED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "fdx.CONSENT.CONSENT_UPDATED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A consent changed
+         * @description What type fdx makes of `consent.updated`, under the name `CONSENT.CONSENT_UPDATED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description A UUID of this attempt.
+                     * @example 9a6f0afc-9c72-540b-b7f7-1af505bc0198
+                     */
+                    "x-fapi-interaction-id": components["parameters"]["x-fapi-interaction-id"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.fdx.CONSENT.CONSENT_UPDATED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "fdx.MAINTENANCE.PLANNED_OUTAGE": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * An institution will not be reachable for a while
+         * @description What type fdx makes of `institution.outage_planned`, under the name `MAINTENANCE.PLANNED_OUTAGE`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description A UUID of this attempt.
+                     * @example 9a6f0afc-9c72-540b-b7f7-1af505bc0198
+                     */
+                    "x-fapi-interaction-id": components["parameters"]["x-fapi-interaction-id"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.fdx.MAINTENANCE.PLANNED_OUTAGE"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "finicity.INSTITUTIONS_ADDED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A consent was given for an institution
+         * @description What type finicity makes of `consent.granted`, under the name `INSTITUTIONS_ADDED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description The hex of HMAC-SHA256 over the body, keyed by the webhook's secret as the text that it is. While two secrets hold, it is the old one's.
+                     * @example 5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd
+                     */
+                    "event-signature": components["parameters"]["event-signature"];
+                    /**
+                     * @description The event's id, as in `webhook-id`.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "event-id": components["parameters"]["event-id"];
+                    /**
+                     * @description The event's name.
+                     * @example INSTITUTIONS_REVOKED
+                     */
+                    "event-type": components["parameters"]["event-type"];
+                    /**
+                     * @description What the event is about: `CONSENT`.
+                     * @example CONSENT
+                     */
+                    "event-context": components["parameters"]["event-context"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.finicity.INSTITUTIONS_ADDED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "finicity.INSTITUTIONS_EXPIRED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The consent for an institution ended
+         * @description What type finicity makes of `consent.expired`, under the name `INSTITUTIONS_EXPIRED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description The hex of HMAC-SHA256 over the body, keyed by the webhook's secret as the text that it is. While two secrets hold, it is the old one's.
+                     * @example 5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd
+                     */
+                    "event-signature": components["parameters"]["event-signature"];
+                    /**
+                     * @description The event's id, as in `webhook-id`.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "event-id": components["parameters"]["event-id"];
+                    /**
+                     * @description The event's name.
+                     * @example INSTITUTIONS_REVOKED
+                     */
+                    "event-type": components["parameters"]["event-type"];
+                    /**
+                     * @description What the event is about: `CONSENT`.
+                     * @example CONSENT
+                     */
+                    "event-context": components["parameters"]["event-context"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.finicity.INSTITUTIONS_EXPIRED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "finicity.INSTITUTIONS_REVOKED": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The consent for an institution was taken back
+         * @description What type finicity makes of `consent.revoked`, under the name `INSTITUTIONS_REVOKED`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description The hex of HMAC-SHA256 over the body, keyed by the webhook's secret as the text that it is. While two secrets hold, it is the old one's.
+                     * @example 5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd
+                     */
+                    "event-signature": components["parameters"]["event-signature"];
+                    /**
+                     * @description The event's id, as in `webhook-id`.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "event-id": components["parameters"]["event-id"];
+                    /**
+                     * @description The event's name.
+                     * @example INSTITUTIONS_REVOKED
+                     */
+                    "event-type": components["parameters"]["event-type"];
+                    /**
+                     * @description What the event is about: `CONSENT`.
+                     * @example CONSENT
+                     */
+                    "event-context": components["parameters"]["event-context"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.finicity.INSTITUTIONS_REVOKED"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "finicity.accountsDeleted": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accounts were deleted
+         * @description What type finicity makes of `accounts.removed`, under the name `accountsDeleted`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description The hex of HMAC-SHA256 over the body, keyed by the webhook's secret as the text that it is. While two secrets hold, it is the old one's.
+                     * @example 5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd
+                     */
+                    "x-finicity-signature": components["parameters"]["x-finicity-signature"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.finicity.accountsDeleted"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "finicity.added": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A user added accounts
+         * @description What type finicity makes of `accounts.added`, under the name `added`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description The hex of HMAC-SHA256 over the body, keyed by the webhook's secret as the text that it is. While two secrets hold, it is the old one's.
+                     * @example 5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd
+                     */
+                    "x-finicity-signature": components["parameters"]["x-finicity-signature"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.finicity.added"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "teller.account.number_verification.processed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The numbers of an account were verified
+         * @description What type teller makes of `accounts.verified`, under the name `account.number_verification.processed`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description `t=` and the seconds since 1970, then, for each secret that holds, `,v1=` and the hex of HMAC-SHA256 over `seconds.body`, keyed by the secret as the text that it is.
+                     * @example t=1795284960,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd
+                     */
+                    "teller-signature": components["parameters"]["teller-signature"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.teller.account.number_verification.processed"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "teller.enrollment.disconnected": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * An enrollment stopped working
+         * @description What type teller makes of `item.error`, under the name `enrollment.disconnected`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description `t=` and the seconds since 1970, then, for each secret that holds, `,v1=` and the hex of HMAC-SHA256 over `seconds.body`, keyed by the secret as the text that it is.
+                     * @example t=1795284960,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd
+                     */
+                    "teller-signature": components["parameters"]["teller-signature"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.teller.enrollment.disconnected"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "teller.transactions.processed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Transactions came in
+         * @description What type teller makes of `transactions.initial`, `transactions.historical`, `transactions.updated`, under the name `transactions.processed`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                    /**
+                     * @description `t=` and the seconds since 1970, then, for each secret that holds, `,v1=` and the hex of HMAC-SHA256 over `seconds.body`, keyed by the secret as the text that it is.
+                     * @example t=1795284960,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd
+                     */
+                    "teller-signature": components["parameters"]["teller-signature"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.teller.transactions.processed"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -539,7 +5892,6 @@ export interface paths {
         trace?: never;
     };
 }
-export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /** @description A stored update. */
@@ -1805,120 +7157,2561 @@ export interface components {
          * @enum {string}
          */
         OutcomeClass: "success" | "http_status" | "gone" | "timeout" | "connection" | "tls" | "dns" | "blocked" | "excessive";
-        /** @description Plaid's error object. */
-        PlaidError: {
-            /** @example INVALID_INPUT */
-            error_type: string;
-            /**
-             * @description For programs.
-             * @example INVALID_ACCESS_TOKEN
-             */
-            error_code: string;
-            /** @description What is wrong, and what to do. */
-            error_message: string;
-            /** @description Null: nothing of it is for end users. */
-            display_message: string | null;
-            /** @description Not there where an item tells of its error. */
-            request_id?: string;
+        "Part.AccountBalanceStatus": {
+            /** @description The account; digits for yodlee. */
+            accountId: string;
+            /** @description How it went. */
+            status: components["schemas"]["Part.BalanceStatus"];
         };
-        /** @description Fires a webhook. */
-        PlaidFireRequest: {
-            /**
-             * @description An API client's; unless it is in `PLAID-CLIENT-ID`.
-             * @example CLI-local-developer
-             */
-            client_id?: string | null;
-            /**
-             * Format: password
-             * @description Its secret; unless it is in `PLAID-SECRET`.
-             */
-            secret?: string | null;
-            /** @description The link's id, or what its alias is the digest of. */
-            access_token: string;
-            /**
-             * @description Unless given, the one that the code is mostly of.
-             * @example TRANSACTIONS
-             */
-            webhook_type?: string | null;
-            /**
-             * @description One that the type plaid has.
-             * @example SYNC_UPDATES_AVAILABLE
-             */
-            webhook_code: string;
+        "Part.AccountsAdded": {
+            /** @description The accounts. */
+            accountIds: string[];
+            /** @description The accounts, in the shape that the developer's type has for them. Needed by finicity. */
+            accounts?: Record<string, never>[];
+            /** @description The institution. Needed by finicity. */
+            institutionId?: string;
+            /** @description The link. */
+            linkId: string;
+            /** @description The end user. Needed by finicity. */
+            userId?: string;
         };
-        /** @description A webhook is on its way. */
-        PlaidFiredAnswer: {
-            webhook_fired: boolean;
-            request_id: string;
+        "Part.AccountsRemoved": {
+            /** @description The accounts. */
+            accountIds: string[];
+            /** @description The institution. Needed by finicity. */
+            institutionId?: string;
+            /** @description The link. */
+            linkId: string;
+            /** @description The end user. Needed by finicity. */
+            userId?: string;
         };
-        /** @description A link as Plaid's item. What Plaid tells beside it, and Tenday does not know, is null or empty. */
-        PlaidItem: {
-            item_id: components["schemas"]["LinkId"];
-            institution_id: string | null;
-            /** @description Where the item's events go. */
-            webhook: string | null;
-            error: components["schemas"]["PlaidError"] | null;
-            available_products: string[];
-            /** @description What its user permitted. */
-            billed_products: string[];
-            consent_expiration_time: string | null;
-            /** @description `background`. */
-            update_type: string;
+        "Part.AccountsVerified": {
+            /** @description The accounts; one for teller. */
+            accountIds: string[];
+            /** @description The developer's own id for the end user; told by mx. */
+            clientUserId?: string;
+            /** @description The verification's id; told by mx. */
+            jobId?: string;
+            /** @description The link. */
+            linkId: string;
+            /** @description The end user. Needed by mx. */
+            userId?: string;
         };
-        /** @description An item, and the request's id. */
-        PlaidItemAnswer: {
-            item: components["schemas"]["PlaidItem"];
-            request_id: string;
+        "Part.AutoRefreshChanged": {
+            /** @description The link's accounts; digits for yodlee. */
+            accountIds: string[];
+            /** @description The link; digits for yodlee. */
+            linkId: string;
+            /** @description Why, `SCHEDULED`. Needed by yodlee. */
+            reason?: string;
+            /** @description Whether it is on. */
+            status: components["schemas"]["Part.AutoRefreshStatus"];
+            /** @description The end user. Needed by yodlee. */
+            userId?: string;
         };
-        /** @description A public key as Plaid's JWK object. */
-        PlaidKey: Record<string, never> & {
-            /**
-             * Format: int64
-             * @description In unix seconds.
-             */
-            created_at: number;
-            /**
-             * Format: int64
-             * @description Since when another key signs in its place; null while it signs.
-             */
-            expired_at: number | null;
+        /** @enum {string} */
+        "Part.AutoRefreshStatus": "ENABLED" | "DISABLED";
+        /** @enum {string} */
+        "Part.BalanceStatus": "SUCCESS" | "FAILED";
+        "Part.BalancesUpdated": {
+            /** @description How it went, account by account. Needed by yodlee. */
+            accounts?: components["schemas"]["Part.AccountBalanceStatus"][];
+            /** @description The developer's own id for the end user; told by mx. */
+            clientUserId?: string;
+            /** @description The link; digits for yodlee. */
+            linkId: string;
+            /** @description The end user. Needed by mx and yodlee. */
+            userId?: string;
         };
-        /** @description A key, and the request's id. */
-        PlaidKeyAnswer: {
-            key: components["schemas"]["PlaidKey"];
-            request_id: string;
+        /** @enum {string} */
+        "Part.ConnectionStatus": "CHALLENGED" | "DENIED" | "EXPIRED" | "IMPAIRED" | "IMPEDED" | "LOCKED" | "PREVENTED" | "REJECTED";
+        "Part.ConnectionStatusChanged": {
+            /** @description The link. */
+            linkId: string;
+            /** @description What the user can do. Needed by mx. */
+            message?: string;
+            /** @description The state. */
+            status: components["schemas"]["Part.ConnectionStatus"];
+            /** @description The state's number at MX. Needed by mx for EXPIRED, IMPAIRED and IMPEDED; the others are known. */
+            statusId?: number;
+            /** @description The end user. Needed by mx. */
+            userId?: string;
         };
-        /** @description Asks for a key. */
-        PlaidKeyRequest: {
+        "Part.ConsentChanged": {
+            /** @description The one account that a consent was taken back for. With it plaid gets USER_ACCOUNT_REVOKED, else USER_PERMISSION_REVOKED. */
+            accountId?: string;
+            /** @description The accounts that the consent is for. Needed by finicity. */
+            accountIds?: string[];
+            /** @description The whole consent as it is now, in the shape that the developer's type has for it. Needed by finicity. */
+            consent?: Record<string, never>;
+            /** @description The consent. Needed by fdx and finicity. */
+            consentId?: string;
+            /** @description Where the link lives; told by plaid. */
+            environment?: components["schemas"]["Part.Environment"];
+            /** @description What calls to the link answer now; told by plaid. */
+            error?: components["schemas"]["Part.ItemErrorCause"];
             /**
-             * @description An API client's; unless it is in `PLAID-CLIENT-ID`.
-             * @example CLI-local-developer
+             * Format: date-time
+             * @description When the consent ends.
              */
-            client_id?: string | null;
-            /**
-             * Format: password
-             * @description Its secret; unless it is in `PLAID-SECRET`.
-             */
-            secret?: string | null;
-            /** @description The `kid` of the token that it is to verify. */
-            key_id: string;
+            expiresAt?: string | number;
+            /** @description Who changed it; told by fdx. */
+            initiator?: components["schemas"]["Part.PartyType"];
+            /** @description The institution. Needed by finicity. */
+            institutionId?: string;
+            /** @description The link. */
+            linkId: string;
+            /** @description Why, in words, if the reason is `OTHER`; told by fdx. */
+            otherReason?: string;
+            /** @description How soon it should be read; told by fdx. */
+            priority?: components["schemas"]["Part.Priority"];
+            /** @description Who tells it. Needed by fdx. */
+            publisher?: components["schemas"]["Part.Party"];
+            /** @description Why it changed; told by fdx. */
+            reason?: components["schemas"]["Part.ConsentReason"];
+            /** @description How bad it is; told by fdx. */
+            severity?: components["schemas"]["Part.Severity"];
+            /** @description The end user. Needed by finicity. */
+            userId?: string;
         };
-        /** @description Gives an item a webhook. */
-        PlaidWebhookRequest: {
+        "Part.ConsentExpiring": {
+            /** @description Where the link lives; told by plaid. */
+            environment?: components["schemas"]["Part.Environment"];
             /**
-             * @description An API client's; unless it is in `PLAID-CLIENT-ID`.
-             * @example CLI-local-developer
+             * Format: date-time
+             * @description When it ends.
              */
-            client_id?: string | null;
+            expiresAt: string | number;
+            /** @description The link. */
+            linkId: string;
+            /** @description The end user. */
+            userId?: string;
+        };
+        /** @enum {string} */
+        "Part.ConsentReason": "BUSINESS_RULE" | "SECURITY_EVENT" | "USER_ACTION" | "OTHER";
+        "Part.DataUpdated": {
             /**
-             * Format: password
-             * @description Its secret; unless it is in `PLAID-SECRET`.
+             * Format: date-time
+             * @description Since when.
              */
-            secret?: string | null;
-            /** @description The link's id, or what its alias is the digest of. */
-            access_token: string;
-            /** @description The new URL; null for none. */
-            webhook?: string | null;
+            from: string | number;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            to: string | number;
+            /** @description The end users. */
+            userIds: string[];
+        };
+        "Part.Dataset": {
+            /**
+             * Format: date-time
+             * @description When it was last tried.
+             */
+            lastAttemptAt?: string | number;
+            /**
+             * Format: date-time
+             * @description When it last succeeded.
+             */
+            lastUpdatedAt?: string | number;
+            /** @description The part, `BASIC_AGG_DATA`. */
+            name: string;
+            /** @description How it ended, `AVAILABLE_DATA_RETRIEVED`. */
+            status: string;
+            /** @description Whether it may be refreshed again, `ALLOW_UPDATE`. */
+            updateEligibility?: string;
+        };
+        /** @enum {string} */
+        "Part.DisconnectReason": "disconnected" | "disconnected.account_locked" | "disconnected.credentials_invalid" | "disconnected.enrollment_inactive" | "disconnected.user_action.captcha_required" | "disconnected.user_action.contact_information_required" | "disconnected.user_action.insufficient_permissions" | "disconnected.user_action.mfa_required" | "disconnected.user_action.web_login_required";
+        "Part.Disconnecting": {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            disconnectAt?: string | number;
+            /** @description Where the link lives; told by plaid. */
+            environment?: components["schemas"]["Part.Environment"];
+            /** @description The link. */
+            linkId: string;
+            /** @description Why, `INSTITUTION_MIGRATION`. */
+            reason: string;
+            /** @description The end user. */
+            userId?: string;
+        };
+        /** @enum {string} */
+        "Part.Environment": "sandbox" | "production";
+        "Part.HoldingsUpdated": {
+            /** @description Where the link lives; told by plaid. */
+            environment?: components["schemas"]["Part.Environment"];
+            /** @description The link. */
+            linkId: string;
+            /** @description How many are new. */
+            newHoldings: number;
+            /** @description How many known ones changed. */
+            updatedHoldings: number;
+            /** @description The end user. */
+            userId?: string;
+        };
+        "Part.InstitutionOutage": {
+            /**
+             * Format: date-time
+             * @description When it is to end, or ended.
+             */
+            endsAt?: string | number;
+            /** @description Whose links are concerned. Needed by plaid. */
+            environment?: components["schemas"]["Part.Environment"];
+            /** @description The institution. */
+            institutionId: string;
+            /** @description What happened, in words. */
+            message?: string;
+            /** @description The outage. Needed by fdx. */
+            outageId?: string;
+            /** @description How soon it should be read; told by fdx. */
+            priority?: components["schemas"]["Part.Priority"];
+            /** @description Who tells it. Needed by fdx. */
+            publisher?: components["schemas"]["Part.Party"];
+            /** @description How bad it is; told by fdx. */
+            severity?: components["schemas"]["Part.Severity"];
+            /**
+             * Format: date-time
+             * @description When it begins, or began.
+             */
+            startsAt?: string | number;
+            /** @description How many of a hundred attempts to link the institution succeed. Needed by plaid. */
+            successPercent?: number;
+        };
+        "Part.InvestmentTransactionsUpdated": {
+            /** @description How many were canceled. */
+            canceledTransactions: number;
+            /** @description Where the link lives; told by plaid, and with it plaid's counter is spelled `cancelled_…`. */
+            environment?: components["schemas"]["Part.Environment"];
+            /** @description The link. */
+            linkId: string;
+            /** @description How many are new. */
+            newTransactions: number;
+            /** @description The end user. */
+            userId?: string;
+        };
+        "Part.ItemChanged": {
+            /** @description Where the link lives; told by plaid. */
+            environment?: components["schemas"]["Part.Environment"];
+            /** @description The link. */
+            linkId: string;
+            /** @description The end user. */
+            userId?: string;
+        };
+        "Part.ItemError": {
+            /** @description Why, in Teller's words; `disconnected` if absent. Told by teller. */
+            disconnectReason?: components["schemas"]["Part.DisconnectReason"];
+            /** @description Where the link lives; told by plaid. */
+            environment?: components["schemas"]["Part.Environment"];
+            /** @description Why. */
+            error: components["schemas"]["Part.ItemErrorCause"];
+            /** @description The link. */
+            linkId: string;
+            /** @description The end user. */
+            userId?: string;
+        };
+        "Part.ItemErrorCause": {
+            /** @description The error, `ITEM_LOGIN_REQUIRED`. */
+            code: string;
+            /** @description The reason behind the code; null and absent are told apart. */
+            codeReason?: string | null;
+            /** @description What happened, for end users. */
+            displayMessage?: string;
+            /** @description A page about the error. */
+            documentationUrl?: string;
+            /** @description What happened, for developers. */
+            message: string;
+            /** @description An HTTP status, 400. */
+            status?: number;
+            /** @description What the end user can do. */
+            suggestedAction?: string;
+            /** @description The kind of error, `ITEM_ERROR`. */
+            type: string;
+        };
+        "Part.ItemWebhookChanged": {
+            /** @description Where the link lives; told by plaid. */
+            environment?: components["schemas"]["Part.Environment"];
+            /** @description The link. */
+            linkId: string;
+            /** @description The new URL. */
+            newCallbackURL: string;
+            /** @description The end user. */
+            userId?: string;
+        };
+        "Part.LiabilitiesUpdated": {
+            /** @description The accounts that have new ones. */
+            accountsWithNewLiabilities: string[];
+            /** @description For each account that has changed ones, what changed. */
+            accountsWithUpdatedLiabilities: {
+                [key: string]: string[];
+            };
+            /** @description Where the link lives; told by plaid. */
+            environment?: components["schemas"]["Part.Environment"];
+            /** @description The link. */
+            linkId: string;
+            /** @description The end user. */
+            userId?: string;
+        };
+        /** @enum {string} */
+        "Part.LinkError": "system_error" | "provider_error" | "institution_error" | "user_error" | "auth_expired" | "no_accounts" | "user_setup_required" | "invalid_credentials" | "user_oauth_denied" | "user_input_incorrect" | "incomplete";
+        /** @enum {string} */
+        "Part.LinkState": "connecting" | "awaiting_token_exchange" | "connected" | "deleted" | "error";
+        "Part.Party": {
+            /** @description Its name, for people. */
+            name: string;
+            /** @description Its id in a registry. */
+            registeredEntityId?: string;
+            /** @description What it is. */
+            type: components["schemas"]["Part.PartyType"];
+        };
+        /** @enum {string} */
+        "Part.PartyType": "DATA_ACCESS_PLATFORM" | "DATA_PROVIDER" | "DATA_RECIPIENT" | "INDIVIDUAL" | "MERCHANT" | "VENDOR";
+        /** @enum {string} */
+        "Part.Priority": "HIGH" | "MEDIUM" | "LOW";
+        /** @enum {string} */
+        "Part.Product": "accounts" | "account_numbers" | "identity" | "transactions" | "investments" | "enrichment";
+        /** @enum {string} */
+        "Part.ProductState": "pending" | "in_progress" | "completed" | "failed";
+        /** @enum {string} */
+        "Part.RecordAction": "created" | "updated" | "deleted";
+        "Part.RecordChanged": {
+            /** @description What was done to it. */
+            action: components["schemas"]["Part.RecordAction"];
+            /** @description What it is of. */
+            kind: components["schemas"]["Part.RecordKind"];
+            /** @description The record, in the shape that the developer's type has for it; its dates are kept as given. */
+            record: Record<string, never>;
+        };
+        /** @enum {string} */
+        "Part.RecordKind": "user" | "member" | "transaction" | "goal" | "category" | "tag" | "tagging";
+        "Part.RecurringTransactionsUpdated": {
+            /** @description The accounts they belong to. */
+            accountIds: string[];
+            /** @description Where the link lives; told by plaid. */
+            environment?: components["schemas"]["Part.Environment"];
+            /** @description The link. */
+            linkId: string;
+            /** @description The end user. */
+            userId?: string;
+        };
+        "Part.RefreshFinished": {
+            /** @description How it ended, part by part. */
+            datasets?: components["schemas"]["Part.Dataset"][];
+            /** @description The institution; digits. Needed by yodlee. */
+            institutionId?: string;
+            /** @description The link; digits for yodlee. */
+            linkId: string;
+            /**
+             * Format: date-time
+             * @description When the link was made.
+             */
+            linkedAt?: string | number;
+            /** @description Whether the link was made by hand. */
+            manual?: boolean;
+            /** @description The refresh's id. */
+            requestId?: string;
+            /** @description Who asked for the refresh, `USER`. */
+            source?: string;
+            /** @description How it ended. */
+            status: components["schemas"]["Part.RefreshStatus"];
+            /** @description The end user. Needed by yodlee. */
+            userId?: string;
+        };
+        /** @enum {string} */
+        "Part.RefreshStatus": "SUCCESS" | "PARTIAL_SUCCESS" | "FAILED";
+        /** @enum {string} */
+        "Part.Severity": "EMERGENCY" | "ALERT" | "WARNING" | "NOTICE" | "INFO";
+        "Part.StatementsCreated": {
+            /** @description The developer's own id for the end user; told by mx. */
+            clientUserId?: string;
+            /** @description The aggregation's id; told by mx. */
+            jobId?: string;
+            /** @description The link. */
+            linkId: string;
+            /** @description How many. */
+            newStatements: number;
+            /** @description The end user. Needed by mx. */
+            userId?: string;
+        };
+        "Part.TransactionsArrived": {
+            /** @description Whether it ran without the user; told by mx. */
+            background?: boolean;
+            /** @description The developer's own id for the end user; told by mx. */
+            clientUserId?: string;
+            /** @description Where the link lives; told by plaid. */
+            environment?: components["schemas"]["Part.Environment"];
+            /**
+             * Format: date-time
+             * @description Since when data changed. Needed by yodlee.
+             */
+            from?: string | number;
+            /** @description The aggregation's id; told by mx. */
+            jobId?: string;
+            /** @description The link. Yodlee's data updates do not tell it. */
+            linkId: string;
+            /** @description How many are new. */
+            newTransactions: number;
+            /**
+             * Format: date-time
+             * @description Until when data changed. Needed by yodlee.
+             */
+            to?: string | number;
+            /** @description The transactions, in the shape that the developer's type has for them. Needed by teller. */
+            transactions?: Record<string, never>[];
+            /** @description How many known ones changed. Needed by mx. */
+            updatedTransactions?: number;
+            /** @description The end user. Needed by mx and yodlee. */
+            userId?: string;
+        };
+        "Part.TransactionsRemoved": {
+            /** @description Where the link lives; told by plaid. */
+            environment?: components["schemas"]["Part.Environment"];
+            /** @description The link. */
+            linkId: string;
+            /** @description Which ones. */
+            transactionIds: string[];
+            /** @description The end user. */
+            userId?: string;
+        };
+        "Part.TransactionsUpdated": {
+            /** @description Whether it ran without the user; told by mx. */
+            background?: boolean;
+            /** @description The developer's own id for the end user; told by mx. */
+            clientUserId?: string;
+            /** @description Where the link lives; told by plaid. */
+            environment?: components["schemas"]["Part.Environment"];
+            /**
+             * Format: date-time
+             * @description Since when data changed. Needed by yodlee.
+             */
+            from?: string | number;
+            /** @description Whether the whole history is in. Goes with `initialUpdateComplete`. */
+            historicalUpdateComplete?: boolean;
+            /** @description Whether the first transactions are in. With it plaid gets SYNC_UPDATES_AVAILABLE, else DEFAULT_UPDATE. */
+            initialUpdateComplete?: boolean;
+            /** @description The aggregation's id; told by mx. */
+            jobId?: string;
+            /** @description The link. Yodlee's data updates do not tell it. */
+            linkId: string;
+            /** @description How many are new. Needed by mx, and by plaid without `initialUpdateComplete`. */
+            newTransactions?: number;
+            /**
+             * Format: date-time
+             * @description Until when data changed. Needed by yodlee.
+             */
+            to?: string | number;
+            /** @description The transactions, in the shape that the developer's type has for them. Needed by teller. */
+            transactions?: Record<string, never>[];
+            /** @description How many known ones changed. Needed by mx. */
+            updatedTransactions?: number;
+            /** @description The end user. Needed by mx and yodlee. */
+            userId?: string;
+        };
+        /** @description A consent ended by itself */
+        "Payload.fdx.CONSENT.CONSENT_EXPIRED": {
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            category: "CONSENT";
+            /** @description The event's id: the same at every attempt. */
+            notificationId: string;
+            /** @description What it is about. */
+            notificationPayload: {
+                /** @description What happened to the consent. */
+                event: {
+                    /** @description Who did it. */
+                    initiator?: components["schemas"]["Part.PartyType"];
+                    /** @description Why, in words. */
+                    otherReason?: string;
+                    /** @description Why. */
+                    reason?: components["schemas"]["Part.ConsentReason"];
+                    /**
+                     * @description The consent's state.
+                     * @constant
+                     */
+                    status: "EXPIRED";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    updatedTime: string | number;
+                };
+                /** @description The consent. */
+                id: string;
+                /**
+                 * @description What the id is of.
+                 * @constant
+                 */
+                idType: "CONSENT";
+            };
+            /** @description How soon it should be read. */
+            priority?: components["schemas"]["Part.Priority"];
+            /** @description Who tells it. */
+            publisher: components["schemas"]["Part.Party"];
+            /**
+             * Format: date-time
+             * @description When it happened; the same at every attempt.
+             */
+            sentOn: string | number;
+            /** @description How bad it is. */
+            severity?: components["schemas"]["Part.Severity"];
+            /**
+             * @description The event.
+             * @constant
+             */
+            type: "CONSENT_EXPIRED";
+        };
+        /** @description A user gave their consent */
+        "Payload.fdx.CONSENT.CONSENT_GRANTED": {
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            category: "CONSENT";
+            /** @description The event's id: the same at every attempt. */
+            notificationId: string;
+            /** @description What it is about. */
+            notificationPayload: {
+                /** @description What happened to the consent. */
+                event: {
+                    /** @description Who did it. */
+                    initiator?: components["schemas"]["Part.PartyType"];
+                    /** @description Why, in words. */
+                    otherReason?: string;
+                    /** @description Why. */
+                    reason?: components["schemas"]["Part.ConsentReason"];
+                    /**
+                     * @description The consent's state.
+                     * @constant
+                     */
+                    status: "ACTIVE";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    updatedTime: string | number;
+                };
+                /** @description The consent. */
+                id: string;
+                /**
+                 * @description What the id is of.
+                 * @constant
+                 */
+                idType: "CONSENT";
+            };
+            /** @description How soon it should be read. */
+            priority?: components["schemas"]["Part.Priority"];
+            /** @description Who tells it. */
+            publisher: components["schemas"]["Part.Party"];
+            /**
+             * Format: date-time
+             * @description When it happened; the same at every attempt.
+             */
+            sentOn: string | number;
+            /** @description How bad it is. */
+            severity?: components["schemas"]["Part.Severity"];
+            /**
+             * @description The event.
+             * @constant
+             */
+            type: "CONSENT_GRANTED";
+        };
+        /** @description A consent was taken back */
+        "Payload.fdx.CONSENT.CONSENT_REVOKED": {
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            category: "CONSENT";
+            /** @description The event's id: the same at every attempt. */
+            notificationId: string;
+            /** @description What it is about. */
+            notificationPayload: {
+                /** @description What happened to the consent. */
+                event: {
+                    /** @description Who did it. */
+                    initiator?: components["schemas"]["Part.PartyType"];
+                    /** @description Why, in words. */
+                    otherReason?: string;
+                    /** @description Why. */
+                    reason?: components["schemas"]["Part.ConsentReason"];
+                    /**
+                     * @description The consent's state.
+                     * @constant
+                     */
+                    status: "REVOKED";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    updatedTime: string | number;
+                };
+                /** @description The consent. */
+                id: string;
+                /**
+                 * @description What the id is of.
+                 * @constant
+                 */
+                idType: "CONSENT";
+            };
+            /** @description How soon it should be read. */
+            priority?: components["schemas"]["Part.Priority"];
+            /** @description Who tells it. */
+            publisher: components["schemas"]["Part.Party"];
+            /**
+             * Format: date-time
+             * @description When it happened; the same at every attempt.
+             */
+            sentOn: string | number;
+            /** @description How bad it is. */
+            severity?: components["schemas"]["Part.Severity"];
+            /**
+             * @description The event.
+             * @constant
+             */
+            type: "CONSENT_REVOKED";
+        };
+        /** @description A consent changed */
+        "Payload.fdx.CONSENT.CONSENT_UPDATED": {
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            category: "CONSENT";
+            /** @description The event's id: the same at every attempt. */
+            notificationId: string;
+            /** @description What it is about. */
+            notificationPayload: {
+                /** @description What happened to the consent. */
+                event: {
+                    /** @description Who did it. */
+                    initiator?: components["schemas"]["Part.PartyType"];
+                    /** @description Why, in words. */
+                    otherReason?: string;
+                    /** @description Why. */
+                    reason?: components["schemas"]["Part.ConsentReason"];
+                    /**
+                     * @description The consent's state.
+                     * @constant
+                     */
+                    status: "ACTIVE";
+                    /**
+                     * Format: date-time
+                     * @description When it happened.
+                     */
+                    updatedTime: string | number;
+                };
+                /** @description The consent. */
+                id: string;
+                /**
+                 * @description What the id is of.
+                 * @constant
+                 */
+                idType: "CONSENT";
+            };
+            /** @description How soon it should be read. */
+            priority?: components["schemas"]["Part.Priority"];
+            /** @description Who tells it. */
+            publisher: components["schemas"]["Part.Party"];
+            /**
+             * Format: date-time
+             * @description When it happened; the same at every attempt.
+             */
+            sentOn: string | number;
+            /** @description How bad it is. */
+            severity?: components["schemas"]["Part.Severity"];
+            /**
+             * @description The event.
+             * @constant
+             */
+            type: "CONSENT_UPDATED";
+        };
+        /** @description An institution will not be reachable for a while */
+        "Payload.fdx.MAINTENANCE.PLANNED_OUTAGE": {
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            category: "MAINTENANCE";
+            /** @description The event's id: the same at every attempt. */
+            notificationId: string;
+            /** @description What it is about. */
+            notificationPayload: {
+                /** @description The outage. */
+                id: string;
+                /**
+                 * @description What the id is of.
+                 * @constant
+                 */
+                idType: "MAINTENANCE";
+            };
+            /** @description How soon it should be read. */
+            priority?: components["schemas"]["Part.Priority"];
+            /** @description Who tells it. */
+            publisher: components["schemas"]["Part.Party"];
+            /**
+             * Format: date-time
+             * @description When it happened; the same at every attempt.
+             */
+            sentOn: string | number;
+            /** @description How bad it is. */
+            severity?: components["schemas"]["Part.Severity"];
+            /**
+             * @description The event.
+             * @constant
+             */
+            type: "PLANNED_OUTAGE";
+        };
+        /** @description A consent was given for an institution */
+        "Payload.finicity.INSTITUTIONS_ADDED": {
+            /** @description The end user. */
+            customerId: string;
+            /**
+             * @description What the event is about.
+             * @constant
+             */
+            eventContext: "CONSENT";
+            /** @description The event's id: the same at every attempt. */
+            eventId: string;
+            /**
+             * Format: date-time
+             * @description When it happened; the same at every attempt.
+             */
+            eventTime: string | number;
+            /**
+             * @description The event.
+             * @constant
+             */
+            eventType: "INSTITUTIONS_ADDED";
+            /** @description What happened. */
+            payload: {
+                /** @description What changed. */
+                changes: {
+                    /** @description What changed, institution by institution. */
+                    details: {
+                        /** @description The accounts that it is for. */
+                        accountIds: string[];
+                        /** @description The consent. */
+                        consentReceiptId: string;
+                        /** @description The institution. */
+                        institutionId: string;
+                        /** @description The link. */
+                        institutionLoginId: string;
+                    }[];
+                    /** @description Always null: there is no error. */
+                    errorCode: null;
+                    /** @description What changed, in words. */
+                    summary: string;
+                };
+                /** @description The whole consent as it is now. */
+                consent: Record<string, never>;
+            };
+        };
+        /** @description The consent for an institution ended */
+        "Payload.finicity.INSTITUTIONS_EXPIRED": {
+            /** @description The end user. */
+            customerId: string;
+            /**
+             * @description What the event is about.
+             * @constant
+             */
+            eventContext: "CONSENT";
+            /** @description The event's id: the same at every attempt. */
+            eventId: string;
+            /**
+             * Format: date-time
+             * @description When it happened; the same at every attempt.
+             */
+            eventTime: string | number;
+            /**
+             * @description The event.
+             * @constant
+             */
+            eventType: "INSTITUTIONS_EXPIRED";
+            /** @description What happened. */
+            payload: {
+                /** @description What changed. */
+                changes: {
+                    /** @description What changed, institution by institution. */
+                    details: {
+                        /** @description The accounts that it is for. */
+                        accountIds: string[];
+                        /** @description The consent. */
+                        consentReceiptId: string;
+                        /** @description The institution. */
+                        institutionId: string;
+                        /** @description The link. */
+                        institutionLoginId: string;
+                    }[];
+                    /** @description Always null: there is no error. */
+                    errorCode: null;
+                    /** @description What changed, in words. */
+                    summary: string;
+                };
+                /** @description The whole consent as it is now. */
+                consent: Record<string, never>;
+            };
+        };
+        /** @description The consent for an institution was taken back */
+        "Payload.finicity.INSTITUTIONS_REVOKED": {
+            /** @description The end user. */
+            customerId: string;
+            /**
+             * @description What the event is about.
+             * @constant
+             */
+            eventContext: "CONSENT";
+            /** @description The event's id: the same at every attempt. */
+            eventId: string;
+            /**
+             * Format: date-time
+             * @description When it happened; the same at every attempt.
+             */
+            eventTime: string | number;
+            /**
+             * @description The event.
+             * @constant
+             */
+            eventType: "INSTITUTIONS_REVOKED";
+            /** @description What happened. */
+            payload: {
+                /** @description What changed. */
+                changes: {
+                    /** @description What changed, institution by institution. */
+                    details: {
+                        /** @description The accounts that it is for. */
+                        accountIds: string[];
+                        /** @description The consent. */
+                        consentReceiptId: string;
+                        /** @description The institution. */
+                        institutionId: string;
+                        /** @description The link. */
+                        institutionLoginId: string;
+                    }[];
+                    /** @description Always null: there is no error. */
+                    errorCode: null;
+                    /** @description What changed, in words. */
+                    summary: string;
+                };
+                /** @description The whole consent as it is now. */
+                consent: Record<string, never>;
+            };
+        };
+        /** @description Accounts were deleted */
+        "Payload.finicity.accountsDeleted": {
+            /** @description The end user. */
+            customerId: string;
+            /** @description The event's id: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            eventType: "accountsDeleted";
+            /** @description What happened. */
+            payload: {
+                /** @description The accounts. */
+                accounts: string[];
+                /** @description The institution. */
+                institutionId: string;
+            };
+        };
+        /** @description A user added accounts */
+        "Payload.finicity.added": {
+            /** @description The end user. */
+            customerId: string;
+            /** @description The event's id: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            eventType: "added";
+            /** @description What happened. */
+            payload: {
+                /** @description The accounts. */
+                accounts: Record<string, never>[];
+                /** @description The institution. */
+                institutionId: string;
+            };
+        };
+        /** @description A user added accounts to a link. */
+        "Payload.generic.ACCOUNTS.ADDED": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.AccountsAdded"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "ACCOUNTS.ADDED";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description Accounts were taken off a link. */
+        "Payload.generic.ACCOUNTS.REMOVED": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.AccountsRemoved"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "ACCOUNTS.REMOVED";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description The numbers of a link's accounts were verified. */
+        "Payload.generic.ACCOUNTS.VERIFIED": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.AccountsVerified"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "ACCOUNTS.VERIFIED";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description The automatic refresh of a link was switched on or off. */
+        "Payload.generic.AUTO_REFRESH.CHANGED": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.AutoRefreshChanged"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "AUTO_REFRESH.CHANGED";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description Balances of a link's accounts were refreshed. */
+        "Payload.generic.BALANCES.UPDATED": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.BalancesUpdated"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "BALANCES.UPDATED";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description A connection got into a state that its user can do something about. */
+        "Payload.generic.CONNECTION.STATUS_CHANGED": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.ConnectionStatusChanged"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "CONNECTION.STATUS_CHANGED";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description A consent ended by itself. */
+        "Payload.generic.CONSENT.EXPIRED": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.ConsentChanged"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "CONSENT.EXPIRED";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description A user gave their consent for a link. */
+        "Payload.generic.CONSENT.GRANTED": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.ConsentChanged"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "CONSENT.GRANTED";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description A consent was taken back. */
+        "Payload.generic.CONSENT.REVOKED": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.ConsentChanged"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "CONSENT.REVOKED";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description The consent for a link covers something else than before, or for another time. */
+        "Payload.generic.CONSENT.UPDATED": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.ConsentChanged"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "CONSENT.UPDATED";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description Transactions of a link came in or changed. */
+        "Payload.generic.DATA_UPDATES": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.TransactionsUpdated"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "DATA_UPDATES";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description The older transactions of a link are in. */
+        "Payload.generic.DATA_UPDATES.HISTORICAL": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.TransactionsArrived"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "DATA_UPDATES.HISTORICAL";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description The first transactions of a new link are in. */
+        "Payload.generic.DATA_UPDATES.INITIAL": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.TransactionsArrived"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "DATA_UPDATES.INITIAL";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description The recurring transactions of a link changed. */
+        "Payload.generic.DATA_UPDATES.RECURRING": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.RecurringTransactionsUpdated"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "DATA_UPDATES.RECURRING";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description Transactions of a link are gone. */
+        "Payload.generic.DATA_UPDATES.REMOVED": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.TransactionsRemoved"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "DATA_UPDATES.REMOVED";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description Data of users changed, whichever it was. */
+        "Payload.generic.DATA_UPDATES.USER_DATA": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.DataUpdated"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "DATA_UPDATES.USER_DATA";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description Investment holdings of a link came in or changed. */
+        "Payload.generic.HOLDINGS.UPDATED": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.HoldingsUpdated"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "HOLDINGS.UPDATED";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description An institution said that it will not be reachable for a while. */
+        "Payload.generic.INSTITUTION.OUTAGE_PLANNED": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.InstitutionOutage"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "INSTITUTION.OUTAGE_PLANNED";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description An institution can be reached again. */
+        "Payload.generic.INSTITUTION.OUTAGE_RESOLVED": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.InstitutionOutage"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "INSTITUTION.OUTAGE_RESOLVED";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description An institution cannot be reached, or hardly. */
+        "Payload.generic.INSTITUTION.OUTAGE_STARTED": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.InstitutionOutage"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "INSTITUTION.OUTAGE_STARTED";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description Investment transactions of a link came in or were canceled. */
+        "Payload.generic.INVESTMENT_TRANSACTIONS.UPDATED": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.InvestmentTransactionsUpdated"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "INVESTMENT_TRANSACTIONS.UPDATED";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description The user's consent for a link is about to end. */
+        "Payload.generic.ITEM.CONSENT_EXPIRING": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.ConsentExpiring"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "ITEM.CONSENT_EXPIRING";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description A link is about to be cut off. */
+        "Payload.generic.ITEM.DISCONNECTING": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.Disconnecting"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "ITEM.DISCONNECTING";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description A link stopped working. */
+        "Payload.generic.ITEM.ERROR": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.ItemError"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "ITEM.ERROR";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description A link works again without its user having done anything. */
+        "Payload.generic.ITEM.LOGIN_REPAIRED": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.ItemChanged"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "ITEM.LOGIN_REPAIRED";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description The institution shows accounts that the link does not have. */
+        "Payload.generic.ITEM.NEW_ACCOUNTS": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.ItemChanged"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "ITEM.NEW_ACCOUNTS";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description The URL that hears of a link was changed. */
+        "Payload.generic.ITEM.WEBHOOK_CHANGED": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.ItemWebhookChanged"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "ITEM.WEBHOOK_CHANGED";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description Liabilities of a link came in or changed. */
+        "Payload.generic.LIABILITIES.UPDATED": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.LiabilitiesUpdated"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "LIABILITIES.UPDATED";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description A record was made, changed or deleted. */
+        "Payload.generic.RECORD.CHANGED": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.RecordChanged"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "RECORD.CHANGED";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description A refresh of a link came to its end. */
+        "Payload.generic.REFRESH.FINISHED": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.RefreshFinished"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "REFRESH.FINISHED";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description Statements of a link came in. */
+        "Payload.generic.STATEMENTS.CREATED": {
+            /** @description What happened. */
+            data: components["schemas"]["Part.StatementsCreated"];
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "STATEMENTS.CREATED";
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description The refresh of one product of a link got further */
+        "Payload.moneykit.link.product_refresh": {
+            /** @description What went wrong, in words. */
+            error_message?: string;
+            /** @description The link. */
+            link_id: string;
+            /** @description The link's tags. */
+            link_tags: string[];
+            /** @description The product. */
+            product: components["schemas"]["Part.Product"];
+            /** @description How far it has come. */
+            state: components["schemas"]["Part.ProductState"];
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            state_changed_at: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            webhook_event: "link.product_refresh";
+            /** @description The same at every attempt. */
+            webhook_idempotency_key: string;
+            /**
+             * @description Changes when receivers have to.
+             * @constant
+             */
+            webhook_major_version: 1;
+            /**
+             * @description Changes when receivers need not.
+             * @constant
+             */
+            webhook_minor_version: 0;
+            /**
+             * Format: date-time
+             * @description When it happened; the same at every attempt.
+             */
+            webhook_timestamp: string;
+        };
+        /** @description A link got into another state */
+        "Payload.moneykit.link.state_changed": {
+            /** @description Why, in the state `error`. */
+            error?: components["schemas"]["Part.LinkError"];
+            /** @description What went wrong, in words. */
+            error_message?: string;
+            /** @description The link. */
+            link_id: string;
+            /** @description The link's tags. */
+            link_tags: string[];
+            /** @description The link's state. */
+            state: components["schemas"]["Part.LinkState"];
+            /**
+             * @description The event.
+             * @constant
+             */
+            webhook_event: "link.state_changed";
+            /** @description The same at every attempt. */
+            webhook_idempotency_key: string;
+            /**
+             * @description Changes when receivers have to.
+             * @constant
+             */
+            webhook_major_version: 1;
+            /**
+             * @description Changes when receivers need not.
+             * @constant
+             */
+            webhook_minor_version: 0;
+            /**
+             * Format: date-time
+             * @description When it happened; the same at every attempt.
+             */
+            webhook_timestamp: string;
+        };
+        /** @description New transactions of a link can be fetched */
+        "Payload.moneykit.transactions.updates_available": {
+            /** @description Whether the whole history that was asked for is in. */
+            has_history?: boolean;
+            /** @description The link. */
+            link_id: string;
+            /** @description The link's tags. */
+            link_tags: string[];
+            /**
+             * @description The event.
+             * @constant
+             */
+            webhook_event: "transactions.updates_available";
+            /** @description The same at every attempt. */
+            webhook_idempotency_key: string;
+            /**
+             * @description Changes when receivers have to.
+             * @constant
+             */
+            webhook_major_version: 1;
+            /**
+             * @description Changes when receivers need not.
+             * @constant
+             */
+            webhook_minor_version: 0;
+            /**
+             * Format: date-time
+             * @description When it happened; the same at every attempt.
+             */
+            webhook_timestamp: string;
+        };
+        /** @description An aggregation brought data */
+        "Payload.mx.AGGREGATION": {
+            /**
+             * @description What happened.
+             * @enum {string}
+             */
+            action: "member_data_updated";
+            /**
+             * Format: date-time
+             * @description When it happened: seconds since 1970 unless `dateFormat` says otherwise.
+             */
+            completed_at: string | number;
+            /**
+             * Format: date
+             * @description The day it happened, in UTC.
+             */
+            completed_on: string;
+            /** @description Whether it ran without the user. */
+            is_background?: boolean;
+            /** @description The aggregation's id. */
+            job_guid?: string;
+            /** @description The member: the link. */
+            member_guid: string;
+            /** @description How many transactions are new. */
+            transactions_created_count: number;
+            /** @description How many known transactions changed. */
+            transactions_updated_count: number;
+            /**
+             * @description The event.
+             * @constant
+             */
+            type: "AGGREGATION";
+            /** @description The end user. */
+            user_guid: string;
+            /** @description The developer's own id for the end user. */
+            user_id?: string;
+        };
+        /** @description Balances were refreshed */
+        "Payload.mx.BALANCE": {
+            /**
+             * @description What happened.
+             * @enum {string}
+             */
+            action: "member_data_updated";
+            /**
+             * Format: date-time
+             * @description When it happened: seconds since 1970 unless `dateFormat` says otherwise.
+             */
+            completed_at: string | number;
+            /**
+             * Format: date
+             * @description The day it happened, in UTC.
+             */
+            completed_on: string;
+            /** @description The member: the link. */
+            member_guid: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            type: "BALANCE";
+            /** @description The end user. */
+            user_guid: string;
+            /** @description The developer's own id for the end user. */
+            user_id?: string;
+        };
+        /** @description A record was made, changed or deleted */
+        "Payload.mx.CATEGORY": {
+            /** @description What was done to it. */
+            action: components["schemas"]["Part.RecordAction"];
+            /** @description The record. */
+            category: Record<string, never>;
+        };
+        /** @description A connection got into a state that its user can do something about */
+        "Payload.mx.CONNECTION_STATUS": {
+            /**
+             * @description What happened.
+             * @constant
+             */
+            action: "CHANGED";
+            /** @description The state. */
+            connection_status: components["schemas"]["Part.ConnectionStatus"];
+            /** @description The state's number. */
+            connection_status_id: number;
+            /** @description What the user can do. */
+            connection_status_message: string;
+            /** @description The member: the link. */
+            member_guid: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            type: "CONNECTION_STATUS";
+            /** @description The end user. */
+            user_guid: string;
+        };
+        /** @description A record was made, changed or deleted */
+        "Payload.mx.GOAL": {
+            /** @description What was done to it. */
+            action: components["schemas"]["Part.RecordAction"];
+            /** @description The record. */
+            goal: Record<string, never>;
+        };
+        /** @description The older transactions are in */
+        "Payload.mx.HISTORY": {
+            /**
+             * @description What happened.
+             * @enum {string}
+             */
+            action: "member_data_updated";
+            /**
+             * Format: date-time
+             * @description When it happened: seconds since 1970 unless `dateFormat` says otherwise.
+             */
+            completed_at: string | number;
+            /**
+             * Format: date
+             * @description The day it happened, in UTC.
+             */
+            completed_on: string;
+            /** @description Whether it ran without the user. */
+            is_background?: boolean;
+            /** @description The aggregation's id. */
+            job_guid?: string;
+            /** @description The member: the link. */
+            member_guid: string;
+            /** @description How many transactions are new. */
+            transactions_created_count: number;
+            /** @description How many known transactions changed. */
+            transactions_updated_count: number;
+            /**
+             * @description The event.
+             * @constant
+             */
+            type: "HISTORY";
+            /** @description The end user. */
+            user_guid: string;
+            /** @description The developer's own id for the end user. */
+            user_id?: string;
+        };
+        /** @description A record was made, changed or deleted */
+        "Payload.mx.MEMBER": {
+            /** @description What was done to it. */
+            action: components["schemas"]["Part.RecordAction"];
+            /** @description The record. */
+            member: Record<string, never>;
+        };
+        /** @description Statements came in */
+        "Payload.mx.STATEMENT": {
+            /**
+             * @description What happened.
+             * @enum {string}
+             */
+            action: "member_data_updated";
+            /**
+             * Format: date-time
+             * @description When it happened: seconds since 1970 unless `dateFormat` says otherwise.
+             */
+            completed_at: string | number;
+            /**
+             * Format: date
+             * @description The day it happened, in UTC.
+             */
+            completed_on: string;
+            /** @description The aggregation's id. */
+            job_guid?: string;
+            /** @description The member: the link. */
+            member_guid: string;
+            /** @description How many. */
+            statements_created_count: number;
+            /**
+             * @description The event.
+             * @constant
+             */
+            type: "STATEMENT";
+            /** @description The end user. */
+            user_guid: string;
+            /** @description The developer's own id for the end user. */
+            user_id?: string;
+        };
+        /** @description A record was made, changed or deleted */
+        "Payload.mx.TAG": {
+            /** @description What was done to it. */
+            action: components["schemas"]["Part.RecordAction"];
+            /** @description The record. */
+            tag: Record<string, never>;
+        };
+        /** @description A record was made, changed or deleted */
+        "Payload.mx.TAGGING": {
+            /** @description What was done to it. */
+            action: components["schemas"]["Part.RecordAction"];
+            /** @description The record. */
+            tagging: Record<string, never>;
+        };
+        /** @description A record was made, changed or deleted */
+        "Payload.mx.TRANSACTION": {
+            /** @description What was done to it. */
+            action: components["schemas"]["Part.RecordAction"];
+            /** @description The record. */
+            transaction: Record<string, never>;
+        };
+        /** @description A record was made, changed or deleted */
+        "Payload.mx.USER": {
+            /** @description What was done to it. */
+            action: components["schemas"]["Part.RecordAction"];
+            /** @description The record. */
+            user: Record<string, never>;
+        };
+        /** @description Account numbers were verified */
+        "Payload.mx.VERIFICATION": {
+            /** @description The accounts. */
+            accounts: string[];
+            /**
+             * @description What happened.
+             * @enum {string}
+             */
+            action: "member_data_updated";
+            /**
+             * Format: date-time
+             * @description When it happened: seconds since 1970 unless `dateFormat` says otherwise.
+             */
+            completed_at: string | number;
+            /**
+             * Format: date
+             * @description The day it happened, in UTC.
+             */
+            completed_on: string;
+            /** @description The aggregation's id. */
+            job_guid?: string;
+            /** @description The member: the link. */
+            member_guid: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            type: "VERIFICATION";
+            /** @description The end user. */
+            user_guid: string;
+            /** @description The developer's own id for the end user. */
+            user_id?: string;
+        };
+        /** @description An institution cannot be reached, or hardly */
+        "Payload.plaid.DASHBOARD_CONFIGURED_ALERT.INSTITUTION_STATUS_ALERT_TRIGGERED": {
+            /**
+             * @description Whose items are concerned.
+             * @enum {string}
+             */
+            environment: "sandbox" | "production";
+            /** @description The institution. */
+            institution_id: string;
+            /** @description How many attempts to add an item succeed. */
+            institution_overall_success_rate: number;
+            /**
+             * @description The event.
+             * @constant
+             */
+            webhook_code: "INSTITUTION_STATUS_ALERT_TRIGGERED";
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            webhook_type: "DASHBOARD_CONFIGURED_ALERT";
+        };
+        /** @description Investment holdings came in or changed */
+        "Payload.plaid.HOLDINGS.DEFAULT_UPDATE": {
+            /**
+             * @description Where the item lives.
+             * @enum {string}
+             */
+            environment?: "sandbox" | "production";
+            /** @description Always null: there is no error. */
+            error: null;
+            /** @description The item: the link. */
+            item_id: string;
+            /** @description How many are new. */
+            new_holdings: number;
+            /** @description How many known ones changed. */
+            updated_holdings: number;
+            /** @description The end user. */
+            user_id?: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            webhook_code: "DEFAULT_UPDATE";
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            webhook_type: "HOLDINGS";
+        };
+        /** @description Investment transactions came in or were canceled */
+        "Payload.plaid.INVESTMENTS_TRANSACTIONS.DEFAULT_UPDATE": {
+            /** @description The same, without `environment`. */
+            canceled_investments_transactions?: number;
+            /** @description How many were canceled; with `environment`. */
+            cancelled_investments_transactions?: number;
+            /**
+             * @description Where the item lives.
+             * @enum {string}
+             */
+            environment?: "sandbox" | "production";
+            /** @description Always null: there is no error. */
+            error: null;
+            /** @description The item: the link. */
+            item_id: string;
+            /** @description How many are new. */
+            new_investments_transactions: number;
+            /** @description The end user. */
+            user_id?: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            webhook_code: "DEFAULT_UPDATE";
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            webhook_type: "INVESTMENTS_TRANSACTIONS";
+        };
+        /** @description The item stopped working */
+        "Payload.plaid.ITEM.ERROR": {
+            /**
+             * @description Where the item lives.
+             * @enum {string}
+             */
+            environment?: "sandbox" | "production";
+            /** @description Why. */
+            error: {
+                /** @description What happened, for end users. */
+                display_message: string | null;
+                /** @description A page about the error. */
+                documentation_url?: string;
+                /** @description The error. */
+                error_code: string;
+                /** @description The reason behind the code. */
+                error_code_reason?: string | null;
+                /** @description What happened, for developers. */
+                error_message: string;
+                /** @description The kind of error. */
+                error_type: string;
+                /** @description An HTTP status. */
+                status?: number;
+                /** @description What the end user can do. */
+                suggested_action?: string;
+            };
+            /** @description The item: the link. */
+            item_id: string;
+            /** @description The end user. */
+            user_id?: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            webhook_code: "ERROR";
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            webhook_type: "ITEM";
+        };
+        /** @description The item works again */
+        "Payload.plaid.ITEM.LOGIN_REPAIRED": {
+            /**
+             * @description Where the item lives.
+             * @enum {string}
+             */
+            environment?: "sandbox" | "production";
+            /** @description The item: the link. */
+            item_id: string;
+            /** @description The end user. */
+            user_id?: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            webhook_code: "LOGIN_REPAIRED";
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            webhook_type: "ITEM";
+        };
+        /** @description There are new accounts */
+        "Payload.plaid.ITEM.NEW_ACCOUNTS_AVAILABLE": {
+            /**
+             * @description Where the item lives.
+             * @enum {string}
+             */
+            environment?: "sandbox" | "production";
+            /** @description Always null: there is no error. */
+            error: null;
+            /** @description The item: the link. */
+            item_id: string;
+            /** @description The end user. */
+            user_id?: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            webhook_code: "NEW_ACCOUNTS_AVAILABLE";
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            webhook_type: "ITEM";
+        };
+        /** @description The item is about to be cut off */
+        "Payload.plaid.ITEM.PENDING_DISCONNECT": {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            disconnect_time?: string | number;
+            /**
+             * @description Where the item lives.
+             * @enum {string}
+             */
+            environment?: "sandbox" | "production";
+            /** @description The item: the link. */
+            item_id: string;
+            /** @description Why. */
+            reason: string;
+            /** @description The end user. */
+            user_id?: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            webhook_code: "PENDING_DISCONNECT";
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            webhook_type: "ITEM";
+        };
+        /** @description The user's consent is about to end */
+        "Payload.plaid.ITEM.PENDING_EXPIRATION": {
+            /**
+             * Format: date-time
+             * @description When it ends.
+             */
+            consent_expiration_time: string | number;
+            /**
+             * @description Where the item lives.
+             * @enum {string}
+             */
+            environment?: "sandbox" | "production";
+            /** @description The item: the link. */
+            item_id: string;
+            /** @description The end user. */
+            user_id?: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            webhook_code: "PENDING_EXPIRATION";
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            webhook_type: "ITEM";
+        };
+        /** @description The user took their consent for one account back */
+        "Payload.plaid.ITEM.USER_ACCOUNT_REVOKED": {
+            /** @description The account. */
+            account_id: string;
+            /**
+             * @description Where the item lives.
+             * @enum {string}
+             */
+            environment?: "sandbox" | "production";
+            /** @description The item: the link. */
+            item_id: string;
+            /** @description The end user. */
+            user_id?: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            webhook_code: "USER_ACCOUNT_REVOKED";
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            webhook_type: "ITEM";
+        };
+        /** @description The user took their consent back */
+        "Payload.plaid.ITEM.USER_PERMISSION_REVOKED": {
+            /**
+             * @description Where the item lives.
+             * @enum {string}
+             */
+            environment?: "sandbox" | "production";
+            /** @description What calls answer now. */
+            error?: {
+                /** @description What happened, for end users. */
+                display_message: string | null;
+                /** @description A page about the error. */
+                documentation_url?: string;
+                /** @description The error. */
+                error_code: string;
+                /** @description The reason behind the code. */
+                error_code_reason?: string | null;
+                /** @description What happened, for developers. */
+                error_message: string;
+                /** @description The kind of error. */
+                error_type: string;
+                /** @description An HTTP status. */
+                status?: number;
+                /** @description What the end user can do. */
+                suggested_action?: string;
+            };
+            /** @description The item: the link. */
+            item_id: string;
+            /** @description The end user. */
+            user_id?: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            webhook_code: "USER_PERMISSION_REVOKED";
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            webhook_type: "ITEM";
+        };
+        /** @description The item's webhook URL was changed */
+        "Payload.plaid.ITEM.WEBHOOK_UPDATE_ACKNOWLEDGED": {
+            /**
+             * @description Where the item lives.
+             * @enum {string}
+             */
+            environment?: "sandbox" | "production";
+            /** @description Always null: there is no error. */
+            error: null;
+            /** @description The item: the link. */
+            item_id: string;
+            /** @description The new URL. */
+            new_webhook_url: string;
+            /** @description The end user. */
+            user_id?: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            webhook_code: "WEBHOOK_UPDATE_ACKNOWLEDGED";
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            webhook_type: "ITEM";
+        };
+        /** @description Liabilities came in or changed */
+        "Payload.plaid.LIABILITIES.DEFAULT_UPDATE": {
+            /** @description The accounts that have new ones. */
+            account_ids_with_new_liabilities: string[];
+            /** @description For each account that has changed ones, what changed. */
+            account_ids_with_updated_liabilities: {
+                [key: string]: string[];
+            };
+            /**
+             * @description Where the item lives.
+             * @enum {string}
+             */
+            environment?: "sandbox" | "production";
+            /** @description Always null: there is no error. */
+            error: null;
+            /** @description The item: the link. */
+            item_id: string;
+            /** @description The end user. */
+            user_id?: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            webhook_code: "DEFAULT_UPDATE";
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            webhook_type: "LIABILITIES";
+        };
+        /** @description Transactions came in */
+        "Payload.plaid.TRANSACTIONS.DEFAULT_UPDATE": {
+            /**
+             * @description Where the item lives.
+             * @enum {string}
+             */
+            environment?: "sandbox" | "production";
+            /** @description Always null: there is no error. */
+            error: null;
+            /** @description The item: the link. */
+            item_id: string;
+            /** @description How many transactions are new. */
+            new_transactions: number;
+            /** @description The end user. */
+            user_id?: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            webhook_code: "DEFAULT_UPDATE";
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            webhook_type: "TRANSACTIONS";
+        };
+        /** @description The older transactions are in */
+        "Payload.plaid.TRANSACTIONS.HISTORICAL_UPDATE": {
+            /**
+             * @description Where the item lives.
+             * @enum {string}
+             */
+            environment?: "sandbox" | "production";
+            /** @description Always null: there is no error. */
+            error: null;
+            /** @description The item: the link. */
+            item_id: string;
+            /** @description How many transactions are new. */
+            new_transactions: number;
+            /** @description The end user. */
+            user_id?: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            webhook_code: "HISTORICAL_UPDATE";
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            webhook_type: "TRANSACTIONS";
+        };
+        /** @description The first transactions are in */
+        "Payload.plaid.TRANSACTIONS.INITIAL_UPDATE": {
+            /**
+             * @description Where the item lives.
+             * @enum {string}
+             */
+            environment?: "sandbox" | "production";
+            /** @description Always null: there is no error. */
+            error: null;
+            /** @description The item: the link. */
+            item_id: string;
+            /** @description How many transactions are new. */
+            new_transactions: number;
+            /** @description The end user. */
+            user_id?: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            webhook_code: "INITIAL_UPDATE";
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            webhook_type: "TRANSACTIONS";
+        };
+        /** @description Recurring transactions changed */
+        "Payload.plaid.TRANSACTIONS.RECURRING_TRANSACTIONS_UPDATE": {
+            /** @description The accounts they belong to. */
+            account_ids: string[];
+            /**
+             * @description Where the item lives.
+             * @enum {string}
+             */
+            environment?: "sandbox" | "production";
+            /** @description The item: the link. */
+            item_id: string;
+            /** @description The end user. */
+            user_id?: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            webhook_code: "RECURRING_TRANSACTIONS_UPDATE";
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            webhook_type: "TRANSACTIONS";
+        };
+        /** @description Transactions came in or changed */
+        "Payload.plaid.TRANSACTIONS.SYNC_UPDATES_AVAILABLE": {
+            /**
+             * @description Where the item lives.
+             * @enum {string}
+             */
+            environment?: "sandbox" | "production";
+            /** @description Whether the whole history is in. */
+            historical_update_complete: boolean;
+            /** @description Whether the first transactions are in. */
+            initial_update_complete: boolean;
+            /** @description The item: the link. */
+            item_id: string;
+            /** @description The end user. */
+            user_id?: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            webhook_code: "SYNC_UPDATES_AVAILABLE";
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            webhook_type: "TRANSACTIONS";
+        };
+        /** @description Transactions are gone */
+        "Payload.plaid.TRANSACTIONS.TRANSACTIONS_REMOVED": {
+            /**
+             * @description Where the item lives.
+             * @enum {string}
+             */
+            environment?: "sandbox" | "production";
+            /** @description Always null: there is no error. */
+            error: null;
+            /** @description The item: the link. */
+            item_id: string;
+            /** @description The ids of the transactions. */
+            removed_transactions: string[];
+            /** @description The end user. */
+            user_id?: string;
+            /**
+             * @description The event.
+             * @constant
+             */
+            webhook_code: "TRANSACTIONS_REMOVED";
+            /**
+             * @description The family of the event.
+             * @constant
+             */
+            webhook_type: "TRANSACTIONS";
+        };
+        /** @description The numbers of an account were verified */
+        "Payload.teller.account.number_verification.processed": {
+            /** @description The event's id: the same at every attempt. */
+            id: string;
+            /** @description What happened. */
+            payload: {
+                /** @description The account. */
+                account_id: string;
+                /** @description The enrollment: the link. */
+                enrollment_id: string;
+                /**
+                 * @description How it ended.
+                 * @constant
+                 */
+                status: "completed";
+            };
+            /**
+             * Format: date-time
+             * @description When it happened; the same at every attempt.
+             */
+            timestamp: string | number;
+            /**
+             * @description The event.
+             * @constant
+             */
+            type: "account.number_verification.processed";
+        };
+        /** @description An enrollment stopped working */
+        "Payload.teller.enrollment.disconnected": {
+            /** @description The event's id: the same at every attempt. */
+            id: string;
+            /** @description What happened. */
+            payload: {
+                /** @description The enrollment: the link. */
+                enrollment_id: string;
+                /** @description Why. */
+                reason: components["schemas"]["Part.DisconnectReason"];
+            };
+            /**
+             * Format: date-time
+             * @description When it happened; the same at every attempt.
+             */
+            timestamp: string | number;
+            /**
+             * @description The event.
+             * @constant
+             */
+            type: "enrollment.disconnected";
+        };
+        /** @description Transactions came in */
+        "Payload.teller.transactions.processed": {
+            /** @description The event's id: the same at every attempt. */
+            id: string;
+            /** @description What happened. */
+            payload: {
+                /** @description The enrollment: the link. */
+                enrollment_id: string;
+                /** @description The transactions. */
+                transactions: Record<string, never>[];
+            };
+            /**
+             * Format: date-time
+             * @description When it happened; the same at every attempt.
+             */
+            timestamp: string | number;
+            /**
+             * @description The event.
+             * @constant
+             */
+            type: "transactions.processed";
+        };
+        /** @description The automatic refresh was switched on or off */
+        "Payload.yodlee.AUTO_REFRESH_UPDATES": {
+            /** @description The event. */
+            event: {
+                /** @description Link by link. */
+                data: {
+                    /** @description The link's accounts. */
+                    accountIds: number[];
+                    /** @description The automatic refresh. */
+                    autoRefresh: {
+                        /** @description Why. */
+                        additionalStatus: string;
+                        /** @description Whether it is on. */
+                        status: components["schemas"]["Part.AutoRefreshStatus"];
+                    };
+                    /** @description The end user. */
+                    loginName: string;
+                    /** @description The provider account: the link. */
+                    providerAccountId: number;
+                }[];
+                /**
+                 * @description The event.
+                 * @constant
+                 */
+                info: "AUTO_REFRESH_UPDATES";
+                /** @description The event's id: the same at every attempt. */
+                notificationId: string;
+                /**
+                 * Format: date-time
+                 * @description When it happened.
+                 */
+                notificationTime: string | number;
+            };
+        };
+        /** @description Data of users changed */
+        "Payload.yodlee.DATA_UPDATES": {
+            /** @description The event. */
+            event: {
+                /** @description The changed data. */
+                data: {
+                    /**
+                     * Format: date-time
+                     * @description Since when data changed.
+                     */
+                    fromDate: string | number;
+                    /**
+                     * Format: date-time
+                     * @description Until when data changed.
+                     */
+                    toDate: string | number;
+                    /** @description How many users. */
+                    userCount: number;
+                    /** @description User by user. */
+                    userData: {
+                        /** @description Where the changed data is. */
+                        links: {
+                            /**
+                             * Format: uri-reference
+                             * @description Where, from the API's base.
+                             */
+                            href: string;
+                            /**
+                             * @description The HTTP method.
+                             * @constant
+                             */
+                            methodType: "GET";
+                            /**
+                             * @description What is there.
+                             * @constant
+                             */
+                            rel: "getUserData";
+                        }[];
+                        /** @description The end user. */
+                        user: {
+                            /** @description The end user. */
+                            loginName: string;
+                        };
+                    }[];
+                };
+                /**
+                 * @description The event.
+                 * @constant
+                 */
+                info: "DATA_UPDATES.USER_DATA";
+                /** @description The event's id: the same at every attempt. */
+                notificationId: string;
+            };
+        };
+        /** @description Balances were refreshed */
+        "Payload.yodlee.LATEST_BALANCE_UPDATES": {
+            /** @description The event. */
+            event: {
+                /** @description The refreshed balances. */
+                data: {
+                    /** @description Account by account. */
+                    latestBalanceEvent: {
+                        /** @description The account. */
+                        accountId: number;
+                        /** @description How it went. */
+                        status: components["schemas"]["Part.BalanceStatus"];
+                    }[];
+                    /** @description The provider account: the link. */
+                    providerAccountId: number;
+                };
+                /**
+                 * @description The event.
+                 * @constant
+                 */
+                info: "LATEST_BALANCE_UPDATES";
+                /** @description The end user. */
+                loginName: string;
+                /** @description The event's id: the same at every attempt. */
+                notificationId: string;
+            };
+        };
+        /** @description A refresh came to its end */
+        "Payload.yodlee.REFRESH": {
+            /** @description The event. */
+            event: {
+                /** @description The refreshed links. */
+                data: {
+                    /** @description The links. */
+                    providerAccount: {
+                        /** @description Who asked for the refresh. */
+                        aggregationSource?: string;
+                        /**
+                         * Format: date-time
+                         * @description When the link was made.
+                         */
+                        createdDate?: string | number;
+                        /** @description How it ended, part by part. */
+                        dataset?: {
+                            /** @description How it ended. */
+                            additionalStatus: string;
+                            /**
+                             * Format: date-time
+                             * @description When it was last tried.
+                             */
+                            lastUpdateAttempt?: string | number;
+                            /**
+                             * Format: date-time
+                             * @description When it last succeeded.
+                             */
+                            lastUpdated?: string | number;
+                            /** @description The part. */
+                            name: string;
+                            /** @description Whether it may be refreshed again. */
+                            updateEligibility?: string;
+                        }[];
+                        /** @description The link. */
+                        id: number;
+                        /** @description Whether the link was made by hand. */
+                        isManual?: boolean;
+                        /** @description The institution. */
+                        providerId: number;
+                        /** @description The refresh's id. */
+                        requestId?: string;
+                        /** @description How it ended. */
+                        status: components["schemas"]["Part.RefreshStatus"];
+                    }[];
+                };
+                /**
+                 * @description The event.
+                 * @constant
+                 */
+                info: "REFRESH.PROCESS_COMPLETED";
+                /** @description The end user. */
+                loginName: string;
+            };
         };
         /** @enum {string} */
         Product: "accounts" | "account_numbers" | "identity" | "transactions" | "investments" | "enrichment";
@@ -1937,6 +9730,22 @@ export interface components {
         RawPayload: {
             type: components["schemas"]["Type"];
             payload: Record<string, never>;
+        };
+        /** @description An update whose payload is ready for one type */
+        RawUpdate: {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @description What happened, in the provider-neutral vocabulary. */
+            eventName: components["schemas"]["UpdateEventName"];
+            /** @description Passed on byte for byte, at most 65,536 bytes. */
+            raw: components["schemas"]["RawPayload"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
         };
         /** @description What came of one reattempt. */
         ReattemptResponse: {
@@ -2063,154 +9872,553 @@ export interface components {
             /** @description Scopes, separated by spaces. */
             scope: string;
         };
-        /**
-         * @description Whose payload shapes, date format, retry schedule and signature headers; null is the generic type
-         * @enum {string|null}
-         */
-        Type: null | "plaid" | "mx" | "yodlee" | "fdx" | "finicity" | "teller";
+        /** @description Whose payload shapes, date format, retry schedule and signature headers; null is the generic type */
+        Type: ("plaid" | "mx" | "yodlee" | "fdx" | "finicity" | "teller") | null;
         /** @description One update: what happened, either as `data`, which any type renders, or as `raw` */
-        Update: components["schemas"]["UpdateFields"] & components["schemas"]["UpdateContent"];
-        /** @description Either `data`, as the event name asks for it, or `raw` */
-        UpdateContent: components["schemas"]["UpdateData"] | {
-            raw: components["schemas"]["RawPayload"];
-        };
-        /** @description What `data` has to be, by `eventName` */
-        UpdateData: {
-            /** @enum {string} */
-            eventName?: "transactions.initial";
-            data: components["schemas"]["Data.transactions.initial"];
-        } | {
-            /** @enum {string} */
-            eventName?: "transactions.historical";
-            data: components["schemas"]["Data.transactions.historical"];
-        } | {
-            /** @enum {string} */
-            eventName?: "transactions.updated";
-            data: components["schemas"]["Data.transactions.updated"];
-        } | {
-            /** @enum {string} */
-            eventName?: "transactions.removed";
-            data: components["schemas"]["Data.transactions.removed"];
-        } | {
-            /** @enum {string} */
-            eventName?: "transactions.recurring_updated";
-            data: components["schemas"]["Data.transactions.recurring_updated"];
-        } | {
-            /** @enum {string} */
-            eventName?: "transactions.history_available";
-            data: components["schemas"]["Data.transactions.history_available"];
-        } | {
-            /** @enum {string} */
-            eventName?: "item.error";
-            data: components["schemas"]["Data.item.error"];
-        } | {
-            /** @enum {string} */
-            eventName?: "item.login_repaired";
-            data: components["schemas"]["Data.item.login_repaired"];
-        } | {
-            /** @enum {string} */
-            eventName?: "item.new_accounts";
-            data: components["schemas"]["Data.item.new_accounts"];
-        } | {
-            /** @enum {string} */
-            eventName?: "item.consent_expiring";
-            data: components["schemas"]["Data.item.consent_expiring"];
-        } | {
-            /** @enum {string} */
-            eventName?: "item.disconnecting";
-            data: components["schemas"]["Data.item.disconnecting"];
-        } | {
-            /** @enum {string} */
-            eventName?: "item.webhook_changed";
-            data: components["schemas"]["Data.item.webhook_changed"];
-        } | {
-            /** @enum {string} */
-            eventName?: "consent.granted";
-            data: components["schemas"]["Data.consent.granted"];
-        } | {
-            /** @enum {string} */
-            eventName?: "consent.updated";
-            data: components["schemas"]["Data.consent.updated"];
-        } | {
-            /** @enum {string} */
-            eventName?: "consent.revoked";
-            data: components["schemas"]["Data.consent.revoked"];
-        } | {
-            /** @enum {string} */
-            eventName?: "consent.expired";
-            data: components["schemas"]["Data.consent.expired"];
-        } | {
-            /** @enum {string} */
-            eventName?: "institution.outage_planned";
-            data: components["schemas"]["Data.institution.outage_planned"];
-        } | {
-            /** @enum {string} */
-            eventName?: "institution.outage_started";
-            data: components["schemas"]["Data.institution.outage_started"];
-        } | {
-            /** @enum {string} */
-            eventName?: "institution.outage_resolved";
-            data: components["schemas"]["Data.institution.outage_resolved"];
-        } | {
-            /** @enum {string} */
-            eventName?: "connection.status_changed";
-            data: components["schemas"]["Data.connection.status_changed"];
-        } | {
-            /** @enum {string} */
-            eventName?: "accounts.added";
+        Update: components["schemas"]["Update.transactions.initial"] | components["schemas"]["Update.transactions.historical"] | components["schemas"]["Update.transactions.updated"] | components["schemas"]["Update.transactions.removed"] | components["schemas"]["Update.transactions.recurring_updated"] | components["schemas"]["Update.transactions.history_available"] | components["schemas"]["Update.item.error"] | components["schemas"]["Update.item.login_repaired"] | components["schemas"]["Update.item.new_accounts"] | components["schemas"]["Update.item.consent_expiring"] | components["schemas"]["Update.item.disconnecting"] | components["schemas"]["Update.item.webhook_changed"] | components["schemas"]["Update.consent.granted"] | components["schemas"]["Update.consent.updated"] | components["schemas"]["Update.consent.revoked"] | components["schemas"]["Update.consent.expired"] | components["schemas"]["Update.institution.outage_planned"] | components["schemas"]["Update.institution.outage_started"] | components["schemas"]["Update.institution.outage_resolved"] | components["schemas"]["Update.connection.status_changed"] | components["schemas"]["Update.accounts.added"] | components["schemas"]["Update.accounts.removed"] | components["schemas"]["Update.accounts.verified"] | components["schemas"]["Update.balances.updated"] | components["schemas"]["Update.holdings.updated"] | components["schemas"]["Update.investment_transactions.updated"] | components["schemas"]["Update.liabilities.updated"] | components["schemas"]["Update.statements.created"] | components["schemas"]["Update.refresh.finished"] | components["schemas"]["Update.auto_refresh.changed"] | components["schemas"]["Update.link.state_changed"] | components["schemas"]["Update.link.product_refreshed"] | components["schemas"]["Update.data.updated"] | components["schemas"]["Update.record.changed"] | components["schemas"]["RawUpdate"];
+        /** @description A user added accounts to a link. */
+        "Update.accounts.added": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "accounts.added";
+            /** @description What happened, at most 65,536 bytes. */
             data: components["schemas"]["Data.accounts.added"];
-        } | {
-            /** @enum {string} */
-            eventName?: "accounts.removed";
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description Accounts were taken off a link. */
+        "Update.accounts.removed": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "accounts.removed";
+            /** @description What happened, at most 65,536 bytes. */
             data: components["schemas"]["Data.accounts.removed"];
-        } | {
-            /** @enum {string} */
-            eventName?: "accounts.verified";
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description The numbers of a link's accounts were verified. */
+        "Update.accounts.verified": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "accounts.verified";
+            /** @description What happened, at most 65,536 bytes. */
             data: components["schemas"]["Data.accounts.verified"];
-        } | {
-            /** @enum {string} */
-            eventName?: "balances.updated";
-            data: components["schemas"]["Data.balances.updated"];
-        } | {
-            /** @enum {string} */
-            eventName?: "holdings.updated";
-            data: components["schemas"]["Data.holdings.updated"];
-        } | {
-            /** @enum {string} */
-            eventName?: "investment_transactions.updated";
-            data: components["schemas"]["Data.investment_transactions.updated"];
-        } | {
-            /** @enum {string} */
-            eventName?: "liabilities.updated";
-            data: components["schemas"]["Data.liabilities.updated"];
-        } | {
-            /** @enum {string} */
-            eventName?: "statements.created";
-            data: components["schemas"]["Data.statements.created"];
-        } | {
-            /** @enum {string} */
-            eventName?: "refresh.finished";
-            data: components["schemas"]["Data.refresh.finished"];
-        } | {
-            /** @enum {string} */
-            eventName?: "auto_refresh.changed";
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description The automatic refresh of a link was switched on or off. */
+        "Update.auto_refresh.changed": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "auto_refresh.changed";
+            /** @description What happened, at most 65,536 bytes. */
             data: components["schemas"]["Data.auto_refresh.changed"];
-        } | {
-            /** @enum {string} */
-            eventName?: "link.state_changed";
-            data: components["schemas"]["Data.link.state_changed"];
-        } | {
-            /** @enum {string} */
-            eventName?: "link.product_refreshed";
-            data: components["schemas"]["Data.link.product_refreshed"];
-        } | {
-            /** @enum {string} */
-            eventName?: "data.updated";
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description Balances of a link's accounts were refreshed. */
+        "Update.balances.updated": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "balances.updated";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.balances.updated"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description A connection got into a state that its user can do something about. */
+        "Update.connection.status_changed": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "connection.status_changed";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.connection.status_changed"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description A consent ended by itself. */
+        "Update.consent.expired": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "consent.expired";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.consent.expired"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description A user gave their consent for a link. */
+        "Update.consent.granted": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "consent.granted";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.consent.granted"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description A consent was taken back. */
+        "Update.consent.revoked": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "consent.revoked";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.consent.revoked"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description The consent for a link covers something else than before, or for another time. */
+        "Update.consent.updated": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "consent.updated";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.consent.updated"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description Data of users changed, whichever it was. */
+        "Update.data.updated": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "data.updated";
+            /** @description What happened, at most 65,536 bytes. */
             data: components["schemas"]["Data.data.updated"];
-        } | {
-            /** @enum {string} */
-            eventName?: "record.changed";
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description Investment holdings of a link came in or changed. */
+        "Update.holdings.updated": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "holdings.updated";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.holdings.updated"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description An institution said that it will not be reachable for a while. */
+        "Update.institution.outage_planned": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "institution.outage_planned";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.institution.outage_planned"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description An institution can be reached again. */
+        "Update.institution.outage_resolved": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "institution.outage_resolved";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.institution.outage_resolved"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description An institution cannot be reached, or hardly. */
+        "Update.institution.outage_started": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "institution.outage_started";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.institution.outage_started"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description Investment transactions of a link came in or were canceled. */
+        "Update.investment_transactions.updated": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "investment_transactions.updated";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.investment_transactions.updated"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description The user's consent for a link is about to end. */
+        "Update.item.consent_expiring": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "item.consent_expiring";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.item.consent_expiring"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description A link is about to be cut off. */
+        "Update.item.disconnecting": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "item.disconnecting";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.item.disconnecting"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description A link stopped working. */
+        "Update.item.error": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "item.error";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.item.error"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description A link works again without its user having done anything. */
+        "Update.item.login_repaired": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "item.login_repaired";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.item.login_repaired"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description The institution shows accounts that the link does not have. */
+        "Update.item.new_accounts": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "item.new_accounts";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.item.new_accounts"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description The URL that hears of a link was changed. */
+        "Update.item.webhook_changed": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "item.webhook_changed";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.item.webhook_changed"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description Liabilities of a link came in or changed. */
+        "Update.liabilities.updated": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "liabilities.updated";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.liabilities.updated"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description The refresh of one product of a link got further; MoneyKit's `link.product_refresh`. */
+        "Update.link.product_refreshed": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "link.product_refreshed";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.link.product_refreshed"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description A link got into another state; MoneyKit's `link.state_changed`. */
+        "Update.link.state_changed": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "link.state_changed";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.link.state_changed"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description A record was made, changed or deleted. */
+        "Update.record.changed": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "record.changed";
+            /** @description What happened, at most 65,536 bytes. */
             data: components["schemas"]["Data.record.changed"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description A refresh of a link came to its end. */
+        "Update.refresh.finished": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "refresh.finished";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.refresh.finished"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description Statements of a link came in. */
+        "Update.statements.created": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "statements.created";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.statements.created"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description The older transactions of a link are in. */
+        "Update.transactions.historical": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "transactions.historical";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.transactions.historical"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description New transactions of a link can be fetched; MoneyKit's `transactions.updates_available`. */
+        "Update.transactions.history_available": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "transactions.history_available";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.transactions.history_available"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description The first transactions of a new link are in. */
+        "Update.transactions.initial": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "transactions.initial";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.transactions.initial"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description The recurring transactions of a link changed. */
+        "Update.transactions.recurring_updated": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "transactions.recurring_updated";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.transactions.recurring_updated"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description Transactions of a link are gone. */
+        "Update.transactions.removed": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "transactions.removed";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.transactions.removed"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
+        };
+        /** @description Transactions of a link came in or changed. */
+        "Update.transactions.updated": {
+            developerId: components["schemas"]["DeveloperId"];
+            /** @constant */
+            eventName: "transactions.updated";
+            /** @description What happened, at most 65,536 bytes. */
+            data: components["schemas"]["Data.transactions.updated"];
+            /**
+             * Format: date-time
+             * @description When it happened; unless given, now.
+             * @example 2026-11-21T18:16:00Z
+             */
+            occurredAt?: string | null;
+            /** @description The platform's own name for this update: publishing it again makes no new events. */
+            id?: string | null;
         };
         /**
          * @description - `transactions.initial`: The first transactions of a new link are in.
@@ -2250,23 +10458,6 @@ export interface components {
          * @enum {string}
          */
         UpdateEventName: "transactions.initial" | "transactions.historical" | "transactions.updated" | "transactions.removed" | "transactions.recurring_updated" | "transactions.history_available" | "item.error" | "item.login_repaired" | "item.new_accounts" | "item.consent_expiring" | "item.disconnecting" | "item.webhook_changed" | "consent.granted" | "consent.updated" | "consent.revoked" | "consent.expired" | "institution.outage_planned" | "institution.outage_started" | "institution.outage_resolved" | "connection.status_changed" | "accounts.added" | "accounts.removed" | "accounts.verified" | "balances.updated" | "holdings.updated" | "investment_transactions.updated" | "liabilities.updated" | "statements.created" | "refresh.finished" | "auto_refresh.changed" | "link.state_changed" | "link.product_refreshed" | "data.updated" | "record.changed";
-        /** @description One update: what happened, either as `data`, which any type renders, or as `raw`. */
-        UpdateFields: {
-            developerId: components["schemas"]["DeveloperId"];
-            /** @description What happened, in the provider-neutral vocabulary. */
-            eventName: components["schemas"]["UpdateEventName"];
-            /** @description What the event name asks for (`UpdateData`), at most 65,536 bytes. Give either this or `raw`. */
-            data?: Record<string, never> | null;
-            raw?: components["schemas"]["RawPayload"] | null;
-            /**
-             * Format: date-time
-             * @description When it happened; unless given, now.
-             * @example 2026-11-21T18:16:00Z
-             */
-            occurredAt?: string | null;
-            /** @description The platform's own name for this update: publishing it again makes no new events. */
-            id?: string | null;
-        };
         /** @example UPD-019aa7f2-9f1c-7c3e-8a4d-5b6e7f809102 */
         UpdateId: string;
         /** @description What became of one update of a list: one that is refused has the body of its error, and was not stored. */
@@ -2370,6 +10561,20 @@ export interface components {
         WebhookWord: "disabled" | "allowlist_empty";
     };
     responses: {
+        /** @description The event is sent again, as the webhook's, the configuration's or the type's schedule says, and dropped after the last attempt. The same follows on a redirect, which is not followed, and on no answer within 10 seconds. After a 429 or 503 the next attempt waits for `Retry-After` as well, up to four hours. */
+        EventNotTaken: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content?: never;
+        };
+        /** @description The event was taken, and is not sent again. Answer as soon as it is safe with you, and work on it afterwards: after 10 seconds it counts as not taken. The body means nothing; its beginning is kept for the developer. */
+        EventTaken: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content?: never;
+        };
         /** @description The access token lacks the scope of this operation, or is of the wrong kind of client. */
         InsufficientScope: {
             headers: {
@@ -2407,6 +10612,13 @@ export interface components {
                     error_code?: "api_error.rate_limit_exceeded";
                 };
             };
+        };
+        /** @description Nobody is there any more. The webhook is disabled: this event and later ones are dropped, and kept for ten days. */
+        ReceiverGone: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content?: never;
         };
         /** @description The body is larger than 262,144 bytes. */
         RequestTooLarge: {
@@ -2452,7 +10664,88 @@ export interface components {
             };
         };
     };
-    parameters: never;
+    parameters: {
+        /**
+         * @description What the event is about: `CONSENT`.
+         * @example CONSENT
+         */
+        "event-context": string;
+        /**
+         * @description The event's id, as in `webhook-id`.
+         * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+         */
+        "event-id": string;
+        /**
+         * @description The hex of HMAC-SHA256 over the body, keyed by the webhook's secret as the text that it is. While two secrets hold, it is the old one's.
+         * @example 5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd
+         */
+        "event-signature": string;
+        /**
+         * @description The event's name.
+         * @example INSTITUTIONS_REVOKED
+         */
+        "event-type": string;
+        /**
+         * @description Which attempt this is, from 1.
+         * @example 1
+         */
+        "moneykit-delivery-attempt": number;
+        /**
+         * @description The update's id, the same for every webhook.
+         * @example UPD-019aa7f5-0b1c-7d2e-8f3a-4b5c6d7e8f90
+         */
+        "moneykit-delivery-token": string;
+        /**
+         * @description An ES256 JWT with `iss`, `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+         * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+         */
+        "moneykit-signature": string;
+        /**
+         * @description An ES256 JWT with `iat` and `request_body_sha256`, the hex of the body's SHA-256. The keys are at `/.well-known/jwks.json`.
+         * @example eyJhbGciOiJFUzI1NiIsImtpZCI6IjYwIiwidHlwIjoiSldUIn0.eyJpYXQiOjE3OTUyODQ5NjAsInJlcXVlc3RfYm9keV9zaGEyNTYiOiIuLi4ifQ.c2lnbmF0dXJl
+         */
+        "plaid-verification": string;
+        /**
+         * @description `t=` and the seconds since 1970, then, for each secret that holds, `,v1=` and the hex of HMAC-SHA256 over `seconds.body`, keyed by the secret as the text that it is.
+         * @example t=1795284960,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd
+         */
+        "teller-signature": string;
+        /**
+         * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+         * @example true
+         */
+        "tenday-test": "true";
+        /**
+         * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+         * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+         */
+        traceparent: string;
+        /**
+         * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+         * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+         */
+        "webhook-id": string;
+        /**
+         * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+         * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+         */
+        "webhook-signature": string;
+        /**
+         * @description When this attempt was made, in seconds since 1970.
+         * @example 1795284960
+         */
+        "webhook-timestamp": number;
+        /**
+         * @description A UUID of this attempt.
+         * @example 9a6f0afc-9c72-540b-b7f7-1af505bc0198
+         */
+        "x-fapi-interaction-id": string;
+        /**
+         * @description The hex of HMAC-SHA256 over the body, keyed by the webhook's secret as the text that it is. While two secrets hold, it is the old one's.
+         * @example 5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd
+         */
+        "x-finicity-signature": string;
+    };
     requestBodies: never;
     headers: never;
     pathItems: never;
@@ -2468,7 +10761,6 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TokenRequest"];
                 "application/x-www-form-urlencoded": components["schemas"]["TokenRequest"];
             };
         };
@@ -4451,178 +12743,6 @@ export interface operations {
             429: components["responses"]["RateLimitExceeded"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
-        };
-    };
-    getPlaidVerificationKey: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description An API client's id; unless it is in the body */
-                "PLAID-CLIENT-ID"?: string;
-                /** @description Its secret; unless it is in the body */
-                "PLAID-SECRET"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PlaidKeyRequest"];
-            };
-        };
-        responses: {
-            /** @description The key */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PlaidKeyAnswer"];
-                };
-            };
-            /** @description The request is not valid, or not the client's to make */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PlaidError"];
-                };
-            };
-            /** @description Too many requests */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PlaidError"];
-                };
-            };
-            /** @description Something went wrong on Tenday's side */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PlaidError"];
-                };
-            };
-        };
-    };
-    updatePlaidItemWebhook: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description An API client's id; unless it is in the body */
-                "PLAID-CLIENT-ID"?: string;
-                /** @description Its secret; unless it is in the body */
-                "PLAID-SECRET"?: string;
-                /** @description The trace that this is part of (W3C Trace Context), and that every receiver gets. One that is not valid is left out */
-                traceparent?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PlaidWebhookRequest"];
-            };
-        };
-        responses: {
-            /** @description The item as it is now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PlaidItemAnswer"];
-                };
-            };
-            /** @description The request is not valid, or not the client's to make */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PlaidError"];
-                };
-            };
-            /** @description Too many requests */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PlaidError"];
-                };
-            };
-            /** @description Something went wrong on Tenday's side */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PlaidError"];
-                };
-            };
-        };
-    };
-    firePlaidWebhook: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description An API client's id; unless it is in the body */
-                "PLAID-CLIENT-ID"?: string;
-                /** @description Its secret; unless it is in the body */
-                "PLAID-SECRET"?: string;
-                /** @description The trace that this is part of (W3C Trace Context), and that every receiver gets. One that is not valid is left out */
-                traceparent?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PlaidFireRequest"];
-            };
-        };
-        responses: {
-            /** @description It is on its way */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PlaidFiredAnswer"];
-                };
-            };
-            /** @description The request is not valid, or not the client's to make */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PlaidError"];
-                };
-            };
-            /** @description Too many requests */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PlaidError"];
-                };
-            };
-            /** @description Something went wrong on Tenday's side */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PlaidError"];
-                };
-            };
         };
     };
 }

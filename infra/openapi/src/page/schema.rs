@@ -7,6 +7,9 @@ use utoipa::openapi::{Components, RefOr, Schema};
 
 use super::text::{escape, inline};
 
+/// A choice of more than this is a list of links, not of tables.
+const MOST_TABLES: usize = 6;
+
 /// The name at the end of a reference.
 pub(super) fn component_name(reference: &str) -> &str {
     reference.rsplit('/').next().unwrap_or(reference)
@@ -63,6 +66,9 @@ fn rows(items: &[RefOr<Schema>], components: &Components) -> String {
 pub(super) fn table(schema: &RefOr<Schema>, components: &Components) -> String {
     if let Some(Schema::OneOf(one)) = resolve(schema, components) {
         let variants: Vec<_> = one.items.iter().filter(|item| !properties(item, components).is_empty()).collect();
+        if variants.len() > MOST_TABLES {
+            return format!("<p>{}</p>\n", kind(&serde_json::to_value(one).unwrap_or_default()));
+        }
         if variants.len() > 1 {
             let tables: Vec<_> = variants
                 .into_iter()
@@ -124,6 +130,9 @@ pub(super) fn kind(schema: &Value) -> String {
         if let Some(items) = schema[keyword].as_array() {
             return items.iter().map(kind).collect::<Vec<_>>().join(between);
         }
+    }
+    if let Some(value) = schema.get("const") {
+        return format!("<code>{}</code>", escape(&plain(value)));
     }
     if let Some(values) = schema["enum"].as_array() {
         let values: Vec<_> = values.iter().map(|value| format!("<code>{}</code>", escape(&plain(value)))).collect();

@@ -215,7 +215,7 @@ pub fn is_moneykit(event_name: &str) -> bool {
 }
 
 /// Whether a name of type finicity is a consent notification's, whose headers are other ones.
-pub(crate) fn is_finicity_consent(event_name: &str) -> bool {
+pub fn is_finicity_consent(event_name: &str) -> bool {
     finicity::is_consent(event_name)
 }
 

@@ -5,8 +5,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use utoipa::openapi::schema::SchemaType;
-use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, Type};
 
 use crate::dates::DateFormat;
 
@@ -123,12 +122,14 @@ impl Integration {
 
 impl utoipa::PartialSchema for Integration {
     fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new()
-            .schema_type(SchemaType::Array(vec![Type::String, Type::Null]))
+        // The words by themselves, of which generators of clients make one type; null among them is more than some can do.
+        let words = Self::ALL.into_iter().filter_map(Self::name);
+        OneOfBuilder::new()
+            .item(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)))
+            .item(ObjectBuilder::new().schema_type(Type::Null))
             .description(Some(
                 "Whose payload shapes, date format, retry schedule and signature headers; null is the generic type",
             ))
-            .enum_values(Some(Self::ALL.map(Self::name)))
             .into()
     }
 }

@@ -45,16 +45,28 @@ fn documents() -> BTreeMap<String, String> {
 
 fn readme() -> String {
     let mut text = String::from(
-        "# Events\n\n\
+        "# The event catalogue\n\n\
          For whoever publishes updates, or receives them: which there are, what data each takes, and what each type makes \
          of it. Generated from `shared/model` by `UPDATE_DOCS=1 cargo test --workspace --test payloads`.\n\n\
-         The platform publishes an update under a name of the vocabulary (the first column) with `data` as `data/` \
-         describes it. A receiver gets it in the shape of its developer's type, under the type's own name, as the \
-         folder of the type describes it; `moneykit/` holds for every type. An empty cell: the type cannot express \
-         the event, and publishing it is a 400.\n\n",
+         **You receive events**: the page of your type has each of its events with an example, the headers and signatures \
+         of a request, what to answer, and when an event is sent again: ",
     );
     let types = Integration::ALL.map(|integration| integration.name().unwrap_or("generic"));
-    writeln!(text, "| event | {} |\n|---|{}", types.join(" | "), "---|".repeat(types.len())).unwrap();
+    let pages: Vec<_> = types.iter().map(|name| format!("[{name}]({name}.md)")).collect();
+    writeln!(
+        text,
+        "{}. MoneyKit's [three events](moneykit.md) are the same for every type. The folder of the same name has the JSON \
+         Schema of each payload. For programs all of it is in the section `webhooks` of `/openapi.json`.\n",
+        pages.join(", ")
+    )
+    .unwrap();
+    text.push_str(
+        "**You publish updates**: an update has a name of the vocabulary (the first column), and `data` as `data/` and the \
+         tables below describe it. Each receiver gets it in the shape of its developer's type, under the type's own name. \
+         An empty cell: the type cannot express the event, and publishing it is a 400. A payload that is published as `raw` \
+         is passed on as it is, whatever is said here.\n\n",
+    );
+    writeln!(text, "| event | {} |\n|---|{}", pages.join(" | "), "---|".repeat(types.len())).unwrap();
     for event in EventName::ALL {
         write!(text, "| [`{event}`](data/{event}.json) |").unwrap();
         for integration in Integration::ALL {

@@ -1,5 +1,5 @@
 //! JSON Schemas (draft 2020-12) of the payloads, put together beside each renderer from the parts here. They are
-//! published in `docs/events`, and every payload that a test renders is validated against its own.
+//! published in `docs/events` and in the OpenAPI document, and every payload that a test renders is validated against its own.
 
 use serde_json::{Map, Value, json};
 
@@ -82,12 +82,14 @@ pub(super) fn date_time() -> Value {
     json!({"type": "string", "format": "date-time"})
 }
 
+/// The type says nothing more to a validator, but to a generator of clients.
 pub(super) fn constant(value: impl Into<Value>) -> Value {
-    json!({"const": value.into()})
+    let value = value.into();
+    json!({"type": if value.is_number() { "integer" } else { "string" }, "const": value})
 }
 
 pub(super) fn one_of(words: &[&str]) -> Value {
-    json!({"enum": words})
+    json!({"type": "string", "enum": words})
 }
 
 pub(super) fn list(entries: Value) -> Value {

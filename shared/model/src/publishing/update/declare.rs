@@ -55,12 +55,13 @@ macro_rules! data {
                         required.push($json);
                     }
                 )+
-                serde_json::json!({
+                let schema = serde_json::json!({
                     "type": "object",
                     "properties": properties,
                     "required": required,
                     "additionalProperties": false,
-                })
+                });
+                crate::publishing::update::declare::titled(schema, stringify!($name), side)
             }
         }
 
@@ -84,6 +85,15 @@ macro_rules! data {
     (@schema nullable $schema:ident $side:ident) => { crate::publishing::update::declare::or_null($schema, $side, true) };
 }
 pub(crate) use data;
+
+/// On the way out a structure has its name, by which payloads share it in the OpenAPI document. The name of a structure that
+/// payloads have is therefore part of the contract.
+pub(crate) fn titled(mut schema: Value, name: &str, side: Side) -> Value {
+    if side == Side::Rendered {
+        schema["title"] = Value::from(name);
+    }
+    schema
+}
 
 /// A field that may be null: on the way in whenever it may be absent, on the way out only if null means something.
 pub(crate) fn or_null(schema: Value, side: Side, rendered: bool) -> Value {
@@ -152,8 +162,9 @@ macro_rules! words {
                 crate::publishing::node::Node::Text(self.word())
             }
 
-            fn schema(_: crate::publishing::update::datum::Side) -> serde_json::Value {
-                serde_json::json!({"type": "string", "enum": [$($word),+]})
+            fn schema(side: crate::publishing::update::datum::Side) -> serde_json::Value {
+                let schema = serde_json::json!({"type": "string", "enum": [$($word),+]});
+                crate::publishing::update::declare::titled(schema, stringify!($name), side)
             }
         }
     )+ };
