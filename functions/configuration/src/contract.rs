@@ -2,15 +2,15 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use tenday_api::ErrorCode;
 use tenday_api::openapi::{Operation, Section};
 use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
+use tenday_api::{ErrorCode, NewConfiguration};
 use tenday_model::ids::RequestId;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::answers::{Deleted, DeletionList, OneConfiguration};
-use crate::requests::{Change, Create};
+use crate::requests::Change;
 
 fn example(changes: &Value) -> Value {
     let mut configuration = json!({
@@ -42,7 +42,7 @@ pub(crate) fn create() -> Operation {
     Operation::new(Section::Configuration, "createConfiguration", "Create the configuration")
         .description("A developer has one. A second one is a 409.")
         .scope::<ConfigurationWrite>()
-        .body::<Create>(&[(
+        .body::<NewConfiguration>(&[(
             "plaid",
             json!({ "type": "plaid", "name": "my developer configuration", "ipAllowlist": [] }),
         )])

@@ -11,7 +11,7 @@ use axum::response::IntoResponse;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
-use tenday_api::{Api, ApiError, Body, Developer, ErrorCode, HasApi, Path, Shared};
+use tenday_api::{Api, ApiError, Body, Developer, ErrorCode, HasApi, NewConfiguration, Path, Shared};
 use tenday_model::destination::address::AddressPolicy;
 use tenday_model::ids::{ConfigurationId, DeveloperId, RequestId};
 use tenday_model::publishing::matching::can_match;
@@ -20,7 +20,7 @@ use tenday_model::settings::webhook::{Disabled, DisabledReason};
 use tenday_store::{Aws, Changed, DeveloperSettings, Environment, Restored, Settings, Tries, random};
 
 use answers::{Deleted, DeletionList, OneConfiguration};
-use requests::{Change, Create};
+use requests::Change;
 
 const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
 
@@ -78,7 +78,7 @@ async fn view(
 async fn create(
     State(functions): State<Shared<Functions>>,
     developer: Developer<ConfigurationWrite>,
-    body: Body<Create>,
+    body: Body<NewConfiguration>,
 ) -> Result<impl IntoResponse, ApiError> {
     let now = functions.api.now();
     let id = ConfigurationId::new(now, random()?);

@@ -1,37 +1,14 @@
-//! The bodies that make and change a configuration. What a field means is in docs/sources.md, S2;
-//! `removeFromIpAllowlist` and `retrySchedule` are ours.
+//! The body that changes a configuration, beside [`tenday_api::NewConfiguration`]. What a field means is in
+//! docs/sources.md, S2; `removeFromIpAllowlist` and `retrySchedule` are ours.
 
-use jiff::Timestamp;
 use serde::Deserialize;
-use tenday_api::{ApiError, absent_or, added_to_allowlist, allowlist_entries};
+use tenday_api::{ApiError, absent_or, added_to_allowlist, allowlist_entries, new_configuration};
 use tenday_model::dates::DateFormat;
-use tenday_model::destination::address::{AddressPolicy, Allowlist};
+use tenday_model::destination::address::AddressPolicy;
 use tenday_model::error::ValidationError;
-use tenday_model::ids::ConfigurationId;
-use tenday_model::settings::configuration::{Configuration, MAX_NAME, RetrySchedule};
+use tenday_model::settings::configuration::{Configuration, RetrySchedule};
 use tenday_model::settings::integration::Integration;
 use utoipa::ToSchema;
-
-/// A new configuration. Every field may be left out.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schema(as = NewConfiguration)]
-pub(crate) struct Create {
-    #[serde(rename = "type", default)]
-    #[schema(value_type = Integration, required = false)]
-    integration: Option<Integration>,
-    /// Unless given, the type's own.
-    date_format: Option<DateFormat>,
-    /// For people. Without control characters.
-    #[schema(max_length = 200)]
-    name: Option<String>,
-    /// The only addresses that webhooks may lead to: IPv4, IPv6 or CIDR. A webhook needs at least one.
-    #[serde(default)]
-    #[schema(max_items = 1000)]
-    ip_allowlist: Vec<String>,
-    /// In place of the type's own.
-    retry_schedule: Option<RetrySchedule>,
-}
 
 /// What to change of a configuration: at least one field. What is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -63,34 +40,6 @@ pub(crate) struct Change {
 
 fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Integration>, D::Error> {
     Integration::deserialize(deserializer).map(Some)
-}
-
-impl Create {
-    pub(crate) fn configuration(
-        self,
-        id: ConfigurationId,
-        now: Timestamp,
-        policy: AddressPolicy,
-    ) -> Result<Configuration, ApiError> {
-        let integration = self.integration.unwrap_or(Integration::Generic);
-        let mut errors = Vec::new();
-        check_name(self.name.as_deref(), &mut errors);
-        let entries = allowlist_entries("ipAllowlist", &self.ip_allowlist, policy, &mut errors);
-        let allowlist = added_to_allowlist(Allowlist::default(), entries, &mut errors);
-        if !errors.is_empty() {
-            return Err(ApiError::validation(errors));
-        }
-        Ok(Configuration {
-            id,
-            integration,
-            date_format: self.date_format.unwrap_or_else(|| integration.date_format()),
-            name: self.name,
-            allowlist,
-            retry_schedule: self.retry_schedule,
-            created_at: now,
-            version: 1,
-        })
-    }
 }
 
 impl Change {
@@ -125,7 +74,7 @@ impl Change {
             was.date_format = format;
         }
         if let Some(name) = &self.name {
-            check_name(name.as_deref(), &mut errors);
+            new_configuration::check_name(name.as_deref(), &mut errors);
             was.name.clone_from(name);
         }
         if let Some(schedule) = &self.retry_schedule {
@@ -142,26 +91,20 @@ impl Change {
     }
 }
 
-fn check_name(name: Option<&str>, errors: &mut Vec<ValidationError>) {
-    let Some(name) = name else { return };
-    if name.chars().count() > MAX_NAME {
-        let message = format!("must be at most {MAX_NAME} characters");
-        errors.push(ValidationError::new(&["body", "name"], "too_long", message));
-    } else if name.chars().any(char::is_control) {
-        errors.push(ValidationError::new(&["body", "name"], "value", "must not hold control characters"));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     //! PATCH bodies, one after another, against a model that knows nothing of how they are applied.
 
     use std::collections::HashSet;
 
+    use jiff::Timestamp;
+
     use proptest::collection::vec;
     use proptest::prelude::*;
     use proptest::sample::select;
     use serde_json::{Map, Value, json};
+    use tenday_api::NewConfiguration;
+    use tenday_model::ids::ConfigurationId;
 
     use super::*;
 
@@ -302,7 +245,7 @@ mod tests {
         #[test]
         fn a_sequence_of_patches_does_what_a_plain_model_says(bodies in vec(body(), 1..20)) {
             let id = ConfigurationId::new(Timestamp::UNIX_EPOCH, [0; 10]);
-            let create: Create = serde_json::from_value(json!({})).unwrap();
+            let create: NewConfiguration = serde_json::from_value(json!({})).unwrap();
             let mut configuration =
                 create.configuration(id, Timestamp::UNIX_EPOCH, AddressPolicy::Deployed).unwrap();
             let mut model = Model::of(&configuration);

@@ -171,7 +171,6 @@ impl Functions {
             created_at: now,
         };
         let secret = bind.secret.clone().map_or_else(|| random().map(Secret::from_random), Ok)?;
-        let secret = self.keyring.seal_webhook_secret(&link.developer, webhook.id, &secret).await?;
         let configuration = match settings {
             Some(_) => None,
             None => Some(Configuration {
@@ -186,8 +185,7 @@ impl Functions {
             }),
         };
         let generation = settings.map_or_else(|| generation(now), |settings| settings.generation);
-        let webhook =
-            StoredWebhook { webhook, secret, secret_since: None, old_secrets: Vec::new(), headers: None, generation };
+        let webhook = StoredWebhook::made(&self.keyring, &link.developer, webhook, &secret, None, generation).await?;
         Ok(MadeWebhook { webhook, configuration })
     }
 }

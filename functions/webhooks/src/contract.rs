@@ -2,13 +2,13 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use tenday_api::ErrorCode;
 use tenday_api::openapi::{Operation, Section};
 use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
+use tenday_api::{ErrorCode, NewWebhook};
 use tenday_model::ids::{RequestId, WebhookId};
 
 use crate::answers::{Changed, Created, Deleted, OneWebhook, Rotated, SecretView, WebhookList};
-use crate::requests::{Change, Create, Rotate};
+use crate::requests::{Change, Rotate};
 
 const WEBHOOK: &str = "WBK-019aa7f3-1a2b-7d4c-9e5f-60718293a4b5";
 const UPDATE: &str = "UPD-019aa7f5-0b1c-7d2e-8f3a-4b5c6d7e8f90";
@@ -89,7 +89,7 @@ pub(crate) fn create() -> Operation {
              `secret` along, and changes nothing of the receiver.",
         )
         .scope::<ConfigurationWrite>()
-        .body::<Create>(&[
+        .body::<NewWebhook>(&[
             ("specific", json!({ "eventName": "DATA_UPDATES", "callbackURL": URL })),
             ("generic", json!({ "callbackURL": "https://example.com/link-money/callback" })),
             (

@@ -11,7 +11,7 @@ use axum::routing::any;
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
-use tenday_api::{Api, ApiError, ApiHost, Body, Date, Developer, ErrorCode, HasApi, Path, Query, Shared};
+use tenday_api::{Api, ApiError, ApiHost, Body, Date, Developer, ErrorCode, HasApi, NewWebhook, Path, Query, Shared};
 use tenday_model::destination::address::AddressPolicy;
 use tenday_model::destination::callback_url::UrlRules;
 use tenday_model::ids::{DeveloperId, RequestId, WebhookId};
@@ -23,7 +23,7 @@ use tenday_store::{
 };
 
 use answers::{Changed, Deleted, OneWebhook, Rotated, SecretView, WebhookList};
-use requests::{Change, Create, ListQuery, Rotate};
+use requests::{Change, ListQuery, Rotate};
 
 struct Functions {
     api: Api,
@@ -84,7 +84,7 @@ async fn create(
     State(functions): State<Shared<Functions>>,
     developer: Developer<ConfigurationWrite>,
     host: ApiHost,
-    body: Body<Create>,
+    body: Body<NewWebhook>,
 ) -> Result<impl IntoResponse, ApiError> {
     let rules = UrlRules { policy: functions.policy, own_hosts: &host.and(&functions.own_hosts) };
     // Somebody may change the configuration between reading it and writing; then theirs is gone by.
@@ -101,16 +101,9 @@ async fn create(
         let (webhook, headers) = body.value.webhook(id, now, integration, &rules)?;
         refuse_if_full(&settings)?;
         let secret = body.value.secret.clone().map_or_else(|| random().map(Secret::from_random), Ok)?;
-        let sealed = functions.keyring.seal_webhook_secret(&developer.id, webhook.id, &secret).await?;
-        let headers = functions.seal_headers(&developer.id, webhook.id, headers.as_ref()).await?;
-        let stored = StoredWebhook {
-            webhook,
-            secret: sealed,
-            secret_since: None,
-            old_secrets: Vec::new(),
-            headers: headers.map(|(_, sealed)| sealed),
-            generation: settings.generation,
-        };
+        let (keyring, generation) = (&functions.keyring, settings.generation);
+        let stored =
+            StoredWebhook::made(keyring, &developer.id, webhook, &secret, headers.as_ref(), generation).await?;
         if functions.settings.create_webhook(&developer.id, &stored, settings.configuration.version).await? {
             let answer = answers::created(&stored.webhook, secret);
             return Ok((StatusCode::CREATED, Json(answer)));

@@ -1,59 +1,24 @@
-//! What the function takes: the bodies that make and change a webhook, and the query of their list. `eventName` and
-//! `callbackURL` are those of docs/sources.md, S1; `status`, `retrySchedule`, `rateLimit`, `headers`, `secret` and the
-//! overlap of a rotation are ours.
+//! What the function takes beside [`tenday_api::NewWebhook`]: the body that changes a webhook, how its secret is rotated,
+//! and the query of the list. `callbackURL` is that of docs/sources.md, S1; `status`, `retrySchedule`, `rateLimit`,
+//! `headers` and the overlap of a rotation are ours.
 
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use tenday_api::new_webhook::{self, OwnHeaders};
 use tenday_api::{ApiError, ErrorCode, absent_or};
 use tenday_model::delivery::rate::RateLimit;
-use tenday_model::destination::callback_url::{CallbackUrl, UrlRules};
+use tenday_model::destination::callback_url::UrlRules;
 use tenday_model::error::ValidationError;
-use tenday_model::ids::WebhookId;
 use tenday_model::publishing::matching::can_match;
-use tenday_model::publishing::render::{is_subscribable, subscribable};
-use tenday_model::settings::bound::BoundLinks;
 use tenday_model::settings::configuration::RetrySchedule;
-use tenday_model::settings::custom_headers::{CustomHeaders, HeadersInput};
-use tenday_model::settings::filter::{EventNames, LinkIds};
+use tenday_model::settings::custom_headers::HeadersInput;
+use tenday_model::settings::filter::LinkIds;
 use tenday_model::settings::integration::Integration;
 use tenday_model::settings::webhook::{Disabled, DisabledReason, Origin, Webhook};
-use tenday_model::signing::signature::Secret;
 use tenday_model::whole::Whole;
 use tenday_store::WebhookChanges;
 use utoipa::ToSchema;
-
-/// A new webhook.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schema(as = NewWebhook)]
-pub(crate) struct Create {
-    /// One of the names that the configuration's type has, or what stands before the full stop of some of them. Left
-    /// out, the webhook takes every event.
-    #[schema(examples("DATA_UPDATES"))]
-    event_name: Option<String>,
-    /// In place of `eventName`, for several events.
-    event_names: Option<EventNames>,
-    /// The links of which the webhook hears; left out, of all. An update that is about no link is none of theirs.
-    link_ids: Option<LinkIds>,
-    /// Where the events are POSTed to: https, without a user or a fragment. Its host has to resolve to addresses that
-    /// are in the configuration's `ipAllowlist`.
-    #[serde(rename = "callbackURL")]
-    #[schema(
-        pattern = "^[Hh][Tt][Tt][Pp][Ss]?://.",
-        max_length = 2048,
-        examples("https://example.com/link-money/callback")
-    )]
-    callback_url: String,
-    /// In place of the configuration's, or the type's own.
-    retry_schedule: Option<RetrySchedule>,
-    /// Left out, there is none.
-    rate_limit: Option<RateLimit>,
-    /// Sent with every event, beside the webhook's own.
-    headers: Option<HeadersInput>,
-    /// Signs what is delivered, in place of a secret that is made: for a receiver that has one already.
-    pub(crate) secret: Option<Secret>,
-}
 
 /// What to change of a webhook: at least one field. What is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -93,9 +58,6 @@ pub(crate) struct Change {
     #[schema(value_type = Option<HeadersInput>, required = false)]
     headers: Option<Option<HeadersInput>>,
 }
-
-/// A webhook's own headers, with their values.
-type Headers = Option<CustomHeaders>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -147,60 +109,7 @@ impl Rotate {
             return Ok(overlap);
         }
         let message = format!("must be 0 to {} seconds", Self::LONGEST);
-        Err(ApiError::validation(vec![invalid("overlapSeconds", "value", message)]))
-    }
-}
-
-impl Create {
-    pub(crate) fn webhook(
-        &self,
-        id: WebhookId,
-        now: Timestamp,
-        integration: Integration,
-        rules: &UrlRules<'_>,
-    ) -> Result<(Webhook, Headers), ApiError> {
-        let mut errors = Vec::new();
-        let callback_url = read_url(&self.callback_url, rules, &mut errors);
-        let event_names = self.event_names(integration, &mut errors);
-        let headers = check_headers(self.headers.clone(), &mut errors);
-        let Some(callback_url) = callback_url.filter(|_| errors.is_empty()) else {
-            return Err(ApiError::validation(errors));
-        };
-        let webhook = Webhook {
-            id,
-            origin: Origin::Developer,
-            links: BoundLinks::default(),
-            event_names,
-            link_ids: self.link_ids.clone(),
-            callback_url,
-            disabled: None,
-            retry_schedule: self.retry_schedule.clone(),
-            rate_limit: self.rate_limit,
-            header_names: headers.as_ref().map(CustomHeaders::names).unwrap_or_default(),
-            created_at: now,
-        };
-        Ok((webhook, headers))
-    }
-}
-
-impl Create {
-    /// The events that it is for; none are all. Each has to be one of the type's.
-    fn event_names(&self, integration: Integration, errors: &mut Vec<ValidationError>) -> Option<EventNames> {
-        let (names, several) = match (&self.event_name, &self.event_names) {
-            (Some(_), Some(_)) => {
-                errors.push(invalid("eventNames", "conflict", "give either eventName or eventNames"));
-                return None;
-            }
-            (Some(name), None) => (EventNames::one(name.clone()), false),
-            (None, Some(names)) => (names.clone(), true),
-            (None, None) => return None,
-        };
-        for (index, _) in names.iter().enumerate().filter(|(_, name)| !is_subscribable(integration, name)) {
-            let index = index.to_string();
-            let location: &[&str] = if several { &["body", "eventNames", &index] } else { &["body", "eventName"] };
-            errors.push(ValidationError::new(location, "value", unknown_event(integration)));
-        }
-        Some(names)
+        Err(ApiError::validation(vec![new_webhook::invalid("overlapSeconds", "value", message)]))
     }
 }
 
@@ -211,12 +120,12 @@ impl Change {
         integration: Integration,
         now: Timestamp,
         rules: &UrlRules<'_>,
-    ) -> Result<(WebhookChanges, Option<Headers>), ApiError> {
+    ) -> Result<(WebhookChanges, Option<OwnHeaders>), ApiError> {
         let mut errors = Vec::new();
         for (field, given) in [("eventName", self.event_name.is_some()), ("eventNames", self.event_names.is_some())] {
             if given {
                 let message = "a webhook's event cannot be changed; make another webhook for the other event";
-                errors.push(invalid(field, "immutable", message));
+                errors.push(new_webhook::invalid(field, "immutable", message));
             }
         }
         let nothing = self.callback_url.is_none()
@@ -232,17 +141,17 @@ impl Change {
         }
         if self.link_ids.is_some() && webhook.origin == Origin::Link {
             let message = "this webhook was made for links, and takes the events of those that are bound to it";
-            errors.push(invalid("linkIds", "immutable", message));
+            errors.push(new_webhook::invalid("linkIds", "immutable", message));
         }
-        let callback_url = self.callback_url.and_then(|url| read_url(&url, rules, &mut errors));
+        let callback_url = self.callback_url.and_then(|url| new_webhook::callback_url(&url, rules, &mut errors));
         if let (Some(ChangedStatus::Active), Some(names)) = (self.status, &webhook.event_names)
             && !can_match(integration, webhook)
         {
             let names = names.iter().collect::<Vec<_>>().join(", ");
-            let message = format!("this webhook is for {names}: {}", unknown_event(integration));
-            errors.push(invalid("eventName", "value", message));
+            let message = format!("this webhook is for {names}: {}", new_webhook::unknown_event(integration));
+            errors.push(new_webhook::invalid("eventName", "value", message));
         }
-        let headers = self.headers.map(|headers| check_headers(headers, &mut errors));
+        let headers = self.headers.map(|headers| new_webhook::own_headers(headers, &mut errors));
         if !errors.is_empty() {
             return Err(ApiError::validation(errors));
         }
@@ -261,27 +170,4 @@ impl Change {
         };
         Ok((changes, headers))
     }
-}
-
-fn read_url(url: &str, rules: &UrlRules<'_>, errors: &mut Vec<ValidationError>) -> Option<CallbackUrl> {
-    CallbackUrl::parse(url, rules)
-        .map_err(|problem| errors.push(invalid("callbackURL", "value", problem.to_string())))
-        .ok()
-}
-
-fn check_headers(headers: Option<HeadersInput>, errors: &mut Vec<ValidationError>) -> Headers {
-    CustomHeaders::check(headers.unwrap_or_default()).unwrap_or_else(|problems| {
-        errors.extend(problems);
-        None
-    })
-}
-
-fn unknown_event(integration: Integration) -> String {
-    let known = subscribable(integration).collect::<Vec<_>>().join(", ");
-    format!("your configuration's type has no such event; it has {known}")
-}
-
-/// One thing wrong in a body.
-fn invalid(field: &str, kind: &'static str, message: impl Into<String>) -> ValidationError {
-    ValidationError::new(&["body", field], kind, message)
 }

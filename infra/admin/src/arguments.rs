@@ -3,15 +3,17 @@
 use clap::{Args, Parser, Subcommand};
 use tenday_model::ids::{ClientId, DeveloperId};
 
+use crate::import::Import;
 use crate::place::Place;
 
-/// Creates, lists and revokes the API clients of a Tenday deployment, with your own AWS credentials
+/// Creates, lists and revokes the API clients of a Tenday deployment, and imports webhooks, with your own AWS credentials
 ///
 /// A client asks POST /auth/token for access tokens with its id and secret. A developer's client acts for that
 /// developer alone; a developer exists from their first client on. The platform's clients publish updates and manage
 /// links for all developers.
 ///
-/// Needs dynamodb:GetItem, PutItem, DeleteItem and Query on the settings table.
+/// Needs dynamodb:GetItem, PutItem, DeleteItem and Query on the settings table; an import needs GetItem, PutItem, UpdateItem
+/// and Query, and kms:Decrypt with the keyring's key.
 #[derive(Debug, Parser)]
 #[command(name = "tenday-admin", version)]
 pub(crate) struct Arguments {
@@ -29,6 +31,11 @@ pub(crate) enum Command {
     /// Who may ask for access tokens
     #[command(subcommand)]
     Clients(ClientsCommand),
+    /// Import developers' configurations and webhooks, with their secrets, from a file
+    ///
+    /// Every line is judged by the rules of the API, and made or refused as a whole. What is there already stays as it is:
+    /// importing the same file again, after an error or a crash too, makes nothing twice. Ends with 3 if lines were refused.
+    Import(Box<Import>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -96,6 +103,18 @@ mod tests {
         assert!(parse("clients create --developer acme").is_err());
         assert!(parse("clients revoke").is_err());
         assert!(parse("clients revoke acme").is_err());
+    }
+
+    #[test]
+    fn an_import_says_how_its_file_is_written_or_is_told_by_its_ending() {
+        for line in
+            ["import a.jsonl", "import a.CSV --dry-run", "import a --format svix --type plaid --ip-allowlist 1.1.1.1"]
+        {
+            assert!(parse(line).is_ok(), "{line}");
+        }
+        for line in ["import", "import a --format xml", "import a.csv --type nobody", "import a.csv --workers 0"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
     }
 
     #[test]

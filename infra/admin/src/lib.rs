@@ -1,11 +1,13 @@
-//! The operator's way in: who may ask for a token, for whom, and for what. There is no route for this, so nothing that
-//! faces the internet can make a client; it takes the operator's own AWS credentials on the settings table.
+//! The operator's way in: who may ask for a token, for whom, and for what; and what developers bring along from elsewhere.
+//! There is no route for this, so nothing that faces the internet can make a client; it takes the operator's own AWS
+//! credentials on the settings table.
 //!
 //! [`run`] is the whole command, so that tests drive it as a person does.
 
 mod arguments;
 mod clients;
 mod error;
+mod import;
 mod place;
 
 use std::ffi::OsString;
@@ -19,6 +21,8 @@ use tenday_store::Client;
 use arguments::{Arguments, ClientsCommand, Command, Owner};
 use clients::created_at;
 pub use error::AdminError;
+pub use import::HeaderError;
+use place::Place;
 
 /// Runs one command.
 ///
@@ -29,7 +33,14 @@ where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
 {
-    let Arguments { place, json, command: Command::Clients(command) } = Arguments::try_parse_from(arguments)?;
+    let Arguments { place, json, command } = Arguments::try_parse_from(arguments)?;
+    match command {
+        Command::Clients(command) => clients(place, command, json, output).await,
+        Command::Import(import) => import::run(place, *import, json, output).await,
+    }
+}
+
+async fn clients(place: Place, command: ClientsCommand, json: bool, output: &mut impl Write) -> Result<(), AdminError> {
     match command {
         ClientsCommand::Create { owner, scopes } => {
             // What is wrong with the arguments is said before anything is asked of AWS.

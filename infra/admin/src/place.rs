@@ -9,9 +9,11 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
-use tenday_store::{Aws, Clients, OperatorError};
+use tenday_model::destination::address::AddressPolicy;
+use tenday_store::{Aws, Clients, Keyring, OperatorError, Settings};
 
 use crate::error::AdminError;
+use crate::import::Target;
 
 /// How long a local run has to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -43,18 +45,47 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) async fn clients(self) -> Result<Clients, AdminError> {
+        let Found { aws, table, .. } = self.find().await?;
+        Ok(Clients::new(&aws, table))
+    }
+
+    /// Where an import goes. A deployment has to be told `keyring_key` and `own_hosts`, those of its API.
+    pub(crate) async fn target(
+        self,
+        keyring_key: Option<String>,
+        own_hosts: Vec<String>,
+        dry_run: bool,
+    ) -> Result<Target, AdminError> {
+        let given = keyring_key.filter(|key| !key.is_empty());
+        let (key, policy) = match &self.local {
+            Some(url) => (ask(url.trim_end_matches('/'), "outputs", "KeyringKeyArn").await?, AddressPolicy::Local),
+            None if own_hosts.is_empty() => return Err(AdminError::NoApiUrl),
+            None => (given.ok_or(AdminError::NoKey)?, AddressPolicy::Deployed),
+        };
+        let Found { aws, table } = self.find().await?;
+        let settings = Settings::new(&aws, table.clone());
+        Ok(Target { settings, keyring: Keyring::new(&aws, table, key), policy, own_hosts, dry_run })
+    }
+
+    async fn find(self) -> Result<Found, AdminError> {
         if let Some(url) = self.local {
             let url = url.trim_end_matches('/');
             let endpoint = ask(url, "endpoint", "endpointUrl").await?;
-            return Ok(Clients::new(&Aws::at(&endpoint), ask(url, "outputs", "SettingsTableName").await?));
+            return Ok(Found { aws: Aws::at(&endpoint), table: ask(url, "outputs", "SettingsTableName").await? });
         }
         let table = self.settings_table.filter(|table| !table.is_empty()).ok_or(AdminError::NoTable)?;
         let aws = Aws::of_operator(self.profile, self.region).await.map_err(|error| match error {
             OperatorError::NoRegion => AdminError::NoRegion,
             OperatorError::NoCredentials(cause) => AdminError::NoCredentials { cause },
         })?;
-        Ok(Clients::new(&aws, table))
+        Ok(Found { aws, table })
     }
+}
+
+/// A deployment that was found.
+struct Found {
+    aws: Aws,
+    table: String,
 }
 
 /// Something that a local run tells of itself.

@@ -195,6 +195,11 @@ impl ApiError {
         &self.message
     }
 
+    /// What is wrong where in the body, if the body is.
+    pub fn validation_errors(&self) -> &[ValidationError] {
+        &self.validation_errors
+    }
+
     /// The body that tells of it.
     pub fn body(self) -> ErrorBody {
         let request = RequestId::current().unwrap_or_default();

@@ -17,6 +17,7 @@ mod documents;
 mod examples;
 mod headers;
 mod hostile;
+mod import;
 mod ingest;
 mod kill_points;
 mod kill_points_between;

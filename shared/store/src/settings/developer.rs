@@ -12,9 +12,11 @@ use tenday_model::delivery::rate::RateLimit;
 use tenday_model::destination::address::Allowlist;
 use tenday_model::ids::{DeveloperId, WebhookId};
 use tenday_model::settings::configuration::Configuration;
+use tenday_model::settings::custom_headers::CustomHeaders;
 use tenday_model::settings::filter::EventNames;
 use tenday_model::settings::integration::Integration;
 use tenday_model::settings::webhook::{Disabled, Origin, Webhook};
+use tenday_model::signing::signature::Secret;
 
 use crate::aws::services::Aws;
 use crate::dynamodb::item::{Attribute, Item, Reader, b, is_expired, json, n, s};
@@ -25,7 +27,7 @@ use crate::dynamodb::write::Write;
 use crate::error::StoreError;
 use crate::settings::changes::generation;
 use crate::settings::links::links_value;
-use crate::signing::keyring::Sealed;
+use crate::signing::keyring::{Keyring, Sealed};
 
 /// A configuration with its live webhooks, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +51,28 @@ pub struct StoredWebhook {
     pub headers: Option<Sealed>,
     /// The life of the configuration that it belongs to.
     pub generation: u64,
+}
+
+impl StoredWebhook {
+    /// A webhook that is made now, with its secret and its own headers sealed.
+    ///
+    /// # Errors
+    /// When the keyring cannot be read, or randomness fails.
+    pub async fn made(
+        keyring: &Keyring,
+        developer: &DeveloperId,
+        webhook: Webhook,
+        secret: &Secret,
+        headers: Option<&CustomHeaders>,
+        generation: u64,
+    ) -> Result<Self, StoreError> {
+        let secret = keyring.seal_webhook_secret(developer, webhook.id, secret).await?;
+        let headers = match headers {
+            Some(headers) => Some(keyring.seal_webhook_headers(developer, webhook.id, headers).await?),
+            None => None,
+        };
+        Ok(Self { webhook, secret, secret_since: None, old_secrets: Vec::new(), headers, generation })
+    }
 }
 
 /// A secret that was replaced, and until when it still signs.

@@ -83,6 +83,17 @@ impl Keyring {
         self.rows.write(Write::put(keyring_item(wrapped)).only_if_new()).await.map(|_| ())
     }
 
+    /// Has the data key opened ahead; false if there is none yet.
+    ///
+    /// # Errors
+    /// When DynamoDB or KMS fails, or the key may not be used.
+    pub async fn is_ready(&self) -> Result<bool, StoreError> {
+        if self.wrapped().await?.is_none() {
+            return Ok(false);
+        }
+        self.key().await.map(|_| true)
+    }
+
     /// Seals a webhook's signing secret.
     ///
     /// # Errors

@@ -1,0 +1,135 @@
+//! The body that makes a webhook, and the rules that hold for its fields whoever makes or changes it: the routes, and the
+//! operator's import. `eventName` and `callbackURL` are those of docs/sources.md, S1; the rest is ours.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use tenday_model::delivery::rate::RateLimit;
+use tenday_model::destination::callback_url::{CallbackUrl, UrlRules};
+use tenday_model::error::ValidationError;
+use tenday_model::ids::WebhookId;
+use tenday_model::publishing::render::{is_subscribable, subscribable};
+use tenday_model::settings::bound::BoundLinks;
+use tenday_model::settings::configuration::RetrySchedule;
+use tenday_model::settings::custom_headers::{CustomHeaders, HeadersInput};
+use tenday_model::settings::filter::{EventNames, LinkIds};
+use tenday_model::settings::integration::Integration;
+use tenday_model::settings::webhook::{Origin, Webhook};
+use tenday_model::signing::signature::Secret;
+use utoipa::ToSchema;
+
+use crate::error::ApiError;
+
+/// A webhook's own headers, with their values.
+pub type OwnHeaders = Option<CustomHeaders>;
+
+/// A new webhook.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewWebhook {
+    /// One of the names that the configuration's type has, or what stands before the full stop of some of them. Left
+    /// out, the webhook takes every event.
+    #[schema(examples("DATA_UPDATES"))]
+    event_name: Option<String>,
+    /// In place of `eventName`, for several events.
+    event_names: Option<EventNames>,
+    /// The links of which the webhook hears; left out, of all. An update that is about no link is none of theirs.
+    link_ids: Option<LinkIds>,
+    /// Where the events are POSTed to: https, without a user or a fragment. Its host has to resolve to addresses that
+    /// are in the configuration's `ipAllowlist`.
+    #[serde(rename = "callbackURL")]
+    #[schema(
+        pattern = "^[Hh][Tt][Tt][Pp][Ss]?://.",
+        max_length = 2048,
+        examples("https://example.com/link-money/callback")
+    )]
+    callback_url: String,
+    /// In place of the configuration's, or the type's own.
+    retry_schedule: Option<RetrySchedule>,
+    /// Left out, there is none.
+    rate_limit: Option<RateLimit>,
+    /// Sent with every event, beside the webhook's own.
+    headers: Option<HeadersInput>,
+    /// Signs what is delivered, in place of a secret that is made: for a receiver that has one already.
+    pub secret: Option<Secret>,
+}
+
+impl NewWebhook {
+    /// The webhook that it makes for a configuration of this type, and its own headers.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    pub fn webhook(
+        &self,
+        id: WebhookId,
+        now: Timestamp,
+        integration: Integration,
+        rules: &UrlRules<'_>,
+    ) -> Result<(Webhook, OwnHeaders), ApiError> {
+        let mut errors = Vec::new();
+        let callback_url = callback_url(&self.callback_url, rules, &mut errors);
+        let event_names = self.event_names(integration, &mut errors);
+        let headers = own_headers(self.headers.clone(), &mut errors);
+        let Some(callback_url) = callback_url.filter(|_| errors.is_empty()) else {
+            return Err(ApiError::validation(errors));
+        };
+        let webhook = Webhook {
+            id,
+            origin: Origin::Developer,
+            links: BoundLinks::default(),
+            event_names,
+            link_ids: self.link_ids.clone(),
+            callback_url,
+            disabled: None,
+            retry_schedule: self.retry_schedule.clone(),
+            rate_limit: self.rate_limit,
+            header_names: headers.as_ref().map(CustomHeaders::names).unwrap_or_default(),
+            created_at: now,
+        };
+        Ok((webhook, headers))
+    }
+
+    /// The events that it is for; none are all. Each has to be one of the type's.
+    fn event_names(&self, integration: Integration, errors: &mut Vec<ValidationError>) -> Option<EventNames> {
+        let (names, several) = match (&self.event_name, &self.event_names) {
+            (Some(_), Some(_)) => {
+                errors.push(invalid("eventNames", "conflict", "give either eventName or eventNames"));
+                return None;
+            }
+            (Some(name), None) => (EventNames::one(name.clone()), false),
+            (None, Some(names)) => (names.clone(), true),
+            (None, None) => return None,
+        };
+        for (index, _) in names.iter().enumerate().filter(|(_, name)| !is_subscribable(integration, name)) {
+            let index = index.to_string();
+            let location: &[&str] = if several { &["body", "eventNames", &index] } else { &["body", "eventName"] };
+            errors.push(ValidationError::new(location, "value", unknown_event(integration)));
+        }
+        Some(names)
+    }
+}
+
+/// A callback URL, if the rules allow it.
+pub fn callback_url(url: &str, rules: &UrlRules<'_>, errors: &mut Vec<ValidationError>) -> Option<CallbackUrl> {
+    CallbackUrl::parse(url, rules)
+        .map_err(|problem| errors.push(invalid("callbackURL", "value", problem.to_string())))
+        .ok()
+}
+
+/// The headers of a webhook's own, if they are all allowed.
+pub fn own_headers(headers: Option<HeadersInput>, errors: &mut Vec<ValidationError>) -> OwnHeaders {
+    CustomHeaders::check(headers.unwrap_or_default()).unwrap_or_else(|problems| {
+        errors.extend(problems);
+        None
+    })
+}
+
+/// What is said of an event that the type does not have.
+pub fn unknown_event(integration: Integration) -> String {
+    let known = subscribable(integration).collect::<Vec<_>>().join(", ");
+    format!("your configuration's type has no such event; it has {known}")
+}
+
+/// One thing wrong in a body.
+pub fn invalid(field: &str, kind: &'static str, message: impl Into<String>) -> ValidationError {
+    ValidationError::new(&["body", field], kind, message)
+}
