@@ -478,6 +478,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/webhook_verification_key/get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get a webhook verification key, as Plaid's libraries do
+         * @description The public key that verifies `Plaid-Verification`. The client needs the scope `configuration:read`.
+         */
+        post: operations["getPlaidVerificationKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/item/webhook/update": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change an item's webhook, as Plaid's libraries do
+         * @description Binds the link to a webhook at the URL, as `callbackURL` of `PUT /links/{id}` does, and sends `WEBHOOK_UPDATE_ACKNOWLEDGED` there. The client needs the scope `configuration:write`.
+         */
+        post: operations["updatePlaidItemWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sandbox/item/fire_webhook": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Fire a webhook for a sandbox item, as Plaid's libraries do
+         * @description Of the codes that the type plaid has; the developer's configuration must be of that type. The client needs the scope `links:test`. At most 5 a second.
+         */
+        post: operations["firePlaidWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export interface webhooks {
     "generic.ACCOUNTS.ADDED": {
@@ -9713,6 +9773,121 @@ export interface components {
                 loginName: string;
             };
         };
+        /** @description Plaid's error object. */
+        PlaidError: {
+            /** @example INVALID_INPUT */
+            error_type: string;
+            /**
+             * @description For programs.
+             * @example INVALID_ACCESS_TOKEN
+             */
+            error_code: string;
+            /** @description What is wrong, and what to do. */
+            error_message: string;
+            /** @description Null: nothing of it is for end users. */
+            display_message: string | null;
+            /** @description Not there where an item tells of its error. */
+            request_id?: string;
+        };
+        /** @description Fires a webhook. */
+        PlaidFireRequest: {
+            /**
+             * @description An API client's; unless it is in `PLAID-CLIENT-ID`.
+             * @example CLI-local-developer
+             */
+            client_id?: string | null;
+            /**
+             * Format: password
+             * @description Its secret; unless it is in `PLAID-SECRET`.
+             */
+            secret?: string | null;
+            /** @description The link's id, or what its alias is the digest of. */
+            access_token: string;
+            /**
+             * @description Unless given, the one that the code is mostly of.
+             * @example TRANSACTIONS
+             */
+            webhook_type?: string | null;
+            /**
+             * @description One that the type plaid has.
+             * @example SYNC_UPDATES_AVAILABLE
+             */
+            webhook_code: string;
+        };
+        /** @description A webhook is on its way. */
+        PlaidFiredAnswer: {
+            webhook_fired: boolean;
+            request_id: string;
+        };
+        /** @description A link as Plaid's item. What Plaid tells beside it, and Tenday does not know, is null or empty. */
+        PlaidItem: {
+            item_id: components["schemas"]["LinkId"];
+            institution_id: string | null;
+            /** @description Where the item's events go. */
+            webhook: string | null;
+            error: components["schemas"]["PlaidError"] | null;
+            available_products: string[];
+            /** @description What its user permitted. */
+            billed_products: string[];
+            consent_expiration_time: string | null;
+            /** @description `background`. */
+            update_type: string;
+        };
+        /** @description An item, and the request's id. */
+        PlaidItemAnswer: {
+            item: components["schemas"]["PlaidItem"];
+            request_id: string;
+        };
+        /** @description A public key as Plaid's JWK object. */
+        PlaidKey: Record<string, never> & {
+            /**
+             * Format: int64
+             * @description In unix seconds.
+             */
+            created_at: number;
+            /**
+             * Format: int64
+             * @description Since when another key signs in its place; null while it signs.
+             */
+            expired_at: number | null;
+        };
+        /** @description A key, and the request's id. */
+        PlaidKeyAnswer: {
+            key: components["schemas"]["PlaidKey"];
+            request_id: string;
+        };
+        /** @description Asks for a key. */
+        PlaidKeyRequest: {
+            /**
+             * @description An API client's; unless it is in `PLAID-CLIENT-ID`.
+             * @example CLI-local-developer
+             */
+            client_id?: string | null;
+            /**
+             * Format: password
+             * @description Its secret; unless it is in `PLAID-SECRET`.
+             */
+            secret?: string | null;
+            /** @description The `kid` of the token that it is to verify. */
+            key_id: string;
+        };
+        /** @description Gives an item a webhook. */
+        PlaidWebhookRequest: {
+            /**
+             * @description An API client's; unless it is in `PLAID-CLIENT-ID`.
+             * @example CLI-local-developer
+             */
+            client_id?: string | null;
+            /**
+             * Format: password
+             * @description Its secret; unless it is in `PLAID-SECRET`.
+             */
+            secret?: string | null;
+            /** @description The link's id, or what its alias is the digest of. */
+            access_token: string;
+            /** @description The new URL; null for none. */
+            webhook?: string | null;
+        };
         /** @enum {string} */
         Product: "accounts" | "account_numbers" | "identity" | "transactions" | "investments" | "enrichment";
         /** @description One update, or up to a hundred */
@@ -12743,6 +12918,178 @@ export interface operations {
             429: components["responses"]["RateLimitExceeded"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
+        };
+    };
+    getPlaidVerificationKey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An API client's id; unless it is in the body */
+                "PLAID-CLIENT-ID"?: string;
+                /** @description Its secret; unless it is in the body */
+                "PLAID-SECRET"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlaidKeyRequest"];
+            };
+        };
+        responses: {
+            /** @description The key */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaidKeyAnswer"];
+                };
+            };
+            /** @description The request is not valid, or not the client's to make */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaidError"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaidError"];
+                };
+            };
+            /** @description Something went wrong on Tenday's side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaidError"];
+                };
+            };
+        };
+    };
+    updatePlaidItemWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An API client's id; unless it is in the body */
+                "PLAID-CLIENT-ID"?: string;
+                /** @description Its secret; unless it is in the body */
+                "PLAID-SECRET"?: string;
+                /** @description The trace that this is part of (W3C Trace Context), and that every receiver gets. One that is not valid is left out */
+                traceparent?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlaidWebhookRequest"];
+            };
+        };
+        responses: {
+            /** @description The item as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaidItemAnswer"];
+                };
+            };
+            /** @description The request is not valid, or not the client's to make */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaidError"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaidError"];
+                };
+            };
+            /** @description Something went wrong on Tenday's side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaidError"];
+                };
+            };
+        };
+    };
+    firePlaidWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An API client's id; unless it is in the body */
+                "PLAID-CLIENT-ID"?: string;
+                /** @description Its secret; unless it is in the body */
+                "PLAID-SECRET"?: string;
+                /** @description The trace that this is part of (W3C Trace Context), and that every receiver gets. One that is not valid is left out */
+                traceparent?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlaidFireRequest"];
+            };
+        };
+        responses: {
+            /** @description It is on its way */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaidFiredAnswer"];
+                };
+            };
+            /** @description The request is not valid, or not the client's to make */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaidError"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaidError"];
+                };
+            };
+            /** @description Something went wrong on Tenday's side */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlaidError"];
+                };
+            };
         };
     };
 }
