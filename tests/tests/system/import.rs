@@ -156,7 +156,7 @@ async fn rows_of_csv_are_made_and_broken_ones_told_by_their_lines() {
          \r\n\
          {DEVELOPER},,{url}/4,,whsec_c2hvcnQ=,\r\n\
          {DEVELOPER},,{url}/5,nothing.ever,,\r\n\
-         {DEVELOPER},,{url}/6,DATA_UPDATES ACCOUNTS.ADDED,,\r\n"
+         {DEVELOPER},,{url}/6,ITEM.ERROR ACCOUNTS.ADDED,,\r\n"
     );
     file.extend(rows.as_bytes());
     file.extend(format!("{DEVELOPER},,{url}/").as_bytes());
