@@ -144,7 +144,7 @@ const SCHEDULE_AHEAD: SignedDuration = SignedDuration::from_secs(60);
 
 /// Decides by the whole wait, which began at `since`, and not by what is left of it `now`: who sends a message again
 /// after a crash must meet the schedule that was made before, and not send a second message beside it. With less than
-/// [`SCHEDULE_AHEAD`] left the message goes by the queue: no schedule could be made any more.
+/// `SCHEDULE_AHEAD` left the message goes by the queue: no schedule could be made any more.
 pub fn wait(since: Timestamp, due: Timestamp, now: Timestamp) -> Wait {
     let left = due.duration_since(now);
     let whole = Duration::try_from(due.duration_since(since)).unwrap_or_default();

@@ -7,8 +7,9 @@ use crate::delivery::outcome::OutcomeClass;
 use crate::ids::EventId;
 use crate::settings::webhook::{Status, Webhook};
 
-/// Failures in a row that open the breaker. docs/architecture.md, docs/api.md and the tests named `five_failures…` say five
-/// too.
+/// Failures in a row that open the breaker. Five is also said by docs/architecture.md, docs/api.md, `views/webhook.js` of the
+/// dashboard and `bad_days.rs` of the benchmark, and counted on by the tests named `five_failures…` and by
+/// `a_breaker_is_counted_once_when_it_opens_and_once_when_it_closes`.
 pub const FAILURES_THAT_OPEN: u32 = 5;
 /// How long a webhook may do nothing but fail before it is disabled.
 pub const DISABLED_AFTER: SignedDuration = SignedDuration::from_hours(5 * 24);

@@ -7,8 +7,8 @@
 //! handle. A seed is a whole game, and the same one every time. A seed that breaks a promise prints its story:
 //!
 //! ```text
-//! TENDAY_SEED=1234 cargo test --workspace --test simulation      one seed, with its story
-//! TENDAY_SEEDS=1000000 cargo test --workspace --test simulation  as many as you have time for
+//! TENDAY_SEED=1234 cargo test --workspace --test simulation -- --nocapture   one seed, with its story
+//! TENDAY_SEEDS=1000000 cargo test --release --workspace --test simulation    as many as you have time for
 //! ```
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
