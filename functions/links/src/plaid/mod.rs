@@ -1,5 +1,5 @@
 //! Plaid's own routes, for developers who come from there with Plaid's client libraries: only the libraries' base URL is
-//! another (docs/sources.md, P.10 to P.12). A client is one of ours, and its scopes hold here too.
+//! another (docs/sources.md, P.12 to P.15). A client is one of ours, and its scopes hold here too.
 
 mod answers;
 pub(crate) mod contract;

@@ -42,7 +42,7 @@ pub fn matching<'a>(
 /// Whether a webhook subscribes to an event by its name, whichever link the event is about.
 pub fn takes(webhook: &Webhook, name: &str) -> bool {
     let names = webhook.event_names.as_ref();
-    names.is_none_or(|names| names.iter().any(|own| subscription_matches(Some(own), name)))
+    names.is_none_or(|names| names.iter().any(|own| subscription_matches(own, name)))
 }
 
 /// Whether a webhook can get anything under a type. One that subscribes only to events which the type does not have would
@@ -110,6 +110,7 @@ mod tests {
         let content = content("transactions.updated", r#"{"linkId":"item-1","newTransactions":1}"#);
         assert_eq!(matched(Integration::Generic, &webhooks, &content), [0, 1]);
         assert_eq!(matched(Integration::Plaid, &webhooks, &content), [0, 2, 3]);
+        assert!(takes(&webhooks[0], "AGGREGATION"), "one without names takes all");
     }
 
     #[test]

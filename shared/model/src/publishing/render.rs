@@ -237,15 +237,11 @@ pub fn subscribable(integration: Integration) -> impl Iterator<Item = &'static s
 /// Whether a webhook of a type may subscribe to a name: one of the type's full names, or what stands before the full
 /// stop of one, which takes them all (`TRANSACTIONS`).
 pub fn is_subscribable(integration: Integration, name: &str) -> bool {
-    EventName::ALL
-        .iter()
-        .flat_map(|event| names(integration, *event))
-        .any(|full| subscription_matches(Some(name), full))
+    EventName::ALL.iter().flat_map(|event| names(integration, *event)).any(|full| subscription_matches(name, full))
 }
 
-/// Whether a webhook that subscribed to a name, or to all, gets the events of a full name.
-pub fn subscription_matches(subscribed: Option<&str>, event_name: &str) -> bool {
-    let Some(subscribed) = subscribed else { return true };
+/// Whether a webhook that subscribed to a name gets the events of a full name.
+pub(crate) fn subscription_matches(subscribed: &str, event_name: &str) -> bool {
     match event_name.strip_prefix(subscribed) {
         Some(rest) => rest.is_empty() || rest.starts_with('.') && !subscribed.is_empty(),
         None => false,
@@ -258,13 +254,12 @@ mod tests {
 
     #[test]
     fn a_subscription_takes_its_name_or_its_family() {
-        assert!(subscription_matches(None, "AGGREGATION"));
-        assert!(subscription_matches(Some("TRANSACTIONS"), "TRANSACTIONS.DEFAULT_UPDATE"));
-        assert!(subscription_matches(Some("TRANSACTIONS.DEFAULT_UPDATE"), "TRANSACTIONS.DEFAULT_UPDATE"));
+        assert!(subscription_matches("TRANSACTIONS", "TRANSACTIONS.DEFAULT_UPDATE"));
+        assert!(subscription_matches("TRANSACTIONS.DEFAULT_UPDATE", "TRANSACTIONS.DEFAULT_UPDATE"));
         for (subscribed, name) in
             [("TRANS", "TRANSACTIONS.DEFAULT_UPDATE"), ("", ".A"), ("A.B", "A"), ("a", "A"), ("A.", "A.B")]
         {
-            assert!(!subscription_matches(Some(subscribed), name), "{subscribed} {name}");
+            assert!(!subscription_matches(subscribed, name), "{subscribed} {name}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What Plaid's `/sandbox/item/fire_webhook` fires (docs/sources.md, P.12): an update for each of Plaid's names that the type
+//! What Plaid's `/sandbox/item/fire_webhook` fires (docs/sources.md, P.14): an update for each of Plaid's names that the type
 //! plaid has, with the data of its documented example.
 
 use jiff::{SignedDuration, Timestamp};
@@ -28,10 +28,12 @@ impl SandboxUpdate {
         let usual = ["TRANSACTIONS", "ITEM"];
         let types = webhook_type.as_slice().iter().copied().chain(usual.into_iter().filter(|_| webhook_type.is_none()));
         let mut named = types.map(|webhook_type| (webhook_type, format!("{webhook_type}.{code}")));
-        let (webhook_type, Example { event, data }) =
-            named.find_map(|(webhook_type, name)| Some((webhook_type, example(Integration::Plaid, &name)?)))?;
+        let (webhook_type, name, Example { event, data }) = named.find_map(|(webhook_type, name)| {
+            let found = example(Integration::Plaid, &name)?;
+            Some((webhook_type, name, found))
+        })?;
         // MoneyKit's three have a route of their own.
-        if event == EventName::ItemWebhookChanged || is_moneykit(&format!("{webhook_type}.{code}")) {
+        if event == EventName::ItemWebhookChanged || is_moneykit(&name) {
             return None;
         }
         let mut data: Value = serde_json::from_str(data).ok()?;
