@@ -11,7 +11,7 @@ templates are. Where MiniStack does less than CloudFormation, `Deployment.bridge
 It proves nothing of AWS itself, but that a second implementation understands the template, that the binaries run from
 their zips with nothing but their roles, and that no permission of the main path is missing.
 
-Runs in the environment of requirements-ministack.txt, and needs the functions and tenday-admin built.
+Runs in the environment of requirements-ministack.txt, and needs the functions and tenday built.
 """
 
 import argparse
@@ -244,7 +244,7 @@ class Deployment:
         """A developer's client and the platform's, made as an operator makes them."""
         def create(*owner):
             answer = subprocess.run(
-                [smoke.binary("tenday-admin", "dev"), "--json", "clients", "create", *owner],
+                [smoke.binary("tenday", "dev"), "operator", "--json", "clients", "create", *owner],
                 env={"PATH": os.environ["PATH"], "SETTINGS_TABLE": self.outputs["SettingsTableName"],
                      "AWS_ENDPOINT_URL": self.ministack.endpoint, **ROOT_KEYS},
                 check=True, stdout=subprocess.PIPE, text=True).stdout

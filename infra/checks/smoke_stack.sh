@@ -12,13 +12,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 stack=${1:-tenday}
 outputs=$(sam list stack-outputs --stack-name "$stack" --output json)
 output() { python3 -c 'import json, sys; print({o["OutputKey"]: o["OutputValue"] for o in json.loads(sys.argv[1])}[sys.argv[2]])' "$outputs" "$1"; }
-# Of an answer of tenday-admin's.
+# Of an answer of tenday's.
 field() { python3 -c 'import json, sys; print(json.loads(sys.argv[1])[sys.argv[2]])' "$1" "$2"; }
 
 SETTINGS_TABLE=$(output SettingsTableName)
 export SETTINGS_TABLE
-cargo build --workspace --bin tenday-admin --locked
-admin() { target/debug/tenday-admin --json clients "$@"; }
+cargo build --workspace --bin tenday --locked
+admin() { target/debug/tenday operator --json clients "$@"; }
 
 made=()
 trap 'if ((${#made[@]})); then admin revoke "${made[@]}" >/dev/null; fi' EXIT

@@ -1,12 +1,12 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Subcommand};
 use tenday_model::ids::{ClientId, DeveloperId};
 
 use crate::import::Import;
 use crate::place::Place;
 
-/// Creates, lists and revokes the API clients of a Tenday deployment, and imports webhooks, with your own AWS credentials
+/// What an operator does with their own AWS credentials: API clients, imported webhooks
 ///
 /// A client asks POST /auth/token for access tokens with its id and secret. A developer's client acts for that
 /// developer alone; a developer exists from their first client on. The platform's clients publish updates and manage
@@ -14,9 +14,8 @@ use crate::place::Place;
 ///
 /// Needs dynamodb:GetItem, PutItem, DeleteItem and Query on the settings table; an import needs GetItem, PutItem, UpdateItem
 /// and Query, and kms:Decrypt with the keyring's key.
-#[derive(Debug, Parser)]
-#[command(name = "tenday-admin", version)]
-pub(crate) struct Arguments {
+#[derive(Debug, Args)]
+pub struct Operator {
     #[command(flatten)]
     pub(crate) place: Place,
     /// Print JSON
@@ -81,12 +80,19 @@ pub(crate) struct Owner {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     use super::*;
 
-    fn parse(line: &str) -> Result<Arguments, clap::Error> {
-        Arguments::try_parse_from(std::iter::once("tenday-admin").chain(line.split_whitespace()))
+    #[derive(Debug, Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        operator: Operator,
+    }
+
+    fn parse(line: &str) -> Result<Operator, clap::Error> {
+        let arguments = Arguments::try_parse_from(std::iter::once("operator").chain(line.split_whitespace()))?;
+        Ok(arguments.operator)
     }
 
     #[test]

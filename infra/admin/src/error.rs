@@ -11,9 +11,6 @@ use crate::import::HeaderError;
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
-    /// The arguments make no sense, or ask for help.
-    #[error("{0}")]
-    Usage(#[from] clap::Error),
     #[error("{owner} cannot have the scope `{scope}`; it can have {}", .allowed.join(", "))]
     Scope { owner: &'static str, scope: String, allowed: &'static [&'static str] },
     #[error(

@@ -2,7 +2,7 @@
 //! There is no route for this, so nothing that faces the internet can make a client; it takes the operator's own AWS
 //! credentials on the settings table.
 //!
-//! [`run`] is the whole command, so that tests drive it as a person does.
+//! `tenday operator` is its command line: [`Operator`] says what may be asked, [`run`] does it.
 
 mod arguments;
 mod clients;
@@ -10,15 +10,14 @@ mod error;
 mod import;
 mod place;
 
-use std::ffi::OsString;
 use std::io::Write;
 
-use clap::Parser;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tenday_store::Client;
 
-use arguments::{Arguments, ClientsCommand, Command, Owner};
+pub use arguments::Operator;
+use arguments::{ClientsCommand, Command, Owner};
 use clients::created_at;
 pub use error::AdminError;
 pub use import::HeaderError;
@@ -27,13 +26,9 @@ use place::Place;
 /// Runs one command.
 ///
 /// # Errors
-/// When the arguments make no sense, the table cannot be reached, or there is no such client.
-pub async fn run<I, T>(arguments: I, output: &mut impl Write) -> Result<(), AdminError>
-where
-    I: IntoIterator<Item = T>,
-    T: Into<OsString> + Clone,
-{
-    let Arguments { place, json, command } = Arguments::try_parse_from(arguments)?;
+/// When the arguments make no sense together, the table cannot be reached, or there is no such client.
+pub async fn run(operator: Operator, output: &mut impl Write) -> Result<(), AdminError> {
+    let Operator { place, json, command } = operator;
     match command {
         Command::Clients(command) => clients(place, command, json, output).await,
         Command::Import(import) => import::run(place, *import, json, output).await,

@@ -4,12 +4,12 @@ use http::Method;
 use serde_json::Value;
 use tests::System;
 
-/// What `tenday-admin` prints.
+/// What `tenday operator` prints.
 async fn admin(system: &System, arguments: &str) -> Result<String, String> {
     let local = format!("--local={}", system.run.base_url());
-    let arguments = ["tenday-admin"].into_iter().chain(arguments.split_whitespace()).chain([local.as_str()]);
+    let arguments = ["tenday", "operator"].into_iter().chain(arguments.split_whitespace()).chain([local.as_str()]);
     let mut output = Vec::new();
-    let done = tenday_admin::run(arguments, &mut output).await;
+    let done = tenday::run(arguments, &mut output).await;
     let output = String::from_utf8(output).unwrap();
     done.map(|()| output).map_err(|error| error.to_string())
 }
@@ -80,7 +80,7 @@ async fn the_platforms_clients_are_apart_from_the_developers() {
 #[tokio::test]
 async fn what_does_not_run_is_said() {
     let mut output = Vec::new();
-    let arguments = ["tenday-admin", "clients", "list", "--platform", "--local=http://127.0.0.1:9"];
-    let error = tenday_admin::run(arguments, &mut output).await.unwrap_err().to_string();
+    let arguments = ["tenday", "operator", "clients", "list", "--platform", "--local=http://127.0.0.1:9"];
+    let error = tenday::run(arguments, &mut output).await.unwrap_err().to_string();
     assert!(error.starts_with("no local run answers at http://127.0.0.1:9: "), "{error}");
 }

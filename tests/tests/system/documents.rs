@@ -147,7 +147,7 @@ fn problem_of(words: &[&str], sources: &str) -> Option<String> {
         words.remove(0);
     }
     match words.as_slice() {
-        [program @ ("tenday-admin" | "tenday-local"), rest @ ..] if !rest.is_empty() => {
+        [program @ ("tenday" | "tenday-local"), rest @ ..] if !rest.is_empty() => {
             refused(&[&["run", "--bin", program, "--"], rest].concat())
         }
         // Each has to be installed, and asks for more than the workspace.

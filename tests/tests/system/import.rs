@@ -11,7 +11,7 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tenday_admin::AdminError;
+use tenday::{AdminError, TendayError};
 use tenday_store::{Aws, Settings};
 use tests::{Receiver, System};
 
@@ -34,16 +34,16 @@ impl<'a> Operator<'a> {
         self.folder.path().join(name)
     }
 
-    /// What `tenday-admin --json import` prints, and how it ends.
-    async fn ends(&self, name: &str, text: impl AsRef<[u8]>, options: &[&str]) -> (Value, Result<(), AdminError>) {
+    /// What `tenday operator --json import` prints, and how it ends.
+    async fn ends(&self, name: &str, text: impl AsRef<[u8]>, options: &[&str]) -> (Value, Result<(), TendayError>) {
         let path = self.path(name);
         fs::write(&path, text).unwrap();
         let local = format!("--local={}", self.system.run.base_url());
         let path = path.to_string_lossy().into_owned();
-        let mut arguments = vec!["tenday-admin", "--json", "import", &path, &local];
+        let mut arguments = vec!["tenday", "operator", "--json", "import", &path, &local];
         arguments.extend(options);
         let mut output = Vec::new();
-        let ended = tenday_admin::run(arguments, &mut output).await;
+        let ended = tenday::run(arguments, &mut output).await;
         (serde_json::from_slice(&output).unwrap_or_default(), ended)
     }
 
@@ -57,7 +57,7 @@ impl<'a> Operator<'a> {
     /// An import of which lines are refused: their numbers, and what is wrong at which field.
     async fn refused(&self, name: &str, text: impl AsRef<[u8]>, options: &[&str]) -> Vec<(u64, String)> {
         let (summary, ended) = self.ends(name, text, options).await;
-        assert!(matches!(ended, Err(AdminError::Refused { .. })), "{ended:?}");
+        assert!(matches!(ended, Err(TendayError::Operator(AdminError::Refused { .. }))), "{ended:?}");
         let problems = |refusal: &Value| {
             let problems = refusal["problems"].as_array().unwrap().iter();
             let told = problems.map(|problem| {
@@ -165,7 +165,7 @@ async fn rows_of_csv_are_made_and_broken_ones_told_by_their_lines() {
     let report = operator.path("refused.jsonl");
     let (summary, ended) = operator.ends("a.csv", &file, &["--report", &report.to_string_lossy()]).await;
     let ended = ended.unwrap_err();
-    assert!(matches!(ended, AdminError::Refused { lines: 6 }), "{ended}: {summary:#}");
+    assert!(matches!(ended, TendayError::Operator(AdminError::Refused { lines: 6 })), "{ended}: {summary:#}");
     assert_eq!(counts(&summary), [1, 0, 2, 0], "{summary:#}");
     is_verified(&system, &receiver, DEVELOPER, &secret).await;
 
