@@ -66,6 +66,10 @@ impl DeadLetters {
     async fn keep(&self, message: &DeliveryMessage) -> Result<(), StoreError> {
         let now = self.clock.now();
         let DeliveryMessage { developer, event: id, attempt, .. } = message;
+        if self.settings.is_erased(developer, now).await? {
+            tracing::info!("a dead letter of a developer who was erased");
+            return Ok(());
+        }
         let stored = self.events.get(developer, *id, now).await?;
         let name = if stored.is_some() { String::new() } else { self.name(message).await? };
         let Some(event) = dead_letter::keep(*id, *attempt, stored, name, now) else { return Ok(()) };

@@ -193,6 +193,13 @@ impl Deliver {
                 return HashSet::new();
             }
         };
+        // Of a developer who was erased nothing may come to be again: their messages are done with, unread.
+        let (erased, work): (Vec<_>, Vec<_>) =
+            work.into_iter().partition(|work| loaded.is_erased(&work.message.developer));
+        if !erased.is_empty() {
+            tracing::info!(messages = erased.len(), "messages of a developer who was erased");
+        }
+        let done = erased.into_iter().map(|work| work.message_id);
         let mut batch = Batch::new(work.iter().map(Work::asked).collect(), Arc::clone(&loaded), now);
         let mut running = Running::new();
         while let Some(step) = batch.next(self.clock.now()) {
@@ -201,7 +208,7 @@ impl Deliver {
         batch.notes().into_iter().for_each(|note| count(note, &work));
         let unfinished: HashSet<&str> = batch.unfinished().collect();
         let ids = work.iter().map(|work| &work.message_id);
-        ids.filter(|id| !unfinished.contains(id.as_str())).cloned().collect()
+        ids.filter(|id| !unfinished.contains(id.as_str())).cloned().chain(done).collect()
     }
 
     /// Does what the batch says, and tells it how that went.

@@ -222,6 +222,8 @@ impl From<StoreError> for ApiError {
                 tracing::error!(error = %error, "storage is not available");
                 Self::new(ErrorCode::Unavailable, "Storage did not answer in time. Try again.").retry_after(1)
             }
+            // Whoever holds a token of theirs; what the platform publishes for them is refused where it is published.
+            StoreError::Erased => Self::new(ErrorCode::Unauthorized, "This developer's data was erased."),
             StoreError::Corrupt { .. } | StoreError::Sealed | StoreError::Randomness => {
                 tracing::error!(error = %error, "storage holds what it should not");
                 Self::internal()

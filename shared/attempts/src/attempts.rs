@@ -138,6 +138,8 @@ struct Sent {
     answer: String,
     /// The name that the developer's type gives the event.
     event_name: &'static str,
+    /// Of the body, as it was sent: none if there was none to be sent.
+    bytes: usize,
 }
 
 impl Attempts {
@@ -205,7 +207,7 @@ impl Attempts {
             Some(trace) => trace.child(random()?),
             None => TraceContext::new(random()?),
         };
-        let Sent { outcome, milliseconds, answer, event_name } = self.send(target, trace, now).await?;
+        let Sent { outcome, milliseconds, answer, event_name, bytes } = self.send(target, trace, now).await?;
         metrics::attempt(outcome.class());
         // The one line of an attempt. No body, address or header: each may hold what is nobody else's business.
         tracing::info!(
@@ -219,6 +221,7 @@ impl Attempts {
             outcome = outcome.class().name(),
             status = outcome.status(),
             milliseconds,
+            bytes,
             "attempt"
         );
         let attempt = Attempt {
@@ -242,7 +245,7 @@ impl Attempts {
         let url = target.webhook.webhook.callback_url.clone();
         if let Err(problem) = url.judge(&rules) {
             let (outcome, answer) = (Outcome::Blocked(problem.blocked()), problem.to_string());
-            return Ok(Sent { outcome, milliseconds: 0, answer, event_name: name(&content)? });
+            return Ok(Sent { outcome, milliseconds: 0, answer, event_name: name(&content)?, bytes: 0 });
         }
         if url.url().scheme() == "https" {
             self.lanes.prepare()?;
@@ -264,7 +267,7 @@ impl Attempts {
                 tracing::error!(event_id = %target.event, "an attempt did not end by itself; this process ends");
                 let milliseconds = u32::try_from(self.timeout().as_millis()).unwrap_or(u32::MAX);
                 let event_name = name(&content_of(target.content)?)?;
-                Ok(Sent { outcome: Outcome::Timeout, milliseconds, answer: String::new(), event_name })
+                Ok(Sent { outcome: Outcome::Timeout, milliseconds, answer: String::new(), event_name, bytes: 0 })
             }
         }
     }
@@ -355,6 +358,7 @@ impl Outbound {
             let value = HeaderValue::try_from(value).map_err(|error| AttemptFault::Compose(error.to_string()))?;
             headers.insert(HeaderName::from_static(name), value);
         }
+        let bytes = composed.body.len();
         let request = OutboundRequest {
             url: &self.url,
             allowlist: &self.parts.configuration.allowlist,
@@ -363,7 +367,7 @@ impl Outbound {
         };
         let attempted = sender.send(request).await?;
         let milliseconds = u32::try_from(attempted.duration.as_millis()).unwrap_or(u32::MAX);
-        Ok(Sent { outcome: attempted.outcome, milliseconds, answer: attempted.answer, event_name })
+        Ok(Sent { outcome: attempted.outcome, milliseconds, answer: attempted.answer, event_name, bytes })
     }
 }
 

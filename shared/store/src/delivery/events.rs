@@ -28,6 +28,7 @@ use crate::dynamodb::transaction::TRANSACTION;
 use crate::dynamodb::write::{Write, Written};
 use crate::error::StoreError;
 use crate::settings::developer::{StoredWebhook, configuration_from, webhook_from};
+use crate::settings::erased::erased_at;
 
 /// The events table, with the settings that deliveries are made by.
 #[derive(Debug, Clone)]
@@ -46,11 +47,17 @@ pub struct Deliveries {
     configurations: HashMap<DeveloperId, (Arc<Configuration>, u64)>,
     webhooks: HashMap<(DeveloperId, WebhookId), StoredWebhook>,
     pub(crate) health: HashMap<(DeveloperId, WebhookId), Health>,
+    erased: HashSet<DeveloperId>,
 }
 
 impl Deliveries {
     pub fn configuration(&self, developer: &DeveloperId) -> Option<&Arc<Configuration>> {
         self.configurations.get(developer).map(|(configuration, _)| configuration)
+    }
+
+    /// Whether a developer is being erased, or was: nothing may be attempted or recorded.
+    pub fn is_erased(&self, developer: &DeveloperId) -> bool {
+        self.erased.contains(developer)
     }
 
     /// A webhook that is live: neither deleted, nor of a configuration that was.
@@ -321,7 +328,9 @@ impl Deliveries {
     fn add_setting(&mut self, item: &Item) -> Result<(), StoreError> {
         let developer = keys::pk(item).unwrap_or_default().parse::<DeveloperId>();
         let developer = developer.map_err(|error| StoreError::corrupt("setting", error))?;
-        if keys::sk(item) == Some(keys::CONFIGURATION) {
+        if keys::sk(item) == Some(keys::CONFIGURATION) && erased_at(item).is_some() {
+            self.erased.insert(developer);
+        } else if keys::sk(item) == Some(keys::CONFIGURATION) {
             let (configuration, generation) = configuration_from(item)?;
             self.configurations.insert(developer, (Arc::new(configuration), generation));
         } else {

@@ -177,8 +177,8 @@ pub struct Outgoing {
 /// One queue.
 #[derive(Debug, Clone)]
 pub struct Queue {
-    sqs: Client,
-    url: String,
+    pub(crate) sqs: Client,
+    pub(crate) url: String,
 }
 
 /// What SQS takes in one call.

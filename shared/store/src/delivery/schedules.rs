@@ -5,6 +5,7 @@ use aws_sdk_scheduler::Client;
 use aws_sdk_scheduler::types::{ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target};
 use jiff::Timestamp;
 use jiff::tz::Offset;
+use tenday_model::ids::EventId;
 use tenday_telemetry::metrics;
 
 use crate::aws::services::Aws;
@@ -68,7 +69,33 @@ impl Schedules {
 
 /// At most the 64 characters that a name may have: the event's id without its prefix is 52 of them.
 fn name(message: &DeliveryMessage, due: Timestamp) -> String {
-    let event = message.event.to_string();
+    name_of(message.event, message.attempt, due)
+}
+
+/// What the schedule of an attempt is called.
+pub(crate) fn name_of(event: EventId, attempt: u16, due: Timestamp) -> String {
+    let event = event.to_string();
     let event = event.strip_prefix("EVT-").unwrap_or(&event);
-    format!("{event}-{}-{:x}", message.attempt, due.as_second())
+    format!("{event}-{attempt}-{:x}", due.as_second())
+}
+
+/// Which event's schedule a name is of.
+#[cfg(feature = "operator")]
+pub(crate) fn event_of(name: &str) -> Option<EventId> {
+    let (event, _) = name.split_once('-')?;
+    format!("EVT-{event}").parse().ok()
+}
+
+#[cfg(all(test, feature = "operator"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schedules_name_tells_its_event() {
+        let event: EventId = "EVT-06dafskv3hu3t2idbdn7v04h080pl9vijse7ofka9ldmsvs0i410".parse().unwrap();
+        let name = name_of(event, 7, Timestamp::UNIX_EPOCH);
+        assert!(name.len() <= 64, "{name}");
+        assert_eq!(event_of(&name), Some(event));
+        assert_eq!(event_of("the-canary"), None);
+    }
 }

@@ -12,6 +12,13 @@ use tenday_model::settings::link::LinkId;
 
 use crate::dynamodb::item::{Attribute, Item, s};
 
+/// The key of a row.
+#[cfg(feature = "operator")]
+pub(crate) fn key_of(item: &Item) -> Item {
+    let part = |name: &str| s(text(item.get(name)).unwrap_or_default());
+    Item::from([("pk".to_owned(), part("pk")), ("sk".to_owned(), part("sk"))])
+}
+
 /// A whole primary key.
 pub(crate) fn key(pk: String, sk: String) -> Item {
     Item::from([("pk".to_owned(), s(pk)), ("sk".to_owned(), s(sk))])
@@ -72,6 +79,35 @@ pub(crate) const CLIENTS_PREFIX: &str = "C#";
 
 pub(crate) fn clients_of(owner: Option<&DeveloperId>) -> String {
     owner.map_or_else(|| "PLATFORM".to_owned(), developer)
+}
+
+/// Whoever has, or has had, a client or a configuration: one query lists them.
+pub(crate) const DEVELOPERS: &str = "DEVELOPERS";
+
+pub(crate) fn listed_developer(developer: &DeveloperId) -> Item {
+    key(DEVELOPERS.to_owned(), developer.to_string())
+}
+
+/// How far the list of developers was filled in from what is older than it. Sorts before all of them.
+#[cfg(feature = "operator")]
+pub(crate) fn directory_state() -> Item {
+    key(DEVELOPERS.to_owned(), "#FILLED".to_owned())
+}
+
+/// Erasures, open ones and receipts.
+#[cfg(feature = "operator")]
+pub(crate) const ERASURES: &str = "ERASURES";
+
+/// An erasure that is open: a developer's, or one of each link's.
+#[cfg(feature = "operator")]
+pub(crate) fn open_erasure(developer: &DeveloperId, link_digest: Option<&str>) -> Item {
+    key(ERASURES.to_owned(), format!("{developer}#OPEN#{}", link_digest.unwrap_or_default()))
+}
+
+/// What stays of an erasure that is done.
+#[cfg(feature = "operator")]
+pub(crate) fn receipt(developer: &DeveloperId, erasure: RequestId) -> Item {
+    key(ERASURES.to_owned(), format!("{developer}#{erasure}"))
 }
 
 /// A session of the dashboard, by its code's digest.

@@ -26,6 +26,7 @@ use crate::dynamodb::rows::{Freshness, Rows};
 use crate::dynamodb::write::Write;
 use crate::error::StoreError;
 use crate::settings::changes::generation;
+use crate::settings::erased::erased_at;
 use crate::settings::links::links_value;
 use crate::signing::keyring::{Keyring, Sealed};
 
@@ -96,7 +97,7 @@ impl Settings {
     /// A developer's configuration and webhooks, in one query.
     ///
     /// # Errors
-    /// When DynamoDB fails or an item does not read.
+    /// [`StoreError::Erased`] when the developer was erased; else when DynamoDB fails or an item does not read.
     pub async fn read(&self, developer: &DeveloperId, now: Timestamp) -> Result<Option<DeveloperSettings>, StoreError> {
         let query = Query::of(keys::developer(developer)).beginning_with(keys::SETTINGS_PREFIX);
         let mut items = self.rows.all(query.fresh(Freshness::Latest)).await?;
@@ -141,6 +142,9 @@ pub(super) fn settings_from(items: &[Item]) -> Result<Option<DeveloperSettings>,
     let Some(found) = items.iter().find(|item| keys::sk(item) == Some(keys::CONFIGURATION)) else {
         return Ok(None);
     };
+    if erased_at(found).is_some() {
+        return Err(StoreError::Erased);
+    }
     let (configuration, generation) = configuration_from(found)?;
     let mut webhooks = Vec::new();
     for item in items.iter().filter(|item| keys::sk(item) != Some(keys::CONFIGURATION)) {

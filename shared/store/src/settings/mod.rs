@@ -9,5 +9,6 @@ pub(crate) mod changes;
 pub(crate) mod clients;
 pub(crate) mod deletions;
 pub(crate) mod developer;
+pub(crate) mod erased;
 pub(crate) mod links;
 pub(crate) mod sessions;
