@@ -62,6 +62,9 @@ pub(crate) enum Command {
   tenday operator --stack tenday usage --from 2026-11-01 --to 2026-12-01
   tenday operator --stack tenday usage --from 2026-11-28T06:00:00Z --developer DEV-acme")]
     Usage(Usage),
+    /// The keys that seal secrets and sign tokens and webhooks
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Whether everything of the deployment is as it should be
     ///
     /// One line for each check: ok, warn or FAIL, and what to do. Ends with 1 if a check failed.
@@ -290,6 +293,42 @@ pub(crate) struct Usage {
     /// Only this developer's
     #[arg(long, value_name = "DEV-…")]
     pub(crate) developer: Option<DeveloperId>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Which keys there are, and how many secrets each data key seals
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday keys status")]
+    Status,
+    /// Replace keys, while everything goes on
+    ///
+    /// --data-key makes a new data key, and seals every secret anew under it; the old key stays, and opens what is not
+    /// sealed anew yet. --kms-key wraps the data keys for another KMS key beside the present one: after it, deploy with that
+    /// key. --signing-keys makes new keys for tokens and webhooks; the old ones verify on. Stopped anywhere, run it again.
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday keys rotate --data-key
+  tenday operator --stack tenday keys rotate --kms-key arn:aws:kms:…:key/…
+  tenday operator --stack tenday keys rotate --signing-keys")]
+    Rotate {
+        #[command(flatten)]
+        what: Rotation,
+    },
+}
+
+/// What is rotated.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct Rotation {
+    /// A new data key, and every secret sealed anew under it
+    #[arg(long)]
+    pub(crate) data_key: bool,
+    /// Wrap the data keys for this KMS key too
+    #[arg(long, value_name = "ARN")]
+    pub(crate) kms_key: Option<String>,
+    /// New signing keys for tokens and webhooks
+    #[arg(long)]
+    pub(crate) signing_keys: bool,
 }
 
 /// Whose clients.

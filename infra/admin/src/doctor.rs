@@ -19,7 +19,7 @@ const FUNCTIONS: [&str; 10] = [
     "Events",
     "Updates",
     "Links",
-    "Dashboard",
+    "DeveloperDashboard",
     "Ingest",
     "Deliver",
     "DeadLetters",
@@ -92,6 +92,7 @@ pub(crate) async fn run(place: Place, as_json: bool, output: &mut impl Write) ->
     keys(&found, now, &mut checks).await;
     queues(&found, now, &mut checks).await;
     if found.local.is_none() {
+        clock(&found, &mut checks).await;
         functions(&found, &mut checks).await;
         alarms(&found, &mut checks).await;
     }
@@ -112,6 +113,17 @@ pub(crate) async fn run(place: Place, as_json: bool, output: &mut impl Write) ->
         }
     }
     if failed > 0 { Err(AdminError::Unwell(failed)) } else { Ok(()) }
+}
+
+async fn clock(found: &Deployment, checks: &mut Checks) {
+    match checks.had("clock", found.aws.clock_ahead().await) {
+        Some(Some(ahead)) if ahead.abs() >= SKEWED => {
+            let says = format!("this machine's is {} off: what it signs may be refused", long(ahead.abs()));
+            checks.say("clock", Found::Warn, says);
+        }
+        Some(_) => checks.say("clock", Found::Ok, "as AWS's"),
+        None => {}
+    }
 }
 
 fn stack(found: &Deployment, checks: &mut Checks) {

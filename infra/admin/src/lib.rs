@@ -21,6 +21,7 @@ mod dropped;
 mod error;
 mod events;
 mod import;
+mod keys;
 mod letters;
 mod place;
 mod policy;
@@ -56,6 +57,7 @@ pub async fn run(operator: Operator, output: &mut impl Write) -> Result<(), Admi
         Command::Dropped(command) => dropped::run(place, command, json, output).await,
         Command::DeadLetters(command) => letters::run(place, command, json, output).await,
         Command::Usage(usage) => usage::run(place, usage, json, output).await,
+        Command::Keys(command) => keys::run(place, command, json, output).await,
         Command::Doctor => doctor::run(place, json, output).await,
         Command::Policy { words } => policy::run(place, words, output).await,
     }

@@ -50,6 +50,7 @@ pub use operator::{
     functions::{DeployedFunction, Mapping},
     logs::{LogAnswer, MOST_ROWS},
     queues::{Letter, QueueDepth},
+    rotation::{KeyringState, SealedBy},
     schedules::{SchedulePage, WaitingRetries},
     stack::Stack,
     tables::TableState,

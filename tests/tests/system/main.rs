@@ -26,6 +26,8 @@ mod links;
 mod lost_answers;
 mod main_path;
 mod metrics;
+mod operator;
+mod operator_erase;
 mod pages;
 mod payloads;
 mod plaid;

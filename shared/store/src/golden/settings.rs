@@ -1,5 +1,7 @@
 //! The rows of the settings table.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tenday_model::delivery::event::TEN_DAYS;
@@ -21,7 +23,7 @@ use crate::settings::developer::{
 };
 use crate::settings::links::{alias_from, alias_item, claim_item, link_from, link_item};
 use crate::settings::sessions::{CLIENT, session_from, session_item};
-use crate::signing::keyring::{Keyring, Sealed, keyring_item, wrapped_from};
+use crate::signing::keyring::{DataKeys, Keyring, Sealed, keyring_from, keyring_item};
 use crate::signing::signing_keys::{KeyPurpose, PublicKey, StoredKey, key_from, public_from, signer_of};
 
 const ROWS: &str = include_str!("settings.json");
@@ -269,10 +271,20 @@ fn a_signing_key_signs_and_its_public_half_verifies() {
 }
 
 #[test]
-fn the_keyring_holds_the_wrapped_data_key() {
+fn the_keyring_holds_the_wrapped_data_keys() {
     check(ROWS, "keyring", |item| {
-        let wrapped = wrapped_from(item)?;
-        let meaning = json!({ "wrapped": String::from_utf8_lossy(&wrapped) });
-        Ok((meaning, Some(keyring_item(wrapped))))
+        let keys = keyring_from(item)?;
+        let text = |wrapped: &BTreeMap<u32, Vec<u8>>| -> Value {
+            wrapped.iter().map(|(number, bytes)| (number.to_string(), json!(String::from_utf8_lossy(bytes)))).collect()
+        };
+        let DataKeys { current, wrapped, rewrapped } = &keys;
+        let others = wrapped.iter().filter(|(number, _)| **number > 1).map(|(number, bytes)| (*number, bytes.clone()));
+        let meaning = json!({
+            "wrapped": String::from_utf8_lossy(&wrapped[&1]),
+            "later": text(&others.collect()),
+            "current": (*current > 1).then_some(current),
+            "rewrapped": rewrapped.iter().map(|(arn, keys)| (arn.clone(), text(keys))).collect::<Value>(),
+        });
+        Ok((meaning, Some(keyring_item(&keys))))
     });
 }

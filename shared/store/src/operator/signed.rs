@@ -11,6 +11,7 @@ use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::timeout::TimeoutConfig;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::aws::services::Aws;
@@ -66,6 +67,15 @@ impl Request {
     }
 }
 
+/// What a service answered.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    text: String,
+    /// By its own clock.
+    date: Option<String>,
+}
+
 /// Why a service did not do what it was asked.
 #[derive(Debug)]
 pub(crate) enum Refusal {
@@ -98,14 +108,25 @@ impl Aws {
         serde_json::from_str(&text).map_err(|_| unreadable(request))
     }
 
+    /// How far this machine's clock is ahead of AWS's; nothing if AWS does not tell.
+    ///
+    /// # Errors
+    /// When STS cannot be asked.
+    pub async fn clock_ahead(&self) -> Result<Option<SignedDuration>, StoreError> {
+        let request = Request::query("sts", "sts:GetCallerIdentity", "2011-06-15", &[]);
+        let Answer { date, .. } = self.send(&request).await?;
+        let told = date.and_then(|date| jiff::fmt::rfc2822::parse(&date).ok());
+        Ok(told.map(|told| Timestamp::now().duration_since(told.timestamp())))
+    }
+
     /// Asks, again if the service is out of breath.
     async fn ask(&self, request: &Request) -> Result<String, Refusal> {
         let mut tries = Tries::at_most(TRIES);
         let mut last = None;
         while tries.again().await {
             match self.send(request).await {
-                Ok((status, text)) if status < 300 => return Ok(text),
-                Ok((status, text)) => {
+                Ok(Answer { status, text, .. }) if status < 300 => return Ok(text),
+                Ok(Answer { status, text, .. }) => {
                     let (code, message) = said(&text);
                     let passing = status >= 500 || status == 429 || code.contains("Throttl");
                     let refusal = Refusal::Said { code, message };
@@ -120,7 +141,7 @@ impl Aws {
         Err(last.unwrap_or_else(|| unreadable(request)))
     }
 
-    async fn send(&self, request: &Request) -> Result<(u16, String), StoreError> {
+    async fn send(&self, request: &Request) -> Result<Answer, StoreError> {
         let operation = request.operation;
         let failed = |cause: String| StoreError::Unavailable { operation, cause };
         let region = self.region().ok_or_else(|| failed("no region is set".to_owned()))?;
@@ -165,7 +186,8 @@ impl Aws {
             .serializer(|request: HttpRequest| Ok(request))
             .deserializer::<_, Infallible>(|response: &HttpResponse| {
                 let text = response.body().bytes().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
-                Ok((response.status().as_u16(), text))
+                let date = response.headers().get("date").map(str::to_owned);
+                Ok(Answer { status: response.status().as_u16(), text, date })
             })
             .build();
         let answer = tokio::time::timeout(PATIENCE, asking.invoke(sent)).await;

@@ -57,7 +57,10 @@ impl Clients {
     /// When DynamoDB fails.
     pub async fn put(&self, client: &Client) -> Result<(), StoreError> {
         let listed = keys::client_of(client.developer.as_ref(), &client.id);
-        self.write([Write::put(client_item(client)?), Write::put(listed)]).await
+        let mut writes = vec![Write::put(client_item(client)?), Write::put(listed)];
+        // A developer exists from their first client on.
+        writes.extend(client.developer.as_ref().map(|developer| Write::put(keys::listed_developer(developer))));
+        self.write(&writes).await
     }
 
     /// Removes a client. It gets no token any more; those that it has hold until they expire.
@@ -66,7 +69,7 @@ impl Clients {
     /// When DynamoDB fails.
     pub async fn delete(&self, client: &Client) -> Result<(), StoreError> {
         let listed = keys::client_of(client.developer.as_ref(), &client.id);
-        self.write([Write::delete(keys::client(&client.id)), Write::delete(listed)]).await
+        self.write(&[Write::delete(keys::client(&client.id)), Write::delete(listed)]).await
     }
 
     /// A developer's clients, or the platform's, by their ids.
@@ -84,9 +87,9 @@ impl Clients {
         Ok(clients)
     }
 
-    async fn write(&self, writes: [Write; 2]) -> Result<(), StoreError> {
-        // Neither has a condition, so neither can be refused.
-        self.rows.transact("the client", &writes).await.map(|_| ())
+    async fn write(&self, writes: &[Write]) -> Result<(), StoreError> {
+        // None has a condition, so none can be refused.
+        self.rows.transact("the client", writes).await.map(|_| ())
     }
 }
 

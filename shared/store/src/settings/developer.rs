@@ -105,7 +105,8 @@ impl Settings {
         settings_from(&items)
     }
 
-    /// Stores a developer's first configuration; none when there is one already.
+    /// Stores a developer's first configuration; none when there is one already. With it the developer comes on the list of
+    /// developers: an import makes configurations of developers without clients.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -117,7 +118,9 @@ impl Settings {
         let generation = generation(configuration.created_at);
         let settings = DeveloperSettings { configuration, webhooks: Vec::new(), generation };
         let put = Write::put(configuration_item(developer, &settings)?).only_if_new();
-        Ok(self.rows.write(put).await?.is_done().then_some(settings))
+        let writes = [put, Write::put(keys::listed_developer(developer))];
+        let refused = self.rows.transact("the configuration", &writes).await?;
+        Ok(refused.is_empty().then_some(settings))
     }
 
     /// Disables an active webhook; one that is disabled already, or gone, stays as it is.
