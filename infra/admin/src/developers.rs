@@ -255,8 +255,7 @@ async fn erase(
     if !open && !whole(found, developer, now).await?.known && !erasing.is_known(developer).await? {
         return Err(AdminError::NobodysDeveloper(developer.clone()));
     }
-    let who = found.who().await?;
-    let erasure = erasing.begin(developer, what, &who, now).await?;
+    let erasure = erasing.begin(developer, what, &found.who, now).await?;
     if !as_json && erasure.started_at < now {
         let (by, at) = (&erasure.by, moment(erasure.started_at));
         writeln!(output, "This goes on with the erasure that {by} began at {at}.")?;
@@ -264,7 +263,7 @@ async fn erase(
     let mut told = false;
     loop {
         let now = found.now().await?;
-        match erasing.go_on(&erasure, what, now).await? {
+        match erasing.go_on(&erasure, what, &found.operating().author_at(now)).await? {
             Progress::Settling(until) => {
                 if !told && !as_json {
                     writeln!(

@@ -75,7 +75,7 @@ async fn clients(place: Place, command: ClientsCommand, json: bool, output: &mut
             {
                 return Err(AdminError::IsErased { developer: developer.clone() });
             }
-            found.clients()?.put(&client).await?;
+            found.clients()?.put(&found.operating().author_at(now), &client).await?;
             if json {
                 let mut shown = view(&client);
                 shown["clientSecret"] = secret.into();
@@ -89,7 +89,7 @@ async fn clients(place: Place, command: ClientsCommand, json: bool, output: &mut
             }
         }
         ClientsCommand::List { owner: Owner { developer, .. } } => {
-            let found = place.clients("operator-clients-list").await?.list(developer.as_ref()).await?;
+            let found = place.find("operator-clients-list").await?.clients()?.list(developer.as_ref()).await?;
             if json {
                 writeln!(output, "{:#}", found.iter().map(view).collect::<Value>())?;
             } else {
@@ -100,13 +100,14 @@ async fn clients(place: Place, command: ClientsCommand, json: bool, output: &mut
             }
         }
         ClientsCommand::Revoke { ids } => {
-            let clients = place.clients("operator-clients-revoke").await?;
+            let found = place.find("operator-clients-revoke").await?;
+            let (clients, operating) = (found.clients()?, found.operating());
             let mut revoked = Vec::new();
             let mut missing = Vec::new();
             for id in ids {
                 match clients.get(&id).await? {
                     Some(client) => {
-                        clients.delete(&client).await?;
+                        clients.delete(&operating.author(), &client).await?;
                         if !json {
                             writeln!(output, "revoked {} of {}", client.id, owner_of(&client))?;
                         }

@@ -2,6 +2,7 @@
 //! is found by that one name.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,9 +14,10 @@ use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
 use serde_json::Value;
 use tenday_model::destination::address::AddressPolicy;
+use tenday_model::settings::audit::{AuditDays, Who};
 use tenday_store::{
-    Aws, Clients, Directory, Erasing, Events, Jobs, Keyring, OperatorError, Queue, Rates, Settings, Stack, Updates,
-    WaitingRetries,
+    Audit, Author, Aws, Clients, Directory, Erasing, Events, Jobs, Keyring, OperatorError, Queue, Rates, Settings,
+    Stack, Updates, WaitingRetries,
 };
 
 use crate::error::AdminError;
@@ -50,7 +52,13 @@ pub(crate) struct Place {
         default_missing_value = "http://127.0.0.1:4310"
     )]
     pub(crate) local: Option<String>,
+    /// For how many days the changes that you make are kept in mind [default: the stack's parameter AuditDays, or 400]
+    #[arg(long, global = true, env = "AUDIT_DAYS", value_name = "DAYS")]
+    audit_days: Option<NonZeroU32>,
 }
+
+/// As the template's parameter AuditDays has it.
+const AUDIT_DAYS: NonZeroU32 = NonZeroU32::new(400).unwrap();
 
 /// What an import is told that stands in for what the stack says.
 #[derive(Debug, Default)]
@@ -81,36 +89,36 @@ impl Place {
                 parameters: BTreeMap::new(),
                 resources: text(&ask(&url, "resources").await?),
             };
-            return Ok(Deployment { aws: Aws::of_local_operator(endpoint, command), stack, local: Some(url) });
+            let (aws, kept) = (Aws::of_local_operator(endpoint, command), self.audit_days.unwrap_or(AUDIT_DAYS));
+            return Ok(Deployment { aws, stack, local: Some(url), who: "local".to_owned(), kept });
         }
         let given = |name: Option<String>| name.filter(|name| !name.is_empty());
         let (stack, table) = (given(self.stack), given(self.settings_table));
         if stack.is_none() && table.is_none() {
             return Err(AdminError::NoTable);
         }
-        let aws = Aws::of_operator(self.profile, self.region).await.map_err(|error| match error {
+        let problem = |error| match error {
             OperatorError::NoRegion => AdminError::NoRegion,
             OperatorError::NoCredentials(cause) => AdminError::NoCredentials { cause },
-        })?;
+            OperatorError::NoIdentity(cause) => AdminError::NoIdentity { cause },
+        };
+        let aws = Aws::of_operator(self.profile, self.region).await.map_err(problem)?;
+        // Told with every change; and it tells wrong credentials before anything is asked of the deployment.
+        let who = aws.identity().await.map_err(problem)?;
         let stack = match (stack, table) {
             (Some(name), _) => match aws.stack(&name).await? {
                 Some(stack) if stack.resources.contains_key("SettingsTable") => stack,
                 Some(stack) => return Err(AdminError::NotOurs { stack: stack.name }),
-                None => {
-                    let caller = aws.caller().await.unwrap_or_else(|_| "these credentials".to_owned());
-                    return Err(AdminError::NoStack { stack: name, caller });
-                }
+                None => return Err(AdminError::NoStack { stack: name, caller: who }),
             },
             (None, table) => {
                 let resources = BTreeMap::from([("SettingsTable".to_owned(), table.unwrap_or_default())]);
                 Stack { resources, ..Stack::default() }
             }
         };
-        Ok(Deployment { aws, stack, local: None })
-    }
-
-    pub(crate) async fn clients(self, command: &'static str) -> Result<Clients, AdminError> {
-        self.find(command).await?.clients()
+        let told = stack.parameters.get("AuditDays").and_then(|days| days.parse().ok());
+        let kept = self.audit_days.or(told).unwrap_or(AUDIT_DAYS);
+        Ok(Deployment { aws, stack, local: None, who, kept })
     }
 
     /// Where an import goes.
@@ -129,7 +137,7 @@ impl Place {
         }
         let table = found.settings_table()?;
         let (settings, keyring) = (found.settings()?, Keyring::new(&found.aws, table, key));
-        Ok(Target { settings, keyring, policy, own_hosts: told.own_hosts, dry_run })
+        Ok(Target { settings, operating: found.operating(), keyring, policy, own_hosts: told.own_hosts, dry_run })
     }
 }
 
@@ -139,9 +147,38 @@ pub(crate) struct Deployment {
     pub(crate) stack: Stack,
     /// Where a local run is.
     pub(crate) local: Option<String>,
+    /// The ARN of the credentials' user or role session.
+    pub(crate) who: String,
+    kept: NonZeroU32,
+}
+
+/// Who works on a deployment.
+#[derive(Debug)]
+pub(crate) struct Operating {
+    who: String,
+    kept: NonZeroU32,
+}
+
+impl Operating {
+    /// The operator as who changes settings now.
+    pub(crate) fn author(&self) -> Author {
+        self.author_at(Timestamp::now())
+    }
+
+    pub(crate) fn author_at(&self, at: Timestamp) -> Author {
+        Author { who: Who::Operator(self.who.clone()), at, kept: AuditDays(self.kept) }
+    }
 }
 
 impl Deployment {
+    pub(crate) fn operating(&self) -> Operating {
+        Operating { who: self.who.clone(), kept: self.kept }
+    }
+
+    pub(crate) fn audit(&self) -> Result<Audit, AdminError> {
+        Ok(Audit::new(&self.aws, self.settings_table()?))
+    }
+
     /// What AWS calls a resource of the template's.
     pub(crate) fn resource(&self, name: &'static str) -> Result<String, AdminError> {
         if self.stack.name.is_empty() {
@@ -213,11 +250,6 @@ impl Deployment {
         let clock = ask(url, "clock").await?;
         let millis = clock["epochMs"].as_i64().and_then(|millis| Timestamp::from_millisecond(millis).ok());
         millis.ok_or_else(|| AdminError::Local { url: url.clone(), cause: "it has no clock".to_owned() })
-    }
-
-    /// Who does this, for what is written down of it.
-    pub(crate) async fn who(&self) -> Result<String, AdminError> {
-        if self.local.is_some() { Ok("local".to_owned()) } else { Ok(self.aws.caller().await?) }
     }
 
     /// Something that a local run tells of itself; none on AWS.

@@ -110,6 +110,11 @@ pub(crate) fn receipt(developer: &DeveloperId, erasure: RequestId) -> Item {
     key(ERASURES.to_owned(), format!("{developer}#{erasure}"))
 }
 
+/// What was changed of a developer's settings, or of the platform's own, by the time it was.
+pub(crate) fn audit_of(owner: Option<&DeveloperId>) -> String {
+    format!("{}#AUDIT", clients_of(owner))
+}
+
 /// A session of the dashboard, by its code's digest.
 pub(crate) fn session(owner: &DeveloperId, code_digest: &[u8]) -> Item {
     let digest: String = code_digest.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use tenday_model::delivery::event::{DropReason, Event, State};
 use tenday_model::ids::{DeveloperId, EventId, RequestId, WebhookId};
 use tenday_model::publishing::render::link_of;
+use tenday_model::settings::audit::Change;
 use tenday_model::settings::bound::BoundLinks;
 use tenday_model::settings::link::LinkId;
 
@@ -33,6 +34,7 @@ use crate::operator::scan::Filter;
 use crate::operator::schedules::WaitingRetries;
 use crate::publishing::publish::digest;
 use crate::publishing::updates::update_from;
+use crate::settings::audit::{Author, Entry};
 use crate::settings::changes::configuration_key;
 use crate::settings::erased::{ERASED_AT, erased_at, mark_item};
 use crate::settings::links::{link_from, links_value};
@@ -136,14 +138,15 @@ impl Erasing {
     ///
     /// # Errors
     /// When DynamoDB or Scheduler fails. Begun again, it goes on.
-    pub async fn go_on(&self, erasure: &Erasure, what: &Erased, now: Timestamp) -> Result<Progress, StoreError> {
+    pub async fn go_on(&self, erasure: &Erasure, what: &Erased, by: &Author) -> Result<Progress, StoreError> {
         match what {
-            Erased::Developer => self.go_on_with_developer(erasure, now).await,
-            Erased::Link(link) => self.go_on_with_link(erasure, link, now).await,
+            Erased::Developer => self.go_on_with_developer(erasure, by).await,
+            Erased::Link(link) => self.go_on_with_link(erasure, link, by).await,
         }
     }
 
-    async fn go_on_with_developer(&self, erasure: &Erasure, now: Timestamp) -> Result<Progress, StoreError> {
+    async fn go_on_with_developer(&self, erasure: &Erasure, by: &Author) -> Result<Progress, StoreError> {
+        let now = by.at;
         let developer = &erasure.developer;
         let marked = self.settings.get(configuration_key(developer), Freshness::Latest).await?;
         let Some(marked) = marked.as_ref().and_then(erased_at) else {
@@ -161,7 +164,7 @@ impl Erasing {
             found += self.erase_schedules(erasure, &webhooks).await?;
             found += self.erase_settings(erasure).await?;
             if found == 0 {
-                return self.finish(erasure, now).await.map(Progress::Done);
+                return self.finish(erasure, by).await.map(Progress::Done);
             }
         }
         Ok(Progress::Again)
@@ -306,14 +309,18 @@ impl Erasing {
     }
 
     /// Turns what is open into a receipt. Of two who finish at once, one does.
-    async fn finish(&self, erasure: &Erasure, now: Timestamp) -> Result<Erasure, StoreError> {
+    /// It is written down among the platform's own changes: nothing is kept of the developer's.
+    async fn finish(&self, erasure: &Erasure, by: &Author) -> Result<Erasure, StoreError> {
         let key = || keys::open_erasure(&erasure.developer, erasure.link_digest.as_deref());
         let Some(open) = self.settings.get(key(), Freshness::Latest).await? else {
             let receipts = self.receipts(&erasure.developer).await?;
             return Ok(receipts.into_iter().find(|done| done.id == erasure.id).unwrap_or_else(|| erasure.clone()));
         };
-        let done = Erasure { finished_at: Some(now), ..erasure_from(&open)? };
-        let writes = [Write::delete(key()), Write::put(erasure_item(&done)?)];
+        let done = Erasure { finished_at: Some(by.at), ..erasure_from(&open)? };
+        let change = if done.link_digest.is_some() { Change::LinkErased } else { Change::DeveloperErased };
+        let entry = Entry::of(None, change, &done.developer).with(done.id).by(by)?;
+        let delete = Write::delete(key()).only_if("attribute_exists(pk)");
+        let writes = [delete, Write::put(erasure_item(&done)?), entry];
         self.settings.transact("the erasure", &writes).await?;
         Ok(done)
     }
@@ -359,7 +366,8 @@ impl Erasing {
 
     // -------------------------------------------------------------------------------------------------- one link
 
-    async fn go_on_with_link(&self, erasure: &Erasure, link: &str, now: Timestamp) -> Result<Progress, StoreError> {
+    async fn go_on_with_link(&self, erasure: &Erasure, link: &str, by: &Author) -> Result<Progress, StoreError> {
+        let now = by.at;
         let developer = &erasure.developer;
         // The link's rows first: its developer can fire no test event for it any more.
         if let Ok(link) = link.parse() {
@@ -383,7 +391,7 @@ impl Erasing {
         let keys: Vec<Item> = updates.into_iter().map(|(key, _)| key).collect();
         self.remove(&self.events, erasure, "updates", &keys).await?;
         if self.updates_about(developer, link).await?.is_empty() {
-            return self.finish(erasure, now).await.map(Progress::Done);
+            return self.finish(erasure, by).await.map(Progress::Done);
         }
         Ok(Progress::Again)
     }

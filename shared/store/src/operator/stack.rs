@@ -82,15 +82,4 @@ impl Aws {
             }
         }
     }
-
-    /// Whose credentials these are, as an ARN.
-    ///
-    /// # Errors
-    /// When STS fails.
-    pub async fn caller(&self) -> Result<String, StoreError> {
-        const OPERATION: &str = "sts:GetCallerIdentity";
-        let request = Request::query("sts", OPERATION, "2011-06-15", &[]);
-        let answer = self.ask_xml(&request).await.map_err(|refusal| refusal.into_error(OPERATION))?;
-        Ok(answer.text(&["GetCallerIdentityResult", "Arn"]).to_owned())
-    }
 }
