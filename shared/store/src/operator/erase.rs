@@ -373,6 +373,7 @@ impl Erasing {
         if let Ok(link) = link.parse() {
             self.erase_link_rows(erasure, &link).await?;
         }
+        self.erase_audit_of(erasure, link).await?;
         let updates = self.updates_about(developer, link).await?;
         let mut touched = BTreeSet::new();
         for (_, webhooks) in &updates {
@@ -410,6 +411,17 @@ impl Erasing {
         gone.extend(rows.iter().filter(|row| own(row) == Some(keys::LINK_CLAIM)).cloned());
         self.remove(&self.settings, erasure, "claims", &gone).await?;
         self.remove(&self.settings, erasure, "links", std::slice::from_ref(row)).await.map(|_| ())
+    }
+
+    /// Removes what was written down of changes of a link: it names the link.
+    async fn erase_audit_of(&self, erasure: &Erasure, link: &str) -> Result<(), StoreError> {
+        let query = Query::of(keys::audit_of(Some(&erasure.developer))).fresh(Freshness::Latest);
+        let mut named = self.settings.all(query).await?;
+        named.retain(|item| {
+            let ids: Option<Vec<String>> = Reader { kind: "audit entry", item }.optional_json("ids").ok().flatten();
+            ids.is_some_and(|ids| ids.iter().any(|id| id == link))
+        });
+        self.remove(&self.settings, erasure, "audit rows", &named).await.map(|_| ())
     }
 
     /// Takes a link off the links of a webhook.
