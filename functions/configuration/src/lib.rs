@@ -153,7 +153,7 @@ async fn restore(
     match functions.settings.restore(&developer.id, request, functions.api.now()).await? {
         Restored::Done(settings) => Ok(Json(OneConfiguration::of(&settings))),
         Restored::NotFound => Err(gone()),
-        Restored::Refused => {
+        Restored::Refused(_) => {
             Err(ApiError::new(ErrorCode::ConfigurationExists, Obstacle::AnotherConfiguration.to_string()))
         }
     }

@@ -156,8 +156,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_by_its_field() {
-        let missing = r#"{"developerId": "DEV-a", "webhook": {}}"#;
-        assert_eq!(problem(missing), ("webhook".to_owned(), "missing field `callbackURL`".to_owned()));
+        let missing = r#"{"developerId": "DEV-a", "webhook": {"secret": null}, "configuration": {"name": 1}}"#;
+        assert_eq!(problem(missing).0, "configuration.name");
         let unknown = problem(r#"{"developerId": "DEV-a", "webhook": {"callbackUrl": "x"}}"#);
         assert_eq!(unknown.0, "webhook.callbackUrl");
         assert!(unknown.1.starts_with("unknown field `callbackUrl`, expected one of"), "{unknown:?}");
