@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use tenday_model::delivery::batch::{Attempted, Failed, TAKEN_AT_MOST};
-use tenday_model::delivery::by_hand::{Begun as Claimed, Ended, begin, end, since};
+use tenday_model::delivery::by_hand::{Begun as Claimed, Ended, begin, end, since, wait_again};
 use tenday_model::delivery::dead_letter;
 use tenday_model::delivery::event::{Event, EventStatus};
 use tenday_model::delivery::job::{Filter, Job, Status};
@@ -202,6 +202,11 @@ impl Run {
                     return Reattempt::Ended(id, Ending::Fault);
                 };
                 match begin(claim, Some(self.job.started_at)) {
+                    Claimed::Attempt(event) if world.webhook.is_pull() => {
+                        let ended = wait_again(event, world.now);
+                        let stored = world.or_fail("letting it wait again", &[], |world| world.end(&ended));
+                        Reattempt::Ended(id, if stored.is_ok() { Ending::Waits } else { Ending::Fault })
+                    }
                     Claimed::Attempt(event) => Reattempt::On(Under::Claimed(event)),
                     Claimed::Release(event, success) => {
                         let released = world.or_fail("ending a claim", &[], |world| world.end(&Ended::Dropped(event)));
@@ -402,6 +407,9 @@ impl World {
         }
         let tried = |id: &&EventId| {
             let event = &self.store[*id];
+            if self.webhook.is_pull() {
+                return event.dropped().is_none_or(|(_, at)| at > job.started_at);
+            }
             event.status() == EventStatus::Delivered || since(event, job.started_at).is_some()
         };
         let missed = dropped.iter().filter(|id| !tried(id)).count();

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use tenday_model::delivery::event::{EventStatus, State, Waiting};
+use tenday_model::delivery::event::{State, Waiting};
 use tenday_model::delivery::pulling::{Day, Report, Reported, fetched, report};
 use tenday_model::ids::EventId;
 
@@ -147,7 +147,7 @@ impl World {
 
     /// Whether events still wait to be fetched by somebody who comes.
     pub(crate) fn is_waited_for(&self) -> bool {
-        let waits = self.store.values().any(|event| matches!(event.state, State::Waiting { .. }));
+        let waits = self.store.values().any(|event| event.waiting().is_some() && !event.is_expired(self.now));
         self.is_pulled && waits && !self.deleted
     }
 
@@ -159,8 +159,11 @@ impl World {
         visible.chain(self.sweeps.iter().map(|day| day.over_at()))
     }
 
-    /// An event that waits again after a reattempt is gone with the ten days that it was kept for.
-    pub(crate) fn is_gone(&self, id: &EventId) -> bool {
-        self.store.get(id).is_some_and(|event| event.is_expired(self.now) && event.status() == EventStatus::Pending)
+    /// Whether an event waits again after a reattempt. Its last ten days run, and it is gone with them as it would be if it
+    /// had stayed dropped.
+    pub(crate) fn waits_again(&self, id: &EventId) -> bool {
+        self.store.get(id).is_some_and(
+            |event| matches!(event.state, State::Waiting { until, .. } if until == event.expires_at),
+        )
     }
 }

@@ -551,7 +551,10 @@ impl World {
         let waiting = waiting.chain(self.pushes.iter().map(|push| push.visible_at));
         let waiting = waiting.chain(self.schedules.values().map(|(due, ..)| *due)).chain(self.waits_until());
         let next = waiting.filter(|at| *at > self.now).min();
-        if let Some(next) = next {
+        // No queue keeps a message for longer than four days, and none is left alone for as long.
+        let visible = self.queue.iter().any(|message| message.visible_at <= self.now);
+        let soon = self.after(SignedDuration::from_hours(48));
+        if let Some(next) = next.filter(|next| !visible || *next <= soon) {
             self.now = next;
             if self.malice && self.chance.happens(20) {
                 self.now = self.after(SignedDuration::from_secs(90));
@@ -585,8 +588,7 @@ impl World {
         for (id, book) in &self.books {
             let Some(event) = self.store.get(id) else { return Err(format!("{id} has vanished")) };
             match event.status() {
-                // It waits again after a reattempt, and the ten days that it was kept for are over.
-                EventStatus::Pending if self.is_gone(id) => self.tally.dropped += 1,
+                EventStatus::Pending if self.waits_again(id) => self.tally.dropped += 1,
                 EventStatus::Pending => return Err(format!("{id} is left pending, and nothing is on its way")),
                 EventStatus::Delivered => self.tally.delivered += 1,
                 EventStatus::Dropped => self.tally.dropped += 1,
