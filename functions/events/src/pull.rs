@@ -192,8 +192,7 @@ impl Fetch<'_> {
     async fn all(&self, found: &[VisibleEvent], visibility: SignedDuration) -> Result<Fetched, ApiError> {
         let events = &self.functions.events;
         let updates = events.updates(self.developer, found.iter().map(|seen| seen.id.update), self.now).await?;
-        let updates: HashMap<UpdateId, StoredUpdate> =
-            updates.into_iter().map(|update| (update.id, update)).collect();
+        let updates: HashMap<UpdateId, StoredUpdate> = updates.into_iter().map(|update| (update.id, update)).collect();
         let fit = fit(found, &updates);
         let until = self.now.checked_add(visibility).unwrap_or(Timestamp::MAX);
         let (mark, configuration) = (random::<12>()?, Arc::new(self.settings.configuration.clone()));

@@ -174,7 +174,11 @@ impl Pull {
             // Characters, as JSON Schema counts; what is kept is counted in bytes.
             if event.message.as_ref().is_some_and(|message| message.chars().count() > ANSWER_KEPT) {
                 let location: &[&str] = &["body", "failed", &index.to_string(), "message"];
-                errors.push(ValidationError::new(location, "value", format!("must be at most {ANSWER_KEPT} characters")));
+                errors.push(ValidationError::new(
+                    location,
+                    "value",
+                    format!("must be at most {ANSWER_KEPT} characters"),
+                ));
             }
         }
         if !errors.is_empty() {

@@ -57,6 +57,11 @@ pub struct NewWebhook {
 }
 
 impl NewWebhook {
+    /// Whether its events are to be sent, and it does not say where.
+    pub fn lacks_address(&self) -> bool {
+        self.kind != Some(Kind::Pull) && self.callback_url.is_none()
+    }
+
     /// The webhook that it makes for a configuration of this type, and its own headers.
     ///
     /// # Errors

@@ -70,6 +70,9 @@ impl OwnLine {
         if configuration.is_none() && webhook.is_none() {
             return Err(Problem::new("", "give a configuration, a webhook, or both"));
         }
+        if webhook.as_ref().is_some_and(|Object(webhook)| webhook.lacks_address()) {
+            return Err(Problem::new("webhook", "missing field `callbackURL`"));
+        }
         if disabled.is_some() && webhook.is_none() {
             return Err(Problem::new("disabled", "only with a webhook"));
         }
@@ -156,8 +159,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_by_its_field() {
-        let missing = r#"{"developerId": "DEV-a", "webhook": {"secret": null}, "configuration": {"name": 1}}"#;
-        assert_eq!(problem(missing).0, "configuration.name");
+        let missing = r#"{"developerId": "DEV-a", "webhook": {}}"#;
+        assert_eq!(problem(missing), ("webhook".to_owned(), "missing field `callbackURL`".to_owned()));
         let unknown = problem(r#"{"developerId": "DEV-a", "webhook": {"callbackUrl": "x"}}"#);
         assert_eq!(unknown.0, "webhook.callbackUrl");
         assert!(unknown.1.starts_with("unknown field `callbackUrl`, expected one of"), "{unknown:?}");

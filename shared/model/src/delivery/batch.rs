@@ -335,7 +335,9 @@ impl<K: Known> Batch<K> {
             return Some(Step::Look { place, update: self.messages[place.0].event.update });
         }
         self.isolate(now);
-        if let Some(step) = self.probe(now).or_else(|| self.limit()).or_else(|| self.sweep()).or_else(|| self.store(now)) {
+        if let Some(step) =
+            self.probe(now).or_else(|| self.limit()).or_else(|| self.sweep()).or_else(|| self.store(now))
+        {
             return Some(step);
         }
         if !self.cleared {

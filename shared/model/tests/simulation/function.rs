@@ -445,6 +445,8 @@ impl World {
             }
             Ended::Dropped(event) | Ended::Waiting(event) => {
                 if self.is(&event.id, EventStatus::Dropped) {
+                    // Whoever had it has it no more.
+                    self.fetched_until.remove(&event.id);
                     self.store.insert(event.id, event.clone());
                 }
                 event.id

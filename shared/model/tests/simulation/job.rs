@@ -294,7 +294,7 @@ fn begun(world: &mut World) -> &mut Begun {
 impl World {
     /// The developer asks for all dropped events at once.
     pub(crate) fn reattempt_all(&mut self) {
-        let dropped = |event: &&Event| event.status() == EventStatus::Dropped;
+        let dropped = |event: &&Event| event.status() == EventStatus::Dropped && !event.is_expired(self.now);
         let dropped: Vec<EventId> = self.store.values().filter(dropped).map(|event| event.id).collect();
         if self.job.is_some() || dropped.is_empty() || self.deleted || self.webhook.disabled.is_some() || self.alone {
             return;
@@ -398,7 +398,9 @@ impl World {
             Status::Done => {}
         }
         let counted = job.succeeded + job.failed;
-        if counted > dropped.len() as u64 {
+        // What has waited for too long is dropped by then, and may be written down while the job runs.
+        let most = if self.webhook.is_pull() { self.books.len() } else { dropped.len() };
+        if counted > most as u64 {
             return Err(format!("the job counts {counted} of {} events", dropped.len()));
         }
         let most = u32::try_from(dropped.len()).unwrap() + faults + deaths;
@@ -408,7 +410,8 @@ impl World {
         let tried = |id: &&EventId| {
             let event = &self.store[*id];
             if self.webhook.is_pull() {
-                return event.dropped().is_none_or(|(_, at)| at > job.started_at);
+                // Reattempted, or its ten days are over by now.
+                return event.is_expired(self.now) || event.dropped().is_none_or(|(_, at)| at > job.started_at);
             }
             event.status() == EventStatus::Delivered || since(event, job.started_at).is_some()
         };

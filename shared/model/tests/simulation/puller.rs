@@ -162,8 +162,8 @@ impl World {
     /// Whether an event waits again after a reattempt. Its last ten days run, and it is gone with them as it would be if it
     /// had stayed dropped.
     pub(crate) fn waits_again(&self, id: &EventId) -> bool {
-        self.store.get(id).is_some_and(
-            |event| matches!(event.state, State::Waiting { until, .. } if until == event.expires_at),
-        )
+        self.store
+            .get(id)
+            .is_some_and(|event| matches!(event.state, State::Waiting { until, .. } if until == event.expires_at))
     }
 }

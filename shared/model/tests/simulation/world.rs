@@ -552,7 +552,9 @@ impl World {
         let waiting = waiting.chain(self.schedules.values().map(|(due, ..)| *due)).chain(self.waits_until());
         let next = waiting.filter(|at| *at > self.now).min();
         // No queue keeps a message for longer than four days, and none is left alone for as long.
-        let visible = self.queue.iter().any(|message| message.visible_at <= self.now);
+        let visible = self.queue.iter().any(|message| message.visible_at <= self.now)
+            || self.pushes.iter().any(|push| push.visible_at <= self.now)
+            || !self.dead_letters.is_empty();
         let soon = self.after(SignedDuration::from_hours(48));
         if let Some(next) = next.filter(|next| !visible || *next <= soon) {
             self.now = next;

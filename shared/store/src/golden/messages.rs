@@ -5,9 +5,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{assert_each_field_is_told, said};
-use crate::delivery::queue::{
-    DeliveryMessage, JobKind, JobMessage, Message, MessageContent, SweepKind, SweepMessage,
-};
+use crate::delivery::queue::{DeliveryMessage, JobKind, JobMessage, Message, MessageContent, SweepKind, SweepMessage};
 
 const MESSAGES: &str = include_str!("messages.json");
 
