@@ -29,6 +29,7 @@ mod metrics;
 mod pages;
 mod payloads;
 mod plaid;
+mod pull;
 mod races;
 mod rate_limit;
 mod readme;

@@ -66,7 +66,7 @@ impl Puller {
 impl World {
     /// What can be fetched, by an index that may be one change behind.
     pub(crate) fn begin_pulling(&mut self) {
-        if self.deleted {
+        if self.deleted || self.pullers.len() >= 3 {
             return;
         }
         let mut seen: Vec<(EventId, Timestamp)> = Vec::new();

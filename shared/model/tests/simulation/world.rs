@@ -543,7 +543,8 @@ impl World {
 
     fn time_passes(&mut self) {
         // A function never runs longer than a message stays hidden, nor than a claim lasts.
-        if !(self.running.is_empty() && self.by_hand.is_empty() && self.job_runs.is_empty()) {
+        let pulled = !self.malice && !self.pullers.is_empty();
+        if pulled || !(self.running.is_empty() && self.by_hand.is_empty() && self.job_runs.is_empty()) {
             self.now = self.after(SignedDuration::from_millis(200));
             return;
         }
