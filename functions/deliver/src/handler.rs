@@ -16,9 +16,10 @@ use jiff::Timestamp;
 use tenday_attempts::{AttemptFault, Attempts, Reattempts, SLOT_WAIT, Target, sleep_until};
 use tenday_model::delivery::batch::{Attempted, Batch, Failed, Known, Made, Note, Place, Record, Step};
 use tenday_model::ids::{DeveloperId, EventId};
+use tenday_model::settings::audit::{AuditDays, Who};
 use tenday_store::{
-    Aws, BatchResponse, Clock, Deliveries, DeliveryMessage, Environment, Events, Queue, Schedules, Settings, SqsEvent,
-    StoreError, Updates,
+    Author, Aws, BatchResponse, Clock, Deliveries, DeliveryMessage, Environment, Events, Queue, Schedules, Settings,
+    SqsEvent, StoreError, Updates,
 };
 use tenday_telemetry::metrics::{self, Breaker};
 use tenday_telemetry::{in_request, request_id};
@@ -42,6 +43,7 @@ pub struct Deliver {
     reattempts: Reattempts,
     events: Events,
     settings: Settings,
+    kept: AuditDays,
     updates: Updates,
     deliveries: Queue,
     retries: Queue,
@@ -67,6 +69,7 @@ impl Deliver {
             reattempts,
             events: Events::new(&aws, settings_table.clone(), events_table.clone()),
             settings: Settings::new(&aws, settings_table),
+            kept: environment.audit_days(),
             updates: Updates::new(&aws, events_table),
             deliveries: Queue::new(&aws, environment.text("DELIVERIES_QUEUE_URL")),
             retries: Queue::new(&aws, environment.text("RETRIES_QUEUE_URL")),
@@ -300,7 +303,8 @@ impl Deliver {
         match record {
             Record::Failed { webhook: (developer, webhook), events, health, disable } => {
                 if let Some(disabled) = disable {
-                    let changed = self.settings.disable(developer, *webhook, *disabled).await?;
+                    let by = Author { who: Who::Tenday, at: now, kept: self.kept };
+                    let changed = self.settings.disable(&by, developer, *webhook, *disabled).await?;
                     if changed {
                         metrics::disabled();
                     }

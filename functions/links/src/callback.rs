@@ -17,7 +17,7 @@ use tenday_model::settings::link::{Binding, Link, LinkId};
 use tenday_model::settings::webhook::{Origin, Webhook};
 use tenday_model::signing::signature::Secret;
 use tenday_store::{
-    DeveloperSettings, LinkWrite, MadeWebhook, Rebound, Registered, StoredWebhook, Tries, generation, random,
+    Author, DeveloperSettings, LinkWrite, MadeWebhook, Rebound, Registered, StoredWebhook, Tries, generation, random,
 };
 
 use crate::Functions;
@@ -61,6 +61,7 @@ impl Functions {
     /// link as it is now.
     pub(crate) async fn put<E: From<ApiError>>(
         &self,
+        by: &Author,
         id: &LinkId,
         becomes: impl Fn(Option<&Link>) -> Result<Link, E>,
         callback: &Callback,
@@ -91,7 +92,7 @@ impl Functions {
             };
             let link = Link { binding: plan.binding, alias, ..link };
             let write = LinkWrite { link: &link, was: was.as_ref(), rebound: &plan.rebound, made: plan.made.as_ref() };
-            match self.links.put(&write).await.map_err(ApiError::from)? {
+            match self.links.put(by, &write).await.map_err(ApiError::from)? {
                 Registered::Done => return Ok(link),
                 Registered::OfAnother => return Err(of_another().into()),
                 Registered::AliasTaken => {

@@ -15,6 +15,7 @@ use tenday_api::{Api, ApiError, ApiHost, Body, Date, Developer, ErrorCode, HasAp
 use tenday_model::destination::address::AddressPolicy;
 use tenday_model::destination::callback_url::UrlRules;
 use tenday_model::ids::{DeveloperId, RequestId, WebhookId};
+use tenday_model::settings::audit::AuditDays;
 use tenday_model::settings::custom_headers::CustomHeaders;
 use tenday_model::settings::obstacle::Obstacle;
 use tenday_model::signing::signature::Secret;
@@ -30,6 +31,7 @@ struct Functions {
     settings: Settings,
     events: Events,
     keyring: Keyring,
+    kept: AuditDays,
     policy: AddressPolicy,
     /// As the template names them; what API Gateway calls the API itself comes with each request.
     own_hosts: Vec<String>,
@@ -54,6 +56,7 @@ pub async fn run() -> Result<(), lambda_http::Error> {
         settings: Settings::new(&aws, settings_table.clone()),
         events: Events::new(&aws, settings_table.clone(), environment.text("EVENTS_TABLE")),
         keyring: Keyring::new(&aws, settings_table, environment.text("KEYRING_KEY")),
+        kept: environment.audit_days(),
         policy: environment.address_policy(),
         own_hosts: environment.optional("PUBLIC_HOST").into_iter().collect(),
     };
@@ -104,7 +107,8 @@ async fn create(
         let (keyring, generation) = (&functions.keyring, settings.generation);
         let stored =
             StoredWebhook::made(keyring, &developer.id, webhook, &secret, headers.as_ref(), generation).await?;
-        if functions.settings.create_webhook(&developer.id, &stored, settings.configuration.version).await? {
+        let by = developer.author(now, functions.kept);
+        if functions.settings.create_webhook(&by, &developer.id, &stored, settings.configuration.version).await? {
             let answer = answers::created(&stored.webhook, secret);
             return Ok((StatusCode::CREATED, Json(answer)));
         }
@@ -160,7 +164,8 @@ async fn change(
         // A fresh start: its receiver's old failures would disable it again at the first new one.
         functions.events.forget_health(&developer.id, stored.webhook.id).await?;
     }
-    if !functions.settings.change_webhook(&developer.id, &stored, &changes).await? {
+    let by = developer.author(now, functions.kept);
+    if !functions.settings.change_webhook(&by, &developer.id, &stored, &changes).await? {
         return Err(not_found());
     }
     Ok(Json(answers::changed(stored.webhook, changes)))
@@ -175,9 +180,9 @@ async fn delete(
     let mut tries = Tries::default();
     while tries.again().await {
         let (_, stored) = functions.find(&developer.id, &webhook).await?;
-        let now = functions.api.now();
-        let request = RequestId::new(now, random()?);
-        if functions.settings.delete_webhook(&developer.id, &stored, request, now).await? {
+        let by = developer.author(functions.api.now(), functions.kept);
+        let request = RequestId::new(by.at, random()?);
+        if functions.settings.delete_webhook(&by, &developer.id, &stored, request).await? {
             return Ok(Json(Deleted { request_id: request }));
         }
     }
@@ -202,7 +207,8 @@ async fn restore(
     while tries.again().await {
         let now = functions.api.now();
         let settings = functions.settings.read(&developer.id, now).await?.ok_or_else(gone)?;
-        match functions.settings.restore_webhook(&developer.id, request, &settings, now).await? {
+        let by = developer.author(now, functions.kept);
+        match functions.settings.restore_webhook(&by, &developer.id, request, &settings).await? {
             Restored::Done(id) => return view_one_of(&functions, &developer.id, id).await,
             Restored::NotFound => return Err(gone()),
             Restored::Refused => refuse_if_full(&settings)?,
@@ -251,7 +257,8 @@ async fn rotate(
     let mut old = vec![OldSecret { secret: stored.secret.clone(), until }];
     old.extend(stored.old_secrets.iter().filter(|old| old.until > now).cloned());
     old.truncate(MAX_OLD_SECRETS);
-    if !functions.settings.rotate(&developer.id, &stored, &sealed, &old, now).await? {
+    let by = developer.author(now, functions.kept);
+    if !functions.settings.rotate(&by, &developer.id, &stored, &sealed, &old).await? {
         return Err(ApiError::new(ErrorCode::ConfigurationChanged, "The secret was rotated meanwhile. Try again."));
     }
     let until = Date::new(settings.configuration.date_format, until);

@@ -22,6 +22,8 @@ pub enum AdminError {
     NoRegion,
     #[error("no AWS credentials: log in, or name a profile that has some with --profile ({cause})")]
     NoCredentials { cause: String },
+    #[error("AWS does not say whose credentials these are: {cause}")]
+    NoIdentity { cause: String },
     #[error("no local run answers at {url}: {cause}")]
     Local { url: String, cause: String },
     #[error("{} not found", .0.iter().map(|id| format!("client {id}")).collect::<Vec<_>>().join(", "))]

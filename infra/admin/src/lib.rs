@@ -40,7 +40,8 @@ async fn clients(place: Place, command: ClientsCommand, json: bool, output: &mut
         ClientsCommand::Create { owner, scopes } => {
             // What is wrong with the arguments is said before anything is asked of AWS.
             let (client, secret) = clients::new(owner.developer, &scopes)?;
-            place.clients().await?.put(&client).await?;
+            let (clients, operating) = place.clients().await?;
+            clients.put(&operating.author(), &client).await?;
             if json {
                 let mut shown = view(&client);
                 shown["clientSecret"] = secret.into();
@@ -54,7 +55,7 @@ async fn clients(place: Place, command: ClientsCommand, json: bool, output: &mut
             }
         }
         ClientsCommand::List { owner: Owner { developer, .. } } => {
-            let found = place.clients().await?.list(developer.as_ref()).await?;
+            let found = place.clients().await?.0.list(developer.as_ref()).await?;
             if json {
                 writeln!(output, "{:#}", found.iter().map(view).collect::<Value>())?;
             } else {
@@ -65,13 +66,13 @@ async fn clients(place: Place, command: ClientsCommand, json: bool, output: &mut
             }
         }
         ClientsCommand::Revoke { ids } => {
-            let clients = place.clients().await?;
+            let (clients, operating) = place.clients().await?;
             let mut revoked = Vec::new();
             let mut missing = Vec::new();
             for id in ids {
                 match clients.get(&id).await? {
                     Some(client) => {
-                        clients.delete(&client).await?;
+                        clients.delete(&operating.author(), &client).await?;
                         if !json {
                             writeln!(output, "revoked {} of {}", client.id, owner_of(&client))?;
                         }

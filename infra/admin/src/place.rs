@@ -1,5 +1,6 @@
 //! Which deployment's settings table is worked on: one on AWS, or a local run's.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,9 +9,11 @@ use http::{StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::TokioExecutor;
+use jiff::Timestamp;
 use serde_json::Value;
 use tenday_model::destination::address::AddressPolicy;
-use tenday_store::{Aws, Clients, Keyring, OperatorError, Settings};
+use tenday_model::settings::audit::{AuditDays, Who};
+use tenday_store::{Author, Aws, Clients, Keyring, OperatorError, Settings};
 
 use crate::error::AdminError;
 use crate::import::Target;
@@ -41,12 +44,15 @@ pub(crate) struct Place {
         default_missing_value = "http://127.0.0.1:4310"
     )]
     pub(crate) local: Option<String>,
+    /// For how many days the changes that you make are kept in mind; the deployment's parameter AuditDays
+    #[arg(long, global = true, env = "AUDIT_DAYS", value_name = "DAYS", default_value = "400")]
+    audit_days: NonZeroU32,
 }
 
 impl Place {
-    pub(crate) async fn clients(self) -> Result<Clients, AdminError> {
-        let Found { aws, table, .. } = self.find().await?;
-        Ok(Clients::new(&aws, table))
+    pub(crate) async fn clients(self) -> Result<(Clients, Operating), AdminError> {
+        let Found { aws, table, operating } = self.find().await?;
+        Ok((Clients::new(&aws, table), operating))
     }
 
     /// Where an import goes. A deployment has to be told `keyring_key` and `own_hosts`, those of its API.
@@ -62,23 +68,28 @@ impl Place {
             None if own_hosts.is_empty() => return Err(AdminError::NoApiUrl),
             None => (given.ok_or(AdminError::NoKey)?, AddressPolicy::Deployed),
         };
-        let Found { aws, table } = self.find().await?;
+        let Found { aws, table, operating } = self.find().await?;
         let settings = Settings::new(&aws, table.clone());
-        Ok(Target { settings, keyring: Keyring::new(&aws, table, key), policy, own_hosts, dry_run })
+        Ok(Target { settings, operating, keyring: Keyring::new(&aws, table, key), policy, own_hosts, dry_run })
     }
 
     async fn find(self) -> Result<Found, AdminError> {
         if let Some(url) = self.local {
             let url = url.trim_end_matches('/');
             let endpoint = ask(url, "endpoint", "endpointUrl").await?;
-            return Ok(Found { aws: Aws::at(&endpoint), table: ask(url, "outputs", "SettingsTableName").await? });
+            let table = ask(url, "outputs", "SettingsTableName").await?;
+            let operating = Operating { who: "local".to_owned(), kept: self.audit_days };
+            return Ok(Found { aws: Aws::at(&endpoint), table, operating });
         }
         let table = self.settings_table.filter(|table| !table.is_empty()).ok_or(AdminError::NoTable)?;
-        let aws = Aws::of_operator(self.profile, self.region).await.map_err(|error| match error {
+        let problem = |error| match error {
             OperatorError::NoRegion => AdminError::NoRegion,
             OperatorError::NoCredentials(cause) => AdminError::NoCredentials { cause },
-        })?;
-        Ok(Found { aws, table })
+            OperatorError::NoIdentity(cause) => AdminError::NoIdentity { cause },
+        };
+        let aws = Aws::of_operator(self.profile, self.region).await.map_err(problem)?;
+        let who = aws.identity().await.map_err(problem)?;
+        Ok(Found { aws, table, operating: Operating { who, kept: self.audit_days } })
     }
 }
 
@@ -86,6 +97,22 @@ impl Place {
 struct Found {
     aws: Aws,
     table: String,
+    operating: Operating,
+}
+
+/// Who works on it.
+#[derive(Debug)]
+pub(crate) struct Operating {
+    /// The ARN of the credentials' user or role session.
+    who: String,
+    kept: NonZeroU32,
+}
+
+impl Operating {
+    /// The operator as who changes settings now.
+    pub(crate) fn author(&self) -> Author {
+        Author { who: Who::Operator(self.who.clone()), at: Timestamp::now(), kept: AuditDays(self.kept) }
+    }
 }
 
 /// Something that a local run tells of itself.

@@ -40,6 +40,7 @@ pub use delivery::schedules::Schedules;
 pub use error::StoreError;
 pub use publishing::publish::{Accepted, NewUpdate, PublishError, Publishing, digest};
 pub use publishing::updates::{StoredUpdate, Updates};
+pub use settings::audit::{Audit, AuditPage, Author};
 pub use settings::changes::{Changed, Restored, WebhookChanges, generation};
 pub use settings::clients::{Client, Clients, secret_digest};
 pub use settings::deletions::{Deleted, Deletion, Deletions};

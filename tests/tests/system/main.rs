@@ -4,6 +4,7 @@
 
 mod admin;
 mod arrive;
+mod audit;
 mod backlog;
 mod bad_input;
 mod browser;

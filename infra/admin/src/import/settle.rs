@@ -22,6 +22,7 @@ use tenday_store::{
 };
 
 use crate::import::record::{Problem, Record, Wanted};
+use crate::place::Operating;
 
 /// Whether something that a line asks for was made for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,7 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) settings: Settings,
+    pub(crate) operating: Operating,
     pub(crate) keyring: Keyring,
     pub(crate) policy: AddressPolicy,
     /// The host names of the deployment's own API.
@@ -168,7 +170,9 @@ impl Target {
             let life = if self.dry_run {
                 Life::new(new, generation)
             } else {
-                let Some(made) = self.settings.create(developer, new).await? else { return Ok(None) };
+                let Some(made) = self.settings.create(&self.operating.author(), developer, new).await? else {
+                    return Ok(None);
+                };
                 Life::new(made.configuration, made.generation)
             };
             known.insert(developer.clone(), Some(life));
@@ -253,7 +257,8 @@ impl Target {
             let (keyring, generation) = (&self.keyring, life.generation);
             let made =
                 StoredWebhook::made(keyring, developer, webhook.clone(), &secret, headers.as_ref(), generation).await?;
-            if !self.settings.create_webhook(developer, &made, life.configuration.version).await? {
+            let by = self.operating.author();
+            if !self.settings.create_webhook(&by, developer, &made, life.configuration.version).await? {
                 return Ok(false);
             }
         }

@@ -18,6 +18,8 @@ pub enum OperatorError {
     NoRegion,
     #[error("no AWS credentials: {0}")]
     NoCredentials(String),
+    #[error("AWS does not say whose credentials these are: {0}")]
+    NoIdentity(String),
 }
 
 impl Aws {
@@ -43,6 +45,16 @@ impl Aws {
             found.map_err(|error| OperatorError::NoCredentials(chain(&error)))?;
         }
         Ok(Self::from_config(config))
+    }
+
+    /// Whose credentials are used: the ARN of their user or role session. It takes no permission.
+    ///
+    /// # Errors
+    /// When STS cannot be asked.
+    pub async fn identity(&self) -> Result<String, OperatorError> {
+        let asked = aws_sdk_sts::Client::new(self.config()).get_caller_identity().send().await;
+        let answer = asked.map_err(|error| OperatorError::NoIdentity(chain(&error)))?;
+        answer.arn.ok_or_else(|| OperatorError::NoIdentity("it has no ARN".to_owned()))
     }
 }
 

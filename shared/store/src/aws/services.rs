@@ -68,6 +68,11 @@ impl Aws {
         Self { config, dynamodb: OnceLock::new(), kms: OnceLock::new() }
     }
 
+    #[cfg(feature = "operator")]
+    pub(super) fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
     pub(crate) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         self.dynamodb.get_or_init(|| aws_sdk_dynamodb::Client::new(&self.config)).clone()
     }

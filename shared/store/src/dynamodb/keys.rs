@@ -74,6 +74,11 @@ pub(crate) fn clients_of(owner: Option<&DeveloperId>) -> String {
     owner.map_or_else(|| "PLATFORM".to_owned(), developer)
 }
 
+/// What was changed of a developer's settings, or of the platform's own, by the time it was.
+pub(crate) fn audit_of(owner: Option<&DeveloperId>) -> String {
+    format!("{}#AUDIT", clients_of(owner))
+}
+
 /// A session of the dashboard, by its code's digest.
 pub(crate) fn session(owner: &DeveloperId, code_digest: &[u8]) -> Item {
     let digest: String = code_digest.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tenday_model::delivery::event::TEN_DAYS;
 use tenday_model::ids::DeveloperId;
+use tenday_model::settings::audit::AuditEntry;
 use tenday_model::settings::configuration::Configuration;
 use tenday_model::settings::filter::EventNames;
 use tenday_model::settings::integration::Integration;
@@ -14,6 +15,7 @@ use super::{check, expires_at, golden, said};
 use crate::dynamodb::item::{Item, Reader};
 use crate::dynamodb::keys;
 use crate::error::StoreError;
+use crate::settings::audit::{audit_item, entry_from};
 use crate::settings::changes::{deleted_from, deletion_item};
 use crate::settings::clients::{Client, client_from, client_item, listed_client, secret_digest};
 use crate::settings::developer::{
@@ -221,6 +223,28 @@ fn a_session_means_what_it_meant() {
         // Set when it is exchanged.
         written.extend(item.get_key_value(CLIENT).map(|(name, client)| (name.clone(), client.clone())));
         Ok((meaning, Some(written)))
+    });
+}
+
+#[test]
+fn an_audit_entry_means_what_it_meant() {
+    check(ROWS, "audit entry", |item| {
+        let entry = entry_from(item)?;
+        let partition = keys::pk(item).unwrap();
+        let owner: Option<DeveloperId> = partition.strip_suffix("#AUDIT").unwrap().parse().ok();
+        assert_eq!(keys::audit_of(owner.as_ref()), partition);
+        let AuditEntry { id, who, change, ids, fields, request_id, expires_at } = &entry;
+        let meaning = json!({
+            "of": partition,
+            "id": id,
+            "who": [who.kind(), who.name()],
+            "change": change,
+            "ids": ids,
+            "fields": fields,
+            "request": request_id,
+            "until": expires_at,
+        });
+        Ok((meaning, Some(audit_item(owner.as_ref(), &entry)?)))
     });
 }
 

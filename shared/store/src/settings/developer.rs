@@ -11,6 +11,7 @@ use tenday_model::dates::DateFormat;
 use tenday_model::delivery::rate::RateLimit;
 use tenday_model::destination::address::Allowlist;
 use tenday_model::ids::{DeveloperId, WebhookId};
+use tenday_model::settings::audit::Change;
 use tenday_model::settings::configuration::Configuration;
 use tenday_model::settings::custom_headers::CustomHeaders;
 use tenday_model::settings::filter::EventNames;
@@ -22,10 +23,11 @@ use crate::aws::services::Aws;
 use crate::dynamodb::item::{Attribute, Item, Reader, b, is_expired, json, n, s};
 use crate::dynamodb::keys;
 use crate::dynamodb::query::Query;
-use crate::dynamodb::rows::{Freshness, Rows};
+use crate::dynamodb::rows::Freshness;
 use crate::dynamodb::write::Write;
 use crate::error::StoreError;
-use crate::settings::changes::generation;
+use crate::settings::audit::{Audited, Author, Entry};
+use crate::settings::changes::{CONTENDED, generation};
 use crate::settings::links::links_value;
 use crate::signing::keyring::{Keyring, Sealed};
 
@@ -85,12 +87,12 @@ pub struct OldSecret {
 /// The settings table.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    pub(super) rows: Rows,
+    pub(super) rows: Audited,
 }
 
 impl Settings {
     pub fn new(aws: &Aws, table: String) -> Self {
-        Self { rows: Rows::of(aws, table) }
+        Self { rows: Audited::of(aws, table) }
     }
 
     /// A developer's configuration and webhooks, in one query.
@@ -110,13 +112,15 @@ impl Settings {
     /// When DynamoDB fails.
     pub async fn create(
         &self,
+        by: &Author,
         developer: &DeveloperId,
         configuration: Configuration,
     ) -> Result<Option<DeveloperSettings>, StoreError> {
         let generation = generation(configuration.created_at);
         let settings = DeveloperSettings { configuration, webhooks: Vec::new(), generation };
         let put = Write::put(configuration_item(developer, &settings)?).only_if_new();
-        Ok(self.rows.write(put).await?.is_done().then_some(settings))
+        let entry = Entry::of(developer, Change::ConfigurationCreated, settings.configuration.id);
+        Ok(self.rows.change(by, entry, CONTENDED, vec![put]).await?.is_empty().then_some(settings))
     }
 
     /// Disables an active webhook; one that is disabled already, or gone, stays as it is.
@@ -125,6 +129,7 @@ impl Settings {
     /// When DynamoDB fails.
     pub async fn disable(
         &self,
+        by: &Author,
         developer: &DeveloperId,
         webhook: WebhookId,
         disabled: Disabled,
@@ -132,7 +137,8 @@ impl Settings {
         let key = keys::key(keys::developer(developer), keys::webhook(webhook));
         let update = Write::change(key, vec![("disabled", json(&disabled)?)], &[])
             .only_if("attribute_exists(pk) AND attribute_not_exists(disabled)");
-        Ok(self.rows.write(update).await?.is_done())
+        let entry = Entry::of(developer, Change::WebhookDisabled, webhook).fields(vec!["status"]);
+        Ok(self.rows.change(by, entry, CONTENDED, vec![update]).await?.is_empty())
     }
 }
 
@@ -168,6 +174,9 @@ pub(crate) fn configuration_item(developer: &DeveloperId, settings: &DeveloperSe
     Ok(item)
 }
 
+/// Lets conditions ask how many entries the allowlist has.
+pub(super) const ALLOWLIST_SIZE: &str = "allowlistSize";
+
 /// The attributes of a configuration that its developer can change; none where there is nothing to be stored.
 pub(super) fn changeable(configuration: &Configuration) -> Result<[(&'static str, Option<Attribute>); 6], StoreError> {
     let schedule = configuration.retry_schedule.as_ref();
@@ -176,7 +185,7 @@ pub(super) fn changeable(configuration: &Configuration) -> Result<[(&'static str
         ("dateFormat", Some(s(configuration.date_format.name()))),
         ("name", configuration.name.as_deref().map(s)),
         ("ipAllowlist", Some(json(&configuration.allowlist)?)),
-        ("allowlistSize", Some(n(configuration.allowlist.len()))),
+        (ALLOWLIST_SIZE, Some(n(configuration.allowlist.len()))),
         ("retrySchedule", schedule.map(json).transpose()?),
     ])
 }
