@@ -134,14 +134,14 @@ updated() {
 parameter() {
     local value
     value=$(aws cloudformation describe-stacks --stack-name "$stack" --output text \
-        --query "Stacks[0].Parameters[?ParameterKey=='$1'].ParameterValue")
+        --query "Stacks[0].Parameters[?ParameterKey=='$1'].ParameterValue") || exit 1
     [ "$value" = None ] || echo "$value"
 }
 
 output() {
     local value
     value=$(aws cloudformation describe-stacks --stack-name "$stack" --output text \
-        --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue")
+        --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue") || exit 1
     [ "$value" = None ] || echo "$value"
 }
 
@@ -240,7 +240,7 @@ parameters_checked() {
         values="$values$(aws cloudformation describe-stacks --stack-name "$stack" --output text \
             --query 'Stacks[0].Parameters[].[ParameterKey,ParameterValue]' | sed 's/\t/=/; s/=None$/=/')"$'\n'
     fi
-    local all=() line
+    local all=("AWS::Region=$region") line
     while IFS= read -r line; do [ -z "$line" ] || all+=("$line"); done <<<"$values"
     all+=(${changes[@]+"${changes[@]}"})
     for name in $known; do
@@ -262,7 +262,7 @@ parameters_checked() {
         [ "$kind" = never ] || continue
         holds=1
         for atom in ${rest%% : *}; do
-            name=${atom%%[!A-Za-z0-9]*}
+            name=${atom%%[!A-Za-z0-9:]*}
             value=$(value_of "$name" "${all[@]}") || value=''
             case $atom in
             "$name!="*) [ "$value" != "${atom#*!=}" ] || holds=0 ;;
@@ -478,11 +478,13 @@ brought_to() {
 
 # Keeps the template that runs now in the bucket, and prints its key; nothing where it is the same as that file.
 kept_before() {
-    aws cloudformation get-template --stack-name "$stack" --template-stage Original --query TemplateBody --output text >"$scratch/before.yaml"
+    # Within $( ), where this runs, a failure would be passed over.
+    aws cloudformation get-template --stack-name "$stack" --template-stage Original --query TemplateBody --output text \
+        >"$scratch/before.yaml" || exit 1
     [ "$(<"$scratch/before.yaml")" != "$(<"$1")" ] || return 0
     local sum
     sum=$(sums "$scratch/before.yaml")
-    put "$scratch/before.yaml" "before-$stack-${sum:0:16}.yaml"
+    put "$scratch/before.yaml" "before-$stack-${sum:0:16}.yaml" || exit 1
     echo "tenday/before-$stack-${sum:0:16}.yaml"
 }
 

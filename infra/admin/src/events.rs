@@ -6,7 +6,9 @@ use std::io::Write;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tenday_model::delivery::batch::Known;
-use tenday_model::delivery::event::{Attempt, DropReason, Event, EventStatus, State, records_may_have_expired};
+use tenday_model::delivery::event::{
+    Attempt, DropReason, Event, EventStatus, State, Waiting, records_may_have_expired,
+};
 use tenday_model::delivery::health::Health;
 use tenday_model::ids::{DeveloperId, EventId};
 use tenday_model::settings::webhook::Webhook;
@@ -191,6 +193,16 @@ impl Page {
                 format!("the receiver took it{}", last.unwrap_or_default())
             }
             State::Dropped { reason, at } => format!("dropped at {}: {}", moment(at), of_drop(reason)),
+            State::Waiting { why: Waiting::ForPull { visible_at }, until } => format!(
+                "it waits until {} for its developer to fetch it; fetched {} times so far{}",
+                moment(until),
+                event.fetches,
+                if visible_at > self.now {
+                    format!(", the last time without an answer yet: it comes again at {}", moment(visible_at))
+                } else {
+                    String::new()
+                }
+            ),
             State::Pending { .. } => self.waits_for().join("; "),
         }
     }
@@ -368,6 +380,7 @@ fn of_drop(reason: DropReason) -> &'static str {
         DropReason::Expired => {
             "put off for so long that nothing more is attempted by itself; it can be reattempted by hand"
         }
+        DropReason::Rejected => "its developer fetched it, and reported that it failed",
         DropReason::Internal => "a fault of ours: see docs/runbooks/dropped-by-us.md",
     }
 }

@@ -104,7 +104,8 @@ pub(crate) fn view(developer: &DeveloperId, webhook: &Webhook, health: Option<&H
     json!({
         "developerId": developer,
         "id": webhook.id,
-        "callbackURL": webhook.callback_url,
+        "kind": webhook.way.kind(),
+        "callbackURL": webhook.callback_url(),
         "status": health.status(webhook).name(),
         "eventNames": webhook.event_names,
         "disabled": webhook.disabled.map(|disabled| json!({

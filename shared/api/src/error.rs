@@ -77,6 +77,8 @@ codes! {
     WebhookLimitReached = CONFLICT "webhook_error.limit_reached",
     /// The webhook is disabled.
     WebhookDisabled = CONFLICT "webhook_error.disabled",
+    /// The webhook is of the other kind: what is asked for is only done with one whose events are sent, or are fetched.
+    WebhookOfOtherKind = CONFLICT "webhook_error.other_kind",
     /// There is no such webhook.
     WebhookNotFound = NOT_FOUND "webhook_error.not_found",
     /// There is no such deletion, its ten days are over, or it was undone already.

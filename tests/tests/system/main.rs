@@ -32,6 +32,7 @@ mod operator_erase;
 mod pages;
 mod payloads;
 mod plaid;
+mod pull;
 mod races;
 mod rate_limit;
 mod readme;

@@ -20,6 +20,7 @@ use crate::aws::random::random;
 use crate::aws::services::Aws;
 use crate::aws::tries::Tries;
 use crate::delivery::event_items::{event_from, event_item, health_from, health_item};
+use crate::delivery::pulled::over;
 use crate::dynamodb::batch::{Table, Tables};
 use crate::dynamodb::item::{Item, b, is_expired, n, s};
 use crate::dynamodb::keys;
@@ -276,6 +277,11 @@ impl Events {
             Written::Done(row) => event_from(&row.unwrap_or_default()).map(Claim::Claimed),
             Written::Refused(row) => {
                 let stored = row.filter(|row| !is_expired(row, now)).map(|row| event_from(&row)).transpose()?;
+                if let Some(over) = stored.as_ref().and_then(|event| over(event, now)) {
+                    // It waited for too long, and nobody has written that down yet.
+                    self.expire(developer, &over, now).await?;
+                    return Box::pin(self.claim(developer, event, now, until)).await;
+                }
                 Ok(match stored {
                     Some(event) if event.status() == EventStatus::Dropped => Claim::Busy,
                     other => Claim::NotDropped(other),
@@ -284,8 +290,8 @@ impl Events {
         }
     }
 
-    /// Records a failed reattempt by hand, or that none was made, and ends its claim. Not over a delivery: a copy of the
-    /// event's last message may have come through meanwhile, and delivered is final.
+    /// Records a failed reattempt by hand, or that none was made, or that the event waits to be fetched again, and ends its
+    /// claim. Not over a delivery: a copy of the event's last message may have come through meanwhile, and delivered is final.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -298,11 +304,14 @@ impl Events {
     }
 }
 
-/// A put that holds only while no more than `before` automatic attempts are recorded and the event is pending.
+/// A put that holds only while no more than `before` automatic attempts are recorded and the event is pending, and waits
+/// for nobody else.
 fn put_unless_recorded(developer: &DeveloperId, event: &Event, before: u16) -> Result<Write, StoreError> {
     let put = Write::put(event_item(developer, event)?);
     Ok(put
-        .only_if("attribute_not_exists(pk) OR (#status = :pending AND automatic <= :before)")
+        .only_if(
+            "attribute_not_exists(pk) OR (#status = :pending AND automatic <= :before AND attribute_not_exists(waitingFor))",
+        )
         .name("#status", "status")
         .value(":pending", s(EventStatus::Pending.name()))
         .value(":before", n(before)))

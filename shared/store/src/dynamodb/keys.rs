@@ -193,6 +193,30 @@ impl DroppedIndex {
     }
 }
 
+/// The index of events that wait to be fetched, by webhook, in the order in which they can be. Only such an event carries
+/// its keys.
+pub(crate) const WAITING_INDEX: &str = "waiting-by-webhook";
+/// Its partition, which is [`webhook_events`].
+pub(crate) const WAITING_OF: &str = "waitingOf";
+/// Its order: from when on an event can be fetched, then when its update was published.
+pub(crate) const VISIBLE_AT: &str = "visibleAt";
+
+pub(crate) fn visible_at(at: Timestamp, update: UpdateId) -> String {
+    // As many digits as any moment until the year 2286 has.
+    format!("{:013}#{update}", at.as_millisecond())
+}
+
+/// Beyond whatever can be fetched at this moment, and before anything else.
+pub(crate) fn visible_until(now: Timestamp) -> String {
+    format!("{:013}~", now.as_millisecond())
+}
+
+/// What [`visible_at`] says.
+pub(crate) fn visible_from(key: &str) -> Option<Timestamp> {
+    let (millis, _) = key.split_once('#')?;
+    Timestamp::from_millisecond(millis.parse().ok()?).ok()
+}
+
 /// The health of all of a developer's webhooks, which one query reads.
 pub(crate) fn health(developer: &DeveloperId, webhook: WebhookId) -> Item {
     key(health_of(developer), webhook.to_string())
@@ -211,8 +235,8 @@ pub(crate) fn job(developer: &DeveloperId, job: JobId) -> Item {
     key(format!("{developer}#JOBS"), job.to_string())
 }
 
-/// How the keys of dropped events begin whose updates were published at this moment; they sort by it.
-pub(crate) fn dropped_at(published: Timestamp) -> String {
+/// How the keys of events begin whose updates were published at this moment, dropped ones' too; they sort by it.
+pub(crate) fn published_at(published: Timestamp) -> String {
     let id = UpdateId::new(published, [0; 10]).to_string();
     // The first 48 bits, which are the milliseconds: eight digits, a hyphen, four digits.
     id[..UpdateId::PREFIX.len() + 13].to_owned()

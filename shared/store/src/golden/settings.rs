@@ -11,7 +11,7 @@ use tenday_model::settings::configuration::Configuration;
 use tenday_model::settings::filter::EventNames;
 use tenday_model::settings::integration::Integration;
 use tenday_model::settings::link::{Environment, Link, LinkState};
-use tenday_model::settings::webhook::{Disabled, Origin, Webhook};
+use tenday_model::settings::webhook::{Disabled, Origin, Way, Webhook};
 
 use super::{check, expires_at, golden, said};
 use crate::dynamodb::item::{Item, Reader};
@@ -95,7 +95,7 @@ fn webhook_meaning(item: &Item) -> Result<Value, StoreError> {
         link_ids,
         origin,
         links,
-        callback_url,
+        way,
         disabled,
         retry_schedule,
         rate_limit,
@@ -122,7 +122,11 @@ fn webhook_meaning(item: &Item) -> Result<Value, StoreError> {
         "linkIds": link_ids,
         "origin": (origin == Origin::Link).then_some(origin),
         "links": (!links.is_empty()).then_some(links),
-        "callbackURL": callback_url,
+        "callbackURL": match &way {
+            Way::Push(url) => Some(url),
+            Way::Pull => None,
+        },
+        "kind": (way == Way::Pull).then_some("pull"),
         "disabled": disabled.map(|Disabled { reason, since }| json!({ "reason": reason, "since": since })),
         "retrySchedule": retry_schedule,
         "rateLimit": rate_limit,

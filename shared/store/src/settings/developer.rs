@@ -16,7 +16,7 @@ use tenday_model::settings::configuration::Configuration;
 use tenday_model::settings::custom_headers::CustomHeaders;
 use tenday_model::settings::filter::EventNames;
 use tenday_model::settings::integration::Integration;
-use tenday_model::settings::webhook::{Disabled, Origin, Webhook};
+use tenday_model::settings::webhook::{Disabled, Origin, Way, Webhook};
 use tenday_model::signing::signature::Secret;
 
 use crate::aws::services::Aws;
@@ -228,6 +228,9 @@ pub(crate) fn old_secrets_value(old: &[OldSecret]) -> Result<Attribute, StoreErr
     json(&old.collect::<Vec<_>>())
 }
 
+/// The kind of a webhook whose events are fetched.
+const PULL: &str = "pull";
+
 pub(crate) fn webhook_item(developer: &DeveloperId, stored: &StoredWebhook) -> Result<Item, StoreError> {
     let webhook = &stored.webhook;
     let mut item = keys::key(keys::developer(developer), keys::webhook(webhook.id));
@@ -247,7 +250,11 @@ pub(crate) fn webhook_item(developer: &DeveloperId, stored: &StoredWebhook) -> R
     if let Some(ids) = &webhook.link_ids {
         item.insert("linkIds".into(), json(ids)?);
     }
-    item.insert("callbackURL".into(), s(webhook.callback_url.as_given()));
+    // Whatever has an address is sent to, as it was before anything could be fetched.
+    match &webhook.way {
+        Way::Push(url) => item.insert("callbackURL".into(), s(url.as_given())),
+        Way::Pull => item.insert("kind".into(), s(PULL)),
+    };
     if let Some(disabled) = &webhook.disabled {
         item.insert("disabled".into(), json(disabled)?);
     }
@@ -296,7 +303,11 @@ pub(crate) fn webhook_from(item: &Item) -> Result<StoredWebhook, StoreError> {
                 None => read.optional_json("eventNames")?,
             },
             link_ids: read.optional_json("linkIds")?,
-            callback_url: read.parsed("callbackURL")?,
+            way: match read.optional_text("kind") {
+                None => Way::Push(read.parsed("callbackURL")?),
+                Some(PULL) => Way::Pull,
+                Some(_) => return Err(StoreError::corrupt("webhook", "unknown kind")),
+            },
             disabled: read.optional_json("disabled")?,
             retry_schedule: read.optional_json("retrySchedule")?,
             rate_limit: rate_limit.transpose().map_err(|error| StoreError::corrupt("webhook", error))?,

@@ -140,7 +140,7 @@ fn jwt(token: &str, keys: &Value, body: &[u8], now: Option<Timestamp>) -> Result
 fn key(keys: &Value, kid: &str) -> Option<Jwk> {
     let set: Option<JwkSet> = serde_json::from_value(keys.clone()).ok();
     let key = set.and_then(|set| set.find(kid).cloned());
-    key.or_else(|| serde_json::from_value(keys.clone()).ok())
+    key.or_else(|| keys["kty"].is_string().then(|| serde_json::from_value(keys.clone()).ok())?)
 }
 
 #[cfg(test)]
