@@ -102,6 +102,35 @@ async fn clients(place: Place, command: ClientsCommand, json: bool, output: &mut
                 }
             }
         }
+        ClientsCommand::RevokeTokens { ids, developer } => {
+            let found = place.find("operator-clients-revoke-tokens").await?;
+            let (clients, by) = (found.clients()?, found.operating().author_at(found.now().await?));
+            let mut revoked = Vec::new();
+            let mut missing = Vec::new();
+            for id in ids {
+                // The token of a session of the dashboard has an id that is stored nowhere.
+                let owner = match clients.get(&id).await? {
+                    Some(client) => client.developer,
+                    None if developer.is_some() => developer.clone(),
+                    None => {
+                        missing.push(id);
+                        continue;
+                    }
+                };
+                clients.revoke_tokens(&by, owner.as_ref(), &id).await?;
+                revoked.push(id);
+            }
+            if json {
+                writeln!(output, "{:#}", json!({ "revoked": revoked }))?;
+            } else {
+                for id in &revoked {
+                    writeln!(output, "tokens of {id} are worthless within a minute")?;
+                }
+            }
+            if !missing.is_empty() {
+                return Err(AdminError::NoSuchClients(missing));
+            }
+        }
         ClientsCommand::Revoke { ids } => {
             let found = place.find("operator-clients-revoke").await?;
             let (clients, operating) = (found.clients()?, found.operating());

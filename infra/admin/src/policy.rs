@@ -48,6 +48,11 @@ pub(crate) const COMMANDS: &[(&str, &str, &[Grant])] = &[
         &[(&["dynamodb:GetItem", "dynamodb:DeleteItem", "dynamodb:PutItem"], On::Settings)],
     ),
     (
+        "clients revoke-tokens",
+        "operator-clients-revoke-tokens",
+        &[(&["dynamodb:GetItem", "dynamodb:PutItem"], On::Settings)],
+    ),
+    (
         "import",
         "operator-import",
         &[
@@ -72,6 +77,9 @@ pub(crate) const COMMANDS: &[(&str, &str, &[Grant])] = &[
             (&["dynamodb:Query"], DROPPED),
         ],
     ),
+    ("developers pause", "operator-developers-pause", CONTROL),
+    ("developers resume", "operator-developers-resume", CONTROL),
+    ("developers limit", "operator-developers-limit", CONTROL),
     (
         "developers export",
         "operator-developers-export",
@@ -199,6 +207,8 @@ pub(crate) const COMMANDS: &[(&str, &str, &[Grant])] = &[
     ("policy", "operator-policy", &[]),
 ];
 
+const CONTROL: &[Grant] =
+    &[(&["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], On::Settings)];
 const LOOK: &[&str] = &["sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"];
 const MOVE: &[&str] = &["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
 
