@@ -29,6 +29,7 @@ mod main_path;
 mod metrics;
 mod operator;
 mod operator_erase;
+mod operator_stack;
 mod pages;
 mod payloads;
 mod plaid;
