@@ -10,6 +10,7 @@ use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::answers::{Deleted, DeletionList, OneConfiguration};
+use crate::audited::AuditList;
 use crate::requests::Change;
 
 fn example(changes: &Value) -> Value {
@@ -115,12 +116,53 @@ pub(crate) fn deletions() -> Operation {
                     "webhook": {
                         "id": "WBK-019aa7f3-1a2b-7d4c-9e5f-60718293a4b5",
                         "eventName": "TRANSACTIONS",
+                        "kind": "push",
                         "callbackURL": "https://example.com/link-money/callback",
                     },
                     "restorable": false,
                     "reason": "The configuration that the webhook belonged to was deleted after it.",
                 },
             ]}),
+        )
+}
+
+pub(crate) fn audit() -> Operation {
+    let limit = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(100));
+    Operation::new(Section::Configuration, "listChanges", "See who changed what")
+        .description(
+            "The changes of the configuration, its webhooks and their secrets, of the developer's clients and links, newest \
+             first, for 400 days unless the platform chose otherwise. What anything was changed to is not kept. There is \
+             no need for a configuration.",
+        )
+        .scope::<ConfigurationRead>()
+        .query_of("limit", "The most changes on a page; 25 unless given", limit.default(Some(json!(25))))
+        .query::<String>("cursor", "The `nextCursor` of the page before")
+        .answer::<AuditList>(
+            StatusCode::OK,
+            "A page of the changes",
+            json!({
+                "changes": [
+                    {
+                        "id": "AUD-019aa7f4-aa10-7b2e-8c3d-4e5f60718293",
+                        "time": "2021-02-05T10:20:00.120Z",
+                        "change": "webhook.changed",
+                        "by": { "kind": "developer", "clientId": "CLI-019aa7f0-1b2c-7d3e-8f40-5a6b7c8d9e0f" },
+                        "ids": ["WBK-019aa7f3-1a2b-7d4c-9e5f-60718293a4b5"],
+                        "fields": ["callbackURL"],
+                        "request_id": "Jn9qXhtyliAEMLg=",
+                    },
+                    {
+                        "id": "AUD-019aa7f4-9c01-7b2e-8c3d-4e5f60718293",
+                        "time": "2021-02-05T10:15:00.120Z",
+                        "change": "client.created",
+                        "by": { "kind": "operator" },
+                        "ids": ["CLI-019aa7f0-1b2c-7d3e-8f40-5a6b7c8d9e0f"],
+                        "fields": [],
+                        "request_id": null,
+                    },
+                ],
+                "nextCursor": null,
+            }),
         )
 }
 

@@ -1,6 +1,7 @@
 //! A developer's configuration (docs/sources.md, S2), and whatever no other route takes.
 
 mod answers;
+mod audited;
 mod contract;
 mod requests;
 mod unrouted;
@@ -11,15 +12,18 @@ use axum::response::IntoResponse;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use tenday_api::scopes::{ConfigurationRead, ConfigurationWrite};
-use tenday_api::{Api, ApiError, Body, Developer, ErrorCode, HasApi, NewConfiguration, Path, Shared};
+use tenday_api::{Api, ApiError, Body, Developer, ErrorCode, HasApi, NewConfiguration, Path, Query, Shared};
+use tenday_model::dates::DateFormat;
 use tenday_model::destination::address::AddressPolicy;
 use tenday_model::ids::{ConfigurationId, DeveloperId, RequestId};
 use tenday_model::publishing::matching::can_match;
+use tenday_model::settings::audit::AuditDays;
 use tenday_model::settings::obstacle::Obstacle;
 use tenday_model::settings::webhook::{Disabled, DisabledReason};
-use tenday_store::{Aws, Changed, DeveloperSettings, Environment, Restored, Settings, Tries, random};
+use tenday_store::{Audit, Author, Aws, Changed, DeveloperSettings, Environment, Restored, Settings, Tries, random};
 
 use answers::{Deleted, DeletionList, OneConfiguration};
+use audited::{AuditList, AuditPageAsked, AuditQuery};
 use requests::Change;
 
 const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
@@ -27,6 +31,8 @@ const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
 struct Functions {
     api: Api,
     settings: Settings,
+    audit: Audit,
+    kept: AuditDays,
     policy: AddressPolicy,
 }
 
@@ -47,9 +53,12 @@ impl HasApi for Functions {
 pub async fn run() -> Result<(), lambda_http::Error> {
     let mut environment = Environment::new();
     let aws = Aws::from_environment(&mut environment);
+    let settings_table = environment.text("SETTINGS_TABLE");
     let functions = Functions {
         api: Api::from_environment(&mut environment, &aws),
-        settings: Settings::new(&aws, environment.text("SETTINGS_TABLE")),
+        settings: Settings::new(&aws, settings_table.clone()),
+        audit: Audit::new(&aws, settings_table),
+        kept: environment.audit_days(),
         policy: environment.address_policy(),
     };
     environment.finish()?;
@@ -63,6 +72,7 @@ tenday_api::routes! { Shared<Functions>:
     patch "/configuration" change, contract::change();
     delete "/configuration" delete, contract::delete();
     get "/configuration/deletions" deletions, contract::deletions();
+    get "/configuration/audit" ["limit", "cursor"] audit, contract::audit();
     post "/configuration/restore/{requestId}" restore, contract::restore();
     get "/openapi.json" document, contract::document();
 }
@@ -83,7 +93,9 @@ async fn create(
     let now = functions.api.now();
     let id = ConfigurationId::new(now, random()?);
     let configuration = body.value.configuration(id, now, functions.policy)?;
-    let Some(settings) = functions.settings.create(&developer.id, configuration).await? else {
+    let Some(settings) =
+        functions.settings.create(&developer.author(now, functions.kept), &developer.id, configuration).await?
+    else {
         return Err(ApiError::new(
             ErrorCode::ConfigurationExists,
             "You have a configuration already. PATCH /configuration changes it.",
@@ -102,11 +114,13 @@ async fn change(
     let mut tries = Tries::at_most(TRIES);
     while tries.again().await {
         let mut settings = functions.read(&developer.id).await?.ok_or_else(not_found)?;
+        let by = developer.author(functions.api.now(), functions.kept);
+        let was = settings.configuration.clone();
         settings.configuration = body.value.apply(settings.configuration, functions.policy)?;
-        match functions.settings.change(&developer.id, &settings.configuration).await? {
+        match functions.settings.change(&by, &developer.id, &was, &settings.configuration).await? {
             Changed::Done => {
                 if body.value.gives_type() {
-                    functions.disable_unknown(&developer.id).await?;
+                    functions.disable_unknown(&by, &developer.id).await?;
                 }
                 return Ok(Json(OneConfiguration::of(&settings)));
             }
@@ -129,9 +143,9 @@ async fn delete(
     let mut tries = Tries::at_most(TRIES);
     while tries.again().await {
         let settings = functions.read(&developer.id).await?.ok_or_else(not_found)?;
-        let now = functions.api.now();
-        let request = RequestId::new(now, random()?);
-        if functions.settings.delete(&developer.id, settings, request, now).await? {
+        let by = developer.author(functions.api.now(), functions.kept);
+        let request = RequestId::new(by.at, random()?);
+        if functions.settings.delete(&by, &developer.id, settings, request).await? {
             return Ok(Json(Deleted { request_id: request }));
         }
     }
@@ -150,10 +164,11 @@ async fn restore(
         )
     };
     let request: RequestId = request.parse().map_err(|_| gone())?;
-    match functions.settings.restore(&developer.id, request, functions.api.now()).await? {
+    let by = developer.author(functions.api.now(), functions.kept);
+    match functions.settings.restore(&by, &developer.id, request).await? {
         Restored::Done(settings) => Ok(Json(OneConfiguration::of(&settings))),
         Restored::NotFound => Err(gone()),
-        Restored::Refused => {
+        Restored::Refused(_) => {
             Err(ApiError::new(ErrorCode::ConfigurationExists, Obstacle::AnotherConfiguration.to_string()))
         }
     }
@@ -170,6 +185,19 @@ async fn deletions(
     Ok(Json(DeletionList::of(&found)))
 }
 
+async fn audit(
+    State(functions): State<Shared<Functions>>,
+    developer: Developer<ConfigurationRead>,
+    Query(query): Query<AuditQuery>,
+) -> Result<Json<AuditList>, ApiError> {
+    let AuditPageAsked { limit, after } = query.read()?;
+    let page = functions.audit.list(Some(&developer.id), limit, after, functions.api.now()).await?;
+    // Whoever has no configuration has chosen no format, and may still ask who deleted it.
+    let settings = functions.read(&developer.id).await?;
+    let format = settings.map_or(DateFormat::Iso, |settings| settings.configuration.date_format);
+    Ok(Json(AuditList::of(&page, format)))
+}
+
 /// The whole of Tenday's contract, as it is committed.
 async fn document() -> impl IntoResponse {
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")];
@@ -183,12 +211,12 @@ impl Functions {
 
     /// Webhooks that can get nothing under the configuration's type are disabled, and say why. They are read again: one
     /// that was made while the type was changed was made for the old one; one that is made from now on is for the new.
-    async fn disable_unknown(&self, developer: &DeveloperId) -> Result<(), ApiError> {
+    async fn disable_unknown(&self, by: &Author, developer: &DeveloperId) -> Result<(), ApiError> {
         let Some(settings) = self.read(developer).await? else { return Ok(()) };
         let webhooks = settings.webhooks.iter().map(|stored| &stored.webhook);
         for webhook in webhooks.filter(|webhook| !can_match(settings.configuration.integration, webhook)) {
             let disabled = Disabled { reason: DisabledReason::EventNameUnknown, since: self.api.now() };
-            self.settings.disable(developer, webhook.id, disabled).await?;
+            self.settings.disable(by, developer, webhook.id, disabled).await?;
         }
         Ok(())
     }

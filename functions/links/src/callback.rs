@@ -14,10 +14,10 @@ use tenday_model::settings::bound::BoundLinks;
 use tenday_model::settings::configuration::{Configuration, MAX_WEBHOOKS};
 use tenday_model::settings::integration::Integration;
 use tenday_model::settings::link::{Binding, Link, LinkId};
-use tenday_model::settings::webhook::{Origin, Webhook};
+use tenday_model::settings::webhook::{Origin, Way, Webhook};
 use tenday_model::signing::signature::Secret;
 use tenday_store::{
-    DeveloperSettings, LinkWrite, MadeWebhook, Rebound, Registered, StoredWebhook, Tries, generation, random,
+    Author, DeveloperSettings, LinkWrite, MadeWebhook, Rebound, Registered, StoredWebhook, Tries, generation, random,
 };
 
 use crate::Functions;
@@ -61,6 +61,7 @@ impl Functions {
     /// link as it is now.
     pub(crate) async fn put<E: From<ApiError>>(
         &self,
+        by: &Author,
         id: &LinkId,
         becomes: impl Fn(Option<&Link>) -> Result<Link, E>,
         callback: &Callback,
@@ -91,7 +92,7 @@ impl Functions {
             };
             let link = Link { binding: plan.binding, alias, ..link };
             let write = LinkWrite { link: &link, was: was.as_ref(), rebound: &plan.rebound, made: plan.made.as_ref() };
-            match self.links.put(&write).await.map_err(ApiError::from)? {
+            match self.links.put(by, &write).await.map_err(ApiError::from)? {
                 Registered::Done => return Ok(link),
                 Registered::OfAnother => return Err(of_another().into()),
                 Registered::AliasTaken => {
@@ -128,7 +129,7 @@ impl Functions {
             let rebound = missing.then(|| Rebound { webhook, links: links.with(&link.id) });
             return Ok(Plan { binding: Some(bound.clone()), rebound: rebound.into_iter().collect(), made: None });
         }
-        let there = webhooks().filter(|stored| stored.webhook.callback_url.same_address(&bind.url));
+        let there = webhooks().filter(|stored| stored.webhook.is_at(&bind.url));
         let target = there.min_by_key(|stored| (stored.webhook.disabled.is_some(), !stored.webhook.takes_everything()));
         let binding = |webhook| Some(Binding { webhook, callback_url: bind.url.clone() });
         if let Some(target) = target.filter(|target| bound.is_some_and(|bound| bound.webhook == target.webhook.id)) {
@@ -163,7 +164,7 @@ impl Functions {
             links: BoundLinks::default().with(&link.id),
             event_names: None,
             link_ids: None,
-            callback_url: bind.url.clone(),
+            way: Way::Push(bind.url.clone()),
             disabled: None,
             retry_schedule: None,
             rate_limit: None,

@@ -22,6 +22,7 @@ use tenday_api::{
 };
 use tenday_model::destination::address::AddressPolicy;
 use tenday_model::destination::callback_url::UrlRules;
+use tenday_model::settings::audit::AuditDays;
 use tenday_model::settings::link::{Link, LinkId};
 use tenday_store::{
     Aws, Clients, Environment, Events, Keyring, Links, Publishing, Queue, Settings, SigningKeys, Updates,
@@ -43,6 +44,7 @@ struct Functions {
     /// For those who come from Plaid, and have no tokens.
     credentials: Credentials,
     signing_keys: SigningKeys,
+    kept: AuditDays,
     policy: AddressPolicy,
     /// As the template names them; what API Gateway calls the API itself comes with each request.
     own_hosts: Vec<String>,
@@ -78,6 +80,7 @@ pub async fn run() -> Result<(), lambda_http::Error> {
             RequestRate::from_environment(&mut environment),
         ),
         signing_keys: SigningKeys::new(&aws, settings_table),
+        kept: environment.audit_days(),
         policy: environment.address_policy(),
         own_hosts: environment.optional("PUBLIC_HOST").into_iter().collect(),
         publishing: Publishing::new(events, updates, deliveries),
@@ -118,14 +121,15 @@ impl FromRequestParts<Shared<Functions>> for Tester {
 
 async fn register(
     State(functions): State<Shared<Functions>>,
-    _platform: Platform<LinksManage>,
+    platform: Platform<LinksManage>,
     host: ApiHost,
     Path(id): Path<String>,
     body: Body<Register>,
 ) -> Result<Json<LinkAnswer>, ApiError> {
     let rules = UrlRules { policy: functions.policy, own_hosts: &host.and(&functions.own_hosts) };
     let Registration { link, callback, alias } = body.value.registration(&id, &rules)?;
-    let link = functions.put(&link.id, |_| Ok::<_, ApiError>(link.clone()), &callback, alias).await?;
+    let by = platform.author(functions.api.now(), functions.kept);
+    let link = functions.put(&by, &link.id, |_| Ok::<_, ApiError>(link.clone()), &callback, alias).await?;
     Ok(Json(link.into()))
 }
 
@@ -143,12 +147,13 @@ async fn view(
 
 async fn delete(
     State(functions): State<Shared<Functions>>,
-    _platform: Platform<LinksManage>,
+    platform: Platform<LinksManage>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let link = functions.find(&id).await?;
     let deleted = |was: Option<&Link>| Ok::<_, ApiError>(was.cloned().ok_or_else(not_found)?.deleted());
-    functions.put(&link.id, deleted, &Callback::Unbind, NewAlias::Keep).await?;
+    let by = platform.author(functions.api.now(), functions.kept);
+    functions.put(&by, &link.id, deleted, &Callback::Unbind, NewAlias::Keep).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -15,6 +15,7 @@ use tenday_api::{Api, ApiError, ApiHost, Body, Date, Developer, ErrorCode, HasAp
 use tenday_model::destination::address::AddressPolicy;
 use tenday_model::destination::callback_url::UrlRules;
 use tenday_model::ids::{DeveloperId, RequestId, WebhookId};
+use tenday_model::settings::audit::AuditDays;
 use tenday_model::settings::custom_headers::CustomHeaders;
 use tenday_model::settings::obstacle::Obstacle;
 use tenday_model::signing::signature::Secret;
@@ -30,6 +31,7 @@ struct Functions {
     settings: Settings,
     events: Events,
     keyring: Keyring,
+    kept: AuditDays,
     policy: AddressPolicy,
     /// As the template names them; what API Gateway calls the API itself comes with each request.
     own_hosts: Vec<String>,
@@ -54,6 +56,7 @@ pub async fn run() -> Result<(), lambda_http::Error> {
         settings: Settings::new(&aws, settings_table.clone()),
         events: Events::new(&aws, settings_table.clone(), environment.text("EVENTS_TABLE")),
         keyring: Keyring::new(&aws, settings_table, environment.text("KEYRING_KEY")),
+        kept: environment.audit_days(),
         policy: environment.address_policy(),
         own_hosts: environment.optional("PUBLIC_HOST").into_iter().collect(),
     };
@@ -99,12 +102,13 @@ async fn create(
         };
         let (id, integration) = (WebhookId::new(now, random()?), settings.configuration.integration);
         let (webhook, headers) = body.value.webhook(id, now, integration, &rules)?;
-        refuse_if_full(&settings)?;
+        settings.another_webhook(webhook.way.kind()).map_err(stands_in_the_way)?;
         let secret = body.value.secret.clone().map_or_else(|| random().map(Secret::from_random), Ok)?;
         let (keyring, generation) = (&functions.keyring, settings.generation);
         let stored =
             StoredWebhook::made(keyring, &developer.id, webhook, &secret, headers.as_ref(), generation).await?;
-        if functions.settings.create_webhook(&developer.id, &stored, settings.configuration.version).await? {
+        let by = developer.author(now, functions.kept);
+        if functions.settings.create_webhook(&by, &developer.id, &stored, settings.configuration.version).await? {
             let answer = answers::created(&stored.webhook, secret);
             return Ok((StatusCode::CREATED, Json(answer)));
         }
@@ -160,7 +164,8 @@ async fn change(
         // A fresh start: its receiver's old failures would disable it again at the first new one.
         functions.events.forget_health(&developer.id, stored.webhook.id).await?;
     }
-    if !functions.settings.change_webhook(&developer.id, &stored, &changes).await? {
+    let by = developer.author(now, functions.kept);
+    if !functions.settings.change_webhook(&by, &developer.id, &stored, &changes).await? {
         return Err(not_found());
     }
     Ok(Json(answers::changed(stored.webhook, changes)))
@@ -175,9 +180,9 @@ async fn delete(
     let mut tries = Tries::default();
     while tries.again().await {
         let (_, stored) = functions.find(&developer.id, &webhook).await?;
-        let now = functions.api.now();
-        let request = RequestId::new(now, random()?);
-        if functions.settings.delete_webhook(&developer.id, &stored, request, now).await? {
+        let by = developer.author(functions.api.now(), functions.kept);
+        let request = RequestId::new(by.at, random()?);
+        if functions.settings.delete_webhook(&by, &developer.id, &stored, request).await? {
             return Ok(Json(Deleted { request_id: request }));
         }
     }
@@ -202,10 +207,12 @@ async fn restore(
     while tries.again().await {
         let now = functions.api.now();
         let settings = functions.settings.read(&developer.id, now).await?.ok_or_else(gone)?;
-        match functions.settings.restore_webhook(&developer.id, request, &settings, now).await? {
+        let by = developer.author(now, functions.kept);
+        match functions.settings.restore_webhook(&by, &developer.id, request, &settings).await? {
             Restored::Done(id) => return view_one_of(&functions, &developer.id, id).await,
             Restored::NotFound => return Err(gone()),
-            Restored::Refused => refuse_if_full(&settings)?,
+            Restored::Refused(Some(obstacle)) => return Err(stands_in_the_way(obstacle)),
+            Restored::Refused(None) => {}
         }
     }
     Err(keeps_changing())
@@ -251,7 +258,8 @@ async fn rotate(
     let mut old = vec![OldSecret { secret: stored.secret.clone(), until }];
     old.extend(stored.old_secrets.iter().filter(|old| old.until > now).cloned());
     old.truncate(MAX_OLD_SECRETS);
-    if !functions.settings.rotate(&developer.id, &stored, &sealed, &old, now).await? {
+    let by = developer.author(now, functions.kept);
+    if !functions.settings.rotate(&by, &developer.id, &stored, &sealed, &old).await? {
         return Err(ApiError::new(ErrorCode::ConfigurationChanged, "The secret was rotated meanwhile. Try again."));
     }
     let until = Date::new(settings.configuration.date_format, until);
@@ -287,15 +295,13 @@ impl Functions {
     }
 }
 
-fn refuse_if_full(settings: &DeveloperSettings) -> Result<(), ApiError> {
-    settings.another_webhook().map_err(|obstacle| {
-        let code = match obstacle {
-            Obstacle::Full => ErrorCode::WebhookLimitReached,
-            Obstacle::NoAllowlist => ErrorCode::AllowlistRequired,
-            Obstacle::AnotherConfiguration | Obstacle::ConfigurationDeleted => ErrorCode::DeletionNotFound,
-        };
-        ApiError::new(code, obstacle.to_string())
-    })
+fn stands_in_the_way(obstacle: Obstacle) -> ApiError {
+    let code = match obstacle {
+        Obstacle::Full => ErrorCode::WebhookLimitReached,
+        Obstacle::NoAllowlist => ErrorCode::AllowlistRequired,
+        Obstacle::AnotherConfiguration | Obstacle::ConfigurationDeleted => ErrorCode::DeletionNotFound,
+    };
+    ApiError::new(code, obstacle.to_string())
 }
 
 fn keeps_changing() -> ApiError {

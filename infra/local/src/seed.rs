@@ -1,6 +1,8 @@
 //! What a local run holds from the start: two developers' clients, and the platform's.
 
-use tenday_store::{Aws, Client, Clients, secret_digest};
+use jiff::Timestamp;
+use tenday_model::settings::audit::{AuditDays, Who};
+use tenday_store::{Author, Aws, Client, Clients, secret_digest};
 
 use crate::{StartError, template::Template};
 
@@ -41,6 +43,7 @@ pub(crate) async fn seed(endpoint_url: &str, template: &Template) -> Result<(), 
     let table = template.tables.iter().find(|table| table.logical_id == "SettingsTable");
     let table = table.ok_or_else(|| failed("the template has no table called SettingsTable".to_owned()))?;
     let clients = Clients::new(&Aws::at(endpoint_url), table.name.clone());
+    let by = Author { who: Who::Operator("local".to_owned()), at: Timestamp::now(), kept: AuditDays::default() };
     for seeded in [DEVELOPER, OTHER, PLATFORM] {
         let client = Client {
             id: seeded.id.parse().map_err(|error| failed(format!("{error}")))?,
@@ -52,7 +55,10 @@ pub(crate) async fn seed(endpoint_url: &str, template: &Template) -> Result<(), 
             scopes: seeded.scopes.iter().map(|scope| (*scope).to_owned()).collect(),
             secret_digest: secret_digest(seeded.secret),
         };
-        clients.put(&client).await.map_err(|error| failed(error.to_string()))?;
+        let found = clients.get(&client.id).await.map_err(|error| failed(error.to_string()))?;
+        if found.as_ref() != Some(&client) {
+            clients.put(&by, &client).await.map_err(|error| failed(error.to_string()))?;
+        }
     }
     Ok(())
 }

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use axum::extract::{FromRef, FromRequestParts};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use jiff::Timestamp;
 use tenday_model::ids::{ClientId, DeveloperId};
-use tenday_store::{Aws, Clock, Environment, SigningKeys};
+use tenday_model::settings::audit::{AuditDays, Who};
+use tenday_store::{Author, Aws, Clock, Environment, SigningKeys};
 
 use crate::error::{ApiError, ErrorCode};
 use crate::rate_limit::{RateLimiter, RequestRate};
@@ -36,7 +38,7 @@ impl Api {
         &self.clock
     }
 
-    pub fn now(&self) -> jiff::Timestamp {
+    pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
@@ -113,6 +115,20 @@ pub struct Developer<S> {
     pub id: DeveloperId,
     pub client: ClientId,
     scope: PhantomData<S>,
+}
+
+impl<S> Developer<S> {
+    /// The developer's client as who changes settings at this moment.
+    pub fn author(&self, at: Timestamp, kept: AuditDays) -> Author {
+        Author { who: Who::Developer(self.client.clone()), at, kept }
+    }
+}
+
+impl<S> Platform<S> {
+    /// The platform's client as who changes settings at this moment.
+    pub fn author(&self, at: Timestamp, kept: AuditDays) -> Author {
+        Author { who: Who::Platform(self.client.clone()), at, kept }
+    }
 }
 
 impl<S: Scope, St> FromRequestParts<St> for Developer<S>

@@ -1,9 +1,10 @@
 //! Paged lists: a limit, and a cursor that callers cannot make sense of and need not.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
-use tenday_model::ids::EventId;
 
 use crate::error::{ApiError, ErrorCode};
 
@@ -26,23 +27,23 @@ impl Limit {
     }
 }
 
-/// The `cursor` of a list of events: after which one the page starts. It holds no key of a table and no developer, so
-/// there is nothing in it to forge: a query starts from the caller's own developer whatever a cursor says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub struct Cursor(pub EventId);
+/// The `cursor` of a list: the id after which the page starts. It holds no key of a table and no developer, so there is
+/// nothing in it to forge: a query starts from the caller's own developer whatever a cursor says.
+#[derive(Debug, Clone, Copy)]
+pub struct Cursor;
 
 impl Cursor {
-    pub fn encode(event: EventId) -> String {
-        URL_SAFE_NO_PAD.encode(event.to_string())
+    pub fn encode(id: impl Display) -> String {
+        URL_SAFE_NO_PAD.encode(id.to_string())
     }
 
     /// # Errors
-    /// When the text is not a cursor that a list gave.
-    pub fn parse(text: Option<&str>) -> Result<Option<EventId>, ApiError> {
+    /// When the text is not a cursor that a list of such ids gave.
+    pub fn parse<Id: FromStr>(text: Option<&str>) -> Result<Option<Id>, ApiError> {
         let Some(text) = text else { return Ok(None) };
-        let event = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        let event = event.and_then(|text| text.parse().ok());
-        event.map(Some).ok_or_else(|| invalid("cursor", "the nextCursor of an earlier answer".to_owned()))
+        let id = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let id = id.and_then(|text| text.parse().ok());
+        id.map(Some).ok_or_else(|| invalid("cursor", "the nextCursor of an earlier answer".to_owned()))
     }
 }
 
@@ -53,6 +54,7 @@ fn invalid(name: &str, expected: String) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tenday_model::ids::EventId;
 
     #[test]
     fn a_limit_is_1_to_100() {
@@ -66,7 +68,7 @@ mod tests {
     #[test]
     fn a_cursor_that_we_did_not_give_is_refused() {
         for bad in ["", "x", "RVZULQ", "\u{e9}"] {
-            assert!(Cursor::parse(Some(bad)).is_err(), "{bad}");
+            assert!(Cursor::parse::<EventId>(Some(bad)).is_err(), "{bad}");
         }
     }
 }

@@ -66,6 +66,10 @@ impl ErrorCode {
                 "Mend the receiver, then enable the webhook with `PATCH /configuration/webhooks/{webhookId}` and \
                  `{\"status\": \"active\"}`. Its events have waited."
             }
+            Self::WebhookOfOtherKind => {
+                "Of a webhook's `kind` `push` the events are sent to its `callbackURL`; of one of the kind `pull` they are \
+                 fetched by `POST /configuration/webhooks/{webhookId}/pull`. A webhook's kind never changes: make another one."
+            }
             Self::WebhookNotFound => {
                 "`GET /configuration/webhooks` lists the webhooks that there are. One that was deleted within the last ten days \
                  comes back with `POST /configuration/webhooks/restore/{requestId}`."

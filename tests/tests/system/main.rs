@@ -4,6 +4,7 @@
 
 mod admin;
 mod arrive;
+mod audit;
 mod backlog;
 mod bad_input;
 mod browser;
@@ -26,9 +27,12 @@ mod links;
 mod lost_answers;
 mod main_path;
 mod metrics;
+mod operator;
+mod operator_erase;
 mod pages;
 mod payloads;
 mod plaid;
+mod pull;
 mod races;
 mod rate_limit;
 mod readme;

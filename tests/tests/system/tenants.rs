@@ -69,6 +69,7 @@ async fn everything(developer: &Caller<'_>, ids: &BTreeMap<&str, String>) -> Vec
     let mut seen = Vec::new();
     for path in [
         "/configuration".to_owned(),
+        "/configuration/audit".to_owned(),
         "/configuration/deletions".to_owned(),
         "/configuration/webhooks".to_owned(),
         format!("/configuration/webhooks/{webhook}"),

@@ -14,10 +14,11 @@ use tenday_model::destination::address::Allowlist;
 use tenday_model::destination::callback_url::{CallbackUrl, UrlRules};
 use tenday_model::ids::DeveloperId;
 use tenday_model::settings::alias::Alias;
+use tenday_model::settings::audit::Who;
 use tenday_model::settings::integration::Integration;
 use tenday_model::settings::link::{Environment, Link, LinkId};
 use tenday_model::settings::sandbox::SandboxUpdate;
-use tenday_store::{Client, KeyPurpose};
+use tenday_store::{Author, Client, KeyPurpose};
 
 use crate::Functions;
 use crate::callback::{Bind, Callback, NewAlias};
@@ -61,7 +62,8 @@ pub(crate) async fn update_webhook(
         }),
     };
     let as_it_is = |was: Option<&Link>| was.cloned().ok_or_else(not_an_item);
-    let link = functions.put(&link.id, as_it_is, &callback, NewAlias::Keep).await?;
+    let by = Author { who: Who::Developer(client.id), at: functions.api.now(), kept: functions.kept };
+    let link = functions.put(&by, &link.id, as_it_is, &callback, NewAlias::Keep).await?;
     if let Some(binding) = &link.binding {
         let data = serde_json::json!({
             "linkId": link.id,

@@ -22,6 +22,7 @@ use tenday_store::{
 };
 
 use crate::import::record::{Problem, Record, Wanted};
+use crate::place::Operating;
 
 /// Whether something that a line asks for was made for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,7 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) settings: Settings,
+    pub(crate) operating: Operating,
     pub(crate) keyring: Keyring,
     pub(crate) policy: AddressPolicy,
     /// The host names of the deployment's own API.
@@ -168,7 +170,9 @@ impl Target {
             let life = if self.dry_run {
                 Life::new(new, generation)
             } else {
-                let Some(made) = self.settings.create(developer, new).await? else { return Ok(None) };
+                let Some(made) = self.settings.create(&self.operating.author(), developer, new).await? else {
+                    return Ok(None);
+                };
                 Life::new(made.configuration, made.generation)
             };
             known.insert(developer.clone(), Some(life));
@@ -253,7 +257,8 @@ impl Target {
             let (keyring, generation) = (&self.keyring, life.generation);
             let made =
                 StoredWebhook::made(keyring, developer, webhook.clone(), &secret, headers.as_ref(), generation).await?;
-            if !self.settings.create_webhook(developer, &made, life.configuration.version).await? {
+            let by = self.operating.author();
+            if !self.settings.create_webhook(&by, developer, &made, life.configuration.version).await? {
                 return Ok(false);
             }
         }
@@ -270,7 +275,7 @@ fn obstacle(
     judged: Option<&Judged>,
     same: Option<WebhookId>,
 ) -> Option<Problem> {
-    judged?;
+    let judged = judged?;
     let given = record.webhook.as_ref().and_then(|webhook| webhook.secret.as_ref());
     match (same, life, given) {
         (Some(same), Some(life), Some(secret)) if !life.signs_with(same, secret) => {
@@ -281,7 +286,8 @@ fn obstacle(
         (Some(_), ..) => None,
         (None, ..) => {
             let webhooks = life.map_or(0, |life| life.webhooks.len());
-            let obstacle = another_webhook(configuration, webhooks).err()?;
+            let kind = judged.webhook.way.kind();
+            let obstacle = another_webhook(configuration, webhooks, kind).err()?;
             Some(Problem::new("webhook", obstacle.to_string()))
         }
     }
@@ -297,7 +303,7 @@ fn identity(webhook: &Webhook) -> Vec<u8> {
     };
     let events = sorted(webhook.event_names.clone().map(Vec::from));
     let links = sorted(webhook.link_ids.clone().map(Vec::from));
-    let address = webhook.callback_url.url().as_str();
+    let address = webhook.callback_url().map_or("", |url| url.url().as_str());
     // Debug tells texts and lists apart, and every character of a text.
     digest(&[address.as_bytes(), format!("{events:?}").as_bytes(), format!("{links:?}").as_bytes()]).to_vec()
 }

@@ -178,6 +178,10 @@ uuid_id!(
     /// A reattempt of many dropped events that goes on by itself.
     JobId, "JOB-"
 );
+uuid_id!(
+    /// A change of settings, as it is written down.
+    AuditId, "AUD-"
+);
 
 impl UpdateId {
     /// The id of an update that only shows its developer what one would look like. That it does, its version tells: 8 (RFC
@@ -208,6 +212,13 @@ impl UpdateId {
 impl RequestId {
     /// When the deletion was done, to the millisecond.
     pub fn deleted_at(&self) -> Timestamp {
+        made_at(&self.0)
+    }
+}
+
+impl AuditId {
+    /// When the change was done, to the millisecond.
+    pub fn changed_at(&self) -> Timestamp {
         made_at(&self.0)
     }
 }

@@ -1,8 +1,10 @@
 //! A function's environment, read once at start. All that is missing or wrong is told at once.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tenday_model::destination::address::AddressPolicy;
+use tenday_model::settings::audit::AuditDays;
 
 /// What is wrong with the environment.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +60,11 @@ impl Environment {
         let local = self.optional("TENDAY_LOCAL").as_deref() == Some("1")
             && self.optional("AWS_ENDPOINT_URL").is_some_and(loopback);
         if local { AddressPolicy::Local } else { AddressPolicy::Deployed }
+    }
+
+    /// For how long changes of settings are kept, `AUDIT_DAYS`.
+    pub fn audit_days(&mut self) -> AuditDays {
+        AuditDays(NonZeroU32::new(self.number("AUDIT_DAYS")).unwrap_or(NonZeroU32::MIN))
     }
 
     /// Gives the function's metrics the name of its deployment, `METRICS_SERVICE`.

@@ -44,7 +44,7 @@ impl Aws {
         Self::new(credentials, "us-east-1".to_owned(), Some(endpoint_url.to_owned()))
     }
 
-    fn new(credentials: Credentials, region: String, endpoint_url: Option<String>) -> Self {
+    pub(super) fn new(credentials: Credentials, region: String, endpoint_url: Option<String>) -> Self {
         let mut config = SdkConfig::builder()
             .http_client(http_client())
             .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
@@ -66,6 +66,11 @@ impl Aws {
 
     pub(super) fn from_config(config: SdkConfig) -> Self {
         Self { config, dynamodb: OnceLock::new(), kms: OnceLock::new() }
+    }
+
+    #[cfg(feature = "operator")]
+    pub(crate) fn config(&self) -> &SdkConfig {
+        &self.config
     }
 
     pub(crate) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {

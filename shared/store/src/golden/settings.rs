@@ -1,19 +1,23 @@
 //! The rows of the settings table.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tenday_model::delivery::event::TEN_DAYS;
 use tenday_model::ids::DeveloperId;
+use tenday_model::settings::audit::AuditEntry;
 use tenday_model::settings::configuration::Configuration;
 use tenday_model::settings::filter::EventNames;
 use tenday_model::settings::integration::Integration;
 use tenday_model::settings::link::{Environment, Link, LinkState};
-use tenday_model::settings::webhook::{Disabled, Origin, Webhook};
+use tenday_model::settings::webhook::{Disabled, Origin, Way, Webhook};
 
 use super::{check, expires_at, golden, said};
 use crate::dynamodb::item::{Item, Reader};
 use crate::dynamodb::keys;
 use crate::error::StoreError;
+use crate::settings::audit::{audit_item, entry_from};
 use crate::settings::changes::{deleted_from, deletion_item};
 use crate::settings::clients::{Client, client_from, client_item, listed_client, secret_digest};
 use crate::settings::developer::{
@@ -21,7 +25,7 @@ use crate::settings::developer::{
 };
 use crate::settings::links::{alias_from, alias_item, claim_item, link_from, link_item};
 use crate::settings::sessions::{CLIENT, session_from, session_item};
-use crate::signing::keyring::{Keyring, Sealed, keyring_item, wrapped_from};
+use crate::signing::keyring::{DataKeys, Keyring, Sealed, keyring_from, keyring_item};
 use crate::signing::signing_keys::{KeyPurpose, PublicKey, StoredKey, key_from, public_from, signer_of};
 
 const ROWS: &str = include_str!("settings.json");
@@ -91,7 +95,7 @@ fn webhook_meaning(item: &Item) -> Result<Value, StoreError> {
         link_ids,
         origin,
         links,
-        callback_url,
+        way,
         disabled,
         retry_schedule,
         rate_limit,
@@ -118,7 +122,11 @@ fn webhook_meaning(item: &Item) -> Result<Value, StoreError> {
         "linkIds": link_ids,
         "origin": (origin == Origin::Link).then_some(origin),
         "links": (!links.is_empty()).then_some(links),
-        "callbackURL": callback_url,
+        "callbackURL": match &way {
+            Way::Push(url) => Some(url),
+            Way::Pull => None,
+        },
+        "kind": (way == Way::Pull).then_some("pull"),
         "disabled": disabled.map(|Disabled { reason, since }| json!({ "reason": reason, "since": since })),
         "retrySchedule": retry_schedule,
         "rateLimit": rate_limit,
@@ -225,6 +233,28 @@ fn a_session_means_what_it_meant() {
 }
 
 #[test]
+fn an_audit_entry_means_what_it_meant() {
+    check(ROWS, "audit entry", |item| {
+        let entry = entry_from(item)?;
+        let partition = keys::pk(item).unwrap();
+        let owner: Option<DeveloperId> = partition.strip_suffix("#AUDIT").unwrap().parse().ok();
+        assert_eq!(keys::audit_of(owner.as_ref()), partition);
+        let AuditEntry { id, who, change, ids, fields, request_id, expires_at } = &entry;
+        let meaning = json!({
+            "of": partition,
+            "id": id,
+            "who": [who.kind(), who.name()],
+            "change": change,
+            "ids": ids,
+            "fields": fields,
+            "request": request_id,
+            "until": expires_at,
+        });
+        Ok((meaning, Some(audit_item(owner.as_ref(), &entry)?)))
+    });
+}
+
+#[test]
 fn an_alias_says_whose_link_it_is_of() {
     check(ROWS, "alias", |item| {
         let (developer, id) = alias_from(item)?;
@@ -269,10 +299,20 @@ fn a_signing_key_signs_and_its_public_half_verifies() {
 }
 
 #[test]
-fn the_keyring_holds_the_wrapped_data_key() {
+fn the_keyring_holds_the_wrapped_data_keys() {
     check(ROWS, "keyring", |item| {
-        let wrapped = wrapped_from(item)?;
-        let meaning = json!({ "wrapped": String::from_utf8_lossy(&wrapped) });
-        Ok((meaning, Some(keyring_item(wrapped))))
+        let keys = keyring_from(item)?;
+        let text = |wrapped: &BTreeMap<u32, Vec<u8>>| -> Value {
+            wrapped.iter().map(|(number, bytes)| (number.to_string(), json!(String::from_utf8_lossy(bytes)))).collect()
+        };
+        let DataKeys { current, wrapped, rewrapped } = &keys;
+        let others = wrapped.iter().filter(|(number, _)| **number > 1).map(|(number, bytes)| (*number, bytes.clone()));
+        let meaning = json!({
+            "wrapped": String::from_utf8_lossy(&wrapped[&1]),
+            "later": text(&others.collect()),
+            "current": (*current > 1).then_some(current),
+            "rewrapped": rewrapped.iter().map(|(arn, keys)| (arn.clone(), text(keys))).collect::<Value>(),
+        });
+        Ok((meaning, Some(keyring_item(&keys))))
     });
 }

@@ -1,7 +1,7 @@
 //! Changing, deleting and restoring configurations and webhooks.
 //!
-//! A deletion leaves a tombstone with what was deleted, which expires after ten days. Deleting and restoring are one
-//! transaction each, so that nothing is ever half gone.
+//! A deletion leaves a tombstone with what was deleted, which expires after ten days. Each change is one transaction, with
+//! the entry that tells of it, so that nothing is ever half gone. What changes nothing writes nothing.
 
 use jiff::Timestamp;
 use tenday_model::delivery::event::TEN_DAYS;
@@ -10,6 +10,7 @@ use tenday_model::destination::address::Allowlist;
 use tenday_model::destination::callback_url::CallbackUrl;
 use tenday_model::ids::{DeveloperId, RequestId, WebhookId};
 use tenday_model::publishing::matching::can_match;
+use tenday_model::settings::audit::Change;
 use tenday_model::settings::configuration::{Configuration, MAX_WEBHOOKS, RetrySchedule};
 use tenday_model::settings::filter::LinkIds;
 use tenday_model::settings::obstacle::Obstacle;
@@ -18,12 +19,13 @@ use tenday_model::settings::webhook::{Disabled, DisabledReason};
 use crate::dynamodb::item::{Attribute, EXPIRES_AT, Item, Reader, b, into_item, is_expired, json, m, n, s};
 use crate::dynamodb::keys;
 use crate::dynamodb::rows::Freshness;
-use crate::dynamodb::write::{Write, Written};
+use crate::dynamodb::write::Write;
 use crate::error::StoreError;
+use crate::settings::audit::{Author, Entry};
 use crate::settings::deletions::webhook_may_return;
 use crate::settings::developer::{
-    DeveloperSettings, OldSecret, Settings, StoredWebhook, changeable, configuration_from, configuration_item,
-    old_secrets_value, webhook_from, webhook_item,
+    ALLOWLIST_SIZE, DeveloperSettings, OldSecret, Settings, StoredWebhook, changeable, configuration_from,
+    configuration_item, old_secrets_value, webhook_from, webhook_item,
 };
 use crate::settings::links::if_links_are;
 use crate::signing::keyring::Sealed;
@@ -33,7 +35,7 @@ pub(crate) const WEBHOOK: &str = "webhook";
 pub(crate) const CONFIGURATION: &str = "configuration";
 
 /// What two transactions on a developer's settings collide over.
-const CONTENDED: &str = "the configuration";
+pub(super) const CONTENDED: &str = "the configuration";
 
 /// What came of changing a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +50,7 @@ pub enum Changed {
 /// Changes to a webhook; what is none stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WebhookChanges {
+    /// Of one whose events are sent.
     pub callback_url: Option<CallbackUrl>,
     pub link_ids: Option<Option<LinkIds>>,
     pub disabled: Option<Option<Disabled>>,
@@ -63,37 +66,56 @@ pub enum Restored<T> {
     Done(T),
     /// No such deletion, or its ten days are over, or it was undone already.
     NotFound,
-    /// What is there now stands in the way, or has just been changed.
-    Refused,
+    /// What is there now stands in the way, or has just been changed. If what was read tells what it is, that.
+    Refused(Option<Obstacle>),
 }
 
 impl Settings {
-    /// Stores a changed configuration over the version it was made from.
+    /// Stores a changed configuration over the one it was made from.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn change(&self, developer: &DeveloperId, changed: &Configuration) -> Result<Changed, StoreError> {
+    pub async fn change(
+        &self,
+        by: &Author,
+        developer: &DeveloperId,
+        was: &Configuration,
+        changed: &Configuration,
+    ) -> Result<Changed, StoreError> {
         let mut set = vec![("version", n(changed.version + 1))];
         let mut remove = Vec::new();
-        for (name, value) in changeable(changed)? {
+        let mut fields = Vec::new();
+        for ((name, was), (_, value)) in changeable(was)?.into_iter().zip(changeable(changed)?) {
+            // The allowlist's size says nothing of its own.
+            if was != value && name != ALLOWLIST_SIZE {
+                fields.push(name);
+            }
             match value {
                 Some(value) => set.push((name, value)),
                 None => remove.push(name),
             }
         }
+        if fields.is_empty() {
+            return Ok(Changed::Done);
+        }
         let mut update = Write::change(configuration_key(developer), set, &remove).value(":was", n(changed.version));
         update = if changed.allowlist.is_empty() {
             // Where there was none before, none goes: a webhook that was made for a link may wait for the first.
-            let condition = "version = :was AND (webhookCount = :none OR allowlistSize = :none)";
+            // What is only fetched needs none.
+            let condition = "version = :was \
+                             AND (webhookCount = :none OR allowlistSize = :none OR webhookCount = pullCount)";
             update.only_if(condition).value(":none", n(0))
         } else {
             update.only_if("version = :was")
         };
-        Ok(match self.rows.write(update.with_row()).await? {
-            Written::Done(_) => Changed::Done,
-            Written::Refused(Some(item)) if has_version(&item, changed.version) => Changed::AllowlistInUse,
-            Written::Refused(_) => Changed::Meanwhile,
-        })
+        let entry = Entry::of(developer, Change::ConfigurationChanged, changed.id).fields(fields);
+        if self.rows.change(by, entry, CONTENDED, vec![update]).await?.is_empty() {
+            return Ok(Changed::Done);
+        }
+        // Still of the version that it had: then the other half of the condition did not hold.
+        let found = self.rows.get(configuration_key(developer), Freshness::Latest).await?;
+        let same = found.is_some_and(|item| has_version(&item, changed.version));
+        Ok(if same { Changed::AllowlistInUse } else { Changed::Meanwhile })
     }
 
     /// Deletes a configuration, and with it all of its webhooks and its allowlist. False when it was changed or
@@ -103,10 +125,10 @@ impl Settings {
     /// When DynamoDB fails.
     pub async fn delete(
         &self,
+        by: &Author,
         developer: &DeveloperId,
         mut settings: DeveloperSettings,
         request: RequestId,
-        now: Timestamp,
     ) -> Result<bool, StoreError> {
         // The allowlist is forgotten, not kept for a restore (docs/sources.md, S2.7).
         settings.configuration.allowlist = Allowlist::default();
@@ -114,8 +136,9 @@ impl Settings {
         let delete = Write::delete(configuration_key(developer))
             .only_if("version = :version")
             .value(":version", n(settings.configuration.version));
-        let put = Write::put(deletion_item(developer, request, CONFIGURATION, was, now));
-        Ok(self.rows.transact(CONTENDED, &[delete, put]).await?.is_empty())
+        let put = Write::put(deletion_item(developer, request, CONFIGURATION, was, by.at));
+        let entry = Entry::of(developer, Change::ConfigurationDeleted, settings.configuration.id).with(request);
+        Ok(self.rows.change(by, entry, CONTENDED, vec![delete, put]).await?.is_empty())
     }
 
     /// Brings a deleted configuration back, without webhooks and allowlist, as LinkMoney's page has it
@@ -125,21 +148,23 @@ impl Settings {
     /// When DynamoDB fails.
     pub async fn restore(
         &self,
+        by: &Author,
         developer: &DeveloperId,
         request: RequestId,
-        now: Timestamp,
     ) -> Result<Restored<DeveloperSettings>, StoreError> {
+        let now = by.at;
         let Some(was) = self.deleted(developer, request, CONFIGURATION, now).await? else {
             return Ok(Restored::NotFound);
         };
         let (configuration, _) = configuration_from(&was)?;
         let settings = DeveloperSettings { configuration, webhooks: Vec::new(), generation: generation(now) };
         let put = Write::put(configuration_item(developer, &settings)?).only_if_new();
-        let refused = self.rows.transact(CONTENDED, &[undo(developer, request, now), put]).await?;
+        let entry = Entry::of(developer, Change::ConfigurationRestored, settings.configuration.id).with(request);
+        let refused = self.rows.change(by, entry, CONTENDED, vec![undo(developer, request, now), put]).await?;
         Ok(match refused.first() {
             None => Restored::Done(settings),
             Some(0) => Restored::NotFound,
-            Some(_) => Restored::Refused,
+            Some(_) => Restored::Refused(None),
         })
     }
 
@@ -149,11 +174,12 @@ impl Settings {
     /// When DynamoDB fails.
     pub async fn change_webhook(
         &self,
+        by: &Author,
         developer: &DeveloperId,
         webhook: &StoredWebhook,
         changes: &WebhookChanges,
     ) -> Result<bool, StoreError> {
-        let mut set: Vec<(&str, Attribute)> = Vec::new();
+        let mut set: Vec<(&'static str, Attribute)> = Vec::new();
         let mut remove = Vec::new();
         if let Some(url) = &changes.callback_url {
             set.push(("callbackURL", s(url.as_given())));
@@ -186,10 +212,19 @@ impl Settings {
             Some(None) => remove.extend(["headerNames", "headers"]),
             None => {}
         }
+        let was = webhook_item(developer, webhook)?;
+        set.retain(|(name, value)| was.get(*name) != Some(value));
+        remove.retain(|name| was.contains_key(*name));
+        let mut fields: Vec<_> = set.iter().map(|(name, _)| *name).chain(remove.iter().copied()).map(shown).collect();
+        fields.dedup();
+        if fields.is_empty() {
+            return Ok(true);
+        }
         let update = Write::change(webhook_key(developer, webhook.webhook.id), set, &remove)
             .only_if("generation = :generation")
             .value(":generation", n(webhook.generation));
-        Ok(self.rows.write(update).await?.is_done())
+        let entry = Entry::of(developer, Change::WebhookChanged, webhook.webhook.id).fields(fields);
+        Ok(self.rows.change(by, entry, CONTENDED, vec![update]).await?.is_empty())
     }
 
     /// Replaces a webhook's secret; the old ones sign on until their time. False when the webhook is gone or was
@@ -199,22 +234,23 @@ impl Settings {
     /// When DynamoDB fails.
     pub async fn rotate(
         &self,
+        by: &Author,
         developer: &DeveloperId,
         webhook: &StoredWebhook,
         secret: &Sealed,
         old: &[OldSecret],
-        now: Timestamp,
     ) -> Result<bool, StoreError> {
         let set = vec![
             ("secret", b(secret.bytes())),
-            ("secretSince", n(now.as_millisecond())),
+            ("secretSince", n(by.at.as_millisecond())),
             ("oldSecrets", old_secrets_value(old)?),
         ];
         let update = Write::change(webhook_key(developer, webhook.webhook.id), set, &[])
             .only_if("generation = :generation AND #secret = :was")
             .value(":generation", n(webhook.generation))
             .value(":was", b(webhook.secret.bytes()));
-        Ok(self.rows.write(update).await?.is_done())
+        let entry = Entry::of(developer, Change::SecretRotated, webhook.webhook.id);
+        Ok(self.rows.change(by, entry, CONTENDED, vec![update]).await?.is_empty())
     }
 
     /// Deletes a webhook; false when it is gone already, or links were bound to it or set free since it was read.
@@ -223,16 +259,17 @@ impl Settings {
     /// When DynamoDB fails.
     pub async fn delete_webhook(
         &self,
+        by: &Author,
         developer: &DeveloperId,
         webhook: &StoredWebhook,
         request: RequestId,
-        now: Timestamp,
     ) -> Result<bool, StoreError> {
         let delete = if_links_are(Write::delete(webhook_key(developer, webhook.webhook.id)), webhook)?;
         let was = webhook_item(developer, webhook)?;
-        let put = Write::put(deletion_item(developer, request, WEBHOOK, was, now));
-        let writes = [delete, uncount(developer, webhook.generation), put];
-        Ok(self.rows.transact(CONTENDED, &writes).await?.is_empty())
+        let put = Write::put(deletion_item(developer, request, WEBHOOK, was, by.at));
+        let writes = vec![delete, uncount(developer, webhook), put];
+        let entry = Entry::of(developer, Change::WebhookDeleted, webhook.webhook.id).with(request);
+        Ok(self.rows.change(by, entry, CONTENDED, writes).await?.is_empty())
     }
 
     /// Brings a deleted webhook back with its id, URL and secrets, if its configuration has not been deleted since. If
@@ -243,11 +280,12 @@ impl Settings {
     /// When DynamoDB fails.
     pub async fn restore_webhook(
         &self,
+        by: &Author,
         developer: &DeveloperId,
         request: RequestId,
         settings: &DeveloperSettings,
-        now: Timestamp,
     ) -> Result<Restored<WebhookId>, StoreError> {
+        let now = by.at;
         let Some(was) = self.deleted(developer, request, WEBHOOK, now).await? else {
             return Ok(Restored::NotFound);
         };
@@ -259,12 +297,13 @@ impl Settings {
             webhook.webhook.disabled = Some(Disabled { reason: DisabledReason::EventNameUnknown, since: now });
         }
         let put = Write::put(webhook_item(developer, &webhook)?).only_if_new();
-        let counted = count(developer, webhook.generation, settings.configuration.version);
-        let writes = [undo(developer, request, now), put, counted];
-        Ok(match self.rows.transact(CONTENDED, &writes).await?.first() {
+        let counted = count(developer, &webhook, settings.configuration.version);
+        let writes = vec![undo(developer, request, now), put, counted];
+        let entry = Entry::of(developer, Change::WebhookRestored, webhook.webhook.id).with(request);
+        Ok(match self.rows.change(by, entry, CONTENDED, writes).await?.first() {
             None => Restored::Done(webhook.webhook.id),
             Some(0 | 1) => Restored::NotFound,
-            Some(_) => Restored::Refused,
+            Some(_) => Restored::Refused(settings.another_webhook(webhook.webhook.way.kind()).err()),
         })
     }
 
@@ -276,13 +315,15 @@ impl Settings {
     /// When DynamoDB fails.
     pub async fn create_webhook(
         &self,
+        by: &Author,
         developer: &DeveloperId,
         webhook: &StoredWebhook,
         version: u64,
     ) -> Result<bool, StoreError> {
         let put = Write::put(webhook_item(developer, webhook)?).only_if_new();
-        let writes = [count(developer, webhook.generation, version), put];
-        Ok(self.rows.transact(CONTENDED, &writes).await?.is_empty())
+        let writes = vec![count(developer, webhook, version), put];
+        let entry = Entry::of(developer, Change::WebhookCreated, webhook.webhook.id);
+        Ok(self.rows.change(by, entry, CONTENDED, writes).await?.is_empty())
     }
 
     /// What a deletion's tombstone holds, while its ten days last.
@@ -310,27 +351,45 @@ fn deletion_key(developer: &DeveloperId, request: RequestId) -> Item {
     keys::key(keys::developer(developer), keys::deletion(request))
 }
 
+/// What an attribute of a webhook's is called where its developer changes it.
+fn shown(attribute: &'static str) -> &'static str {
+    match attribute {
+        "disabled" => "status",
+        "headerNames" => "headers",
+        other => other,
+    }
+}
+
 fn has_version(configuration: &Item, version: u64) -> bool {
     Reader { kind: "configuration", item: configuration }.number("version").ok() == Some(version)
 }
 
+/// What one webhook more or less adds to: those that are fetched are counted apart, too.
+fn counts(webhook: &StoredWebhook) -> &'static str {
+    if webhook.webhook.is_pull() { "ADD webhookCount :by, pullCount :by" } else { "ADD webhookCount :by" }
+}
+
 /// Counts one more webhook, if the configuration is still the same one, of this version, and may have it.
-fn count(developer: &DeveloperId, generation: u64, version: u64) -> Write {
-    Write::update(configuration_key(developer), "ADD webhookCount :by")
-        .only_if("generation = :generation AND version = :version AND webhookCount < :most AND allowlistSize > :none")
+fn count(developer: &DeveloperId, webhook: &StoredWebhook, version: u64) -> Write {
+    let may = "generation = :generation AND version = :version AND webhookCount < :most";
+    let count = Write::update(configuration_key(developer), counts(webhook))
         .value(":by", n(1))
-        .value(":generation", n(generation))
+        .value(":generation", n(webhook.generation))
         .value(":version", n(version))
-        .value(":most", n(MAX_WEBHOOKS))
-        .value(":none", n(0))
+        .value(":most", n(MAX_WEBHOOKS));
+    if webhook.webhook.is_pull() {
+        count.only_if(may)
+    } else {
+        count.only_if(format!("{may} AND allowlistSize > :none")).value(":none", n(0))
+    }
 }
 
 /// Counts one webhook less, if the configuration is still the same one.
-fn uncount(developer: &DeveloperId, generation: u64) -> Write {
-    Write::update(configuration_key(developer), "ADD webhookCount :by")
+fn uncount(developer: &DeveloperId, webhook: &StoredWebhook) -> Write {
+    Write::update(configuration_key(developer), counts(webhook))
         .only_if("generation = :generation")
         .value(":by", n(-1))
-        .value(":generation", n(generation))
+        .value(":generation", n(webhook.generation))
 }
 
 /// Takes a deletion back, if its ten days are not over.

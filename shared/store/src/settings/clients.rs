@@ -2,14 +2,16 @@
 
 use aws_lc_rs::{constant_time, digest};
 use tenday_model::ids::{ClientId, DeveloperId};
+use tenday_model::settings::audit::Change;
 
 use crate::aws::services::Aws;
 use crate::dynamodb::item::{Item, Reader, b, json, s};
 use crate::dynamodb::keys;
 use crate::dynamodb::query::Query;
-use crate::dynamodb::rows::{Freshness, Rows};
+use crate::dynamodb::rows::Freshness;
 use crate::dynamodb::write::Write;
 use crate::error::StoreError;
+use crate::settings::audit::{Audited, Author, Entry};
 
 /// One API client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,12 +38,12 @@ impl Client {
 /// The stored clients.
 #[derive(Debug, Clone)]
 pub struct Clients {
-    rows: Rows,
+    rows: Audited,
 }
 
 impl Clients {
     pub fn new(aws: &Aws, settings_table: String) -> Self {
-        Self { rows: Rows::of(aws, settings_table) }
+        Self { rows: Audited::of(aws, settings_table) }
     }
 
     /// # Errors
@@ -55,18 +57,22 @@ impl Clients {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn put(&self, client: &Client) -> Result<(), StoreError> {
+    pub async fn put(&self, by: &Author, client: &Client) -> Result<(), StoreError> {
         let listed = keys::client_of(client.developer.as_ref(), &client.id);
-        self.write([Write::put(client_item(client)?), Write::put(listed)]).await
+        let mut writes = vec![Write::put(client_item(client)?), Write::put(listed)];
+        // A developer exists from their first client on.
+        writes.extend(client.developer.as_ref().map(|developer| Write::put(keys::listed_developer(developer))));
+        self.change(by, client, Change::ClientCreated, writes).await
     }
 
     /// Removes a client. It gets no token any more; those that it has hold until they expire.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn delete(&self, client: &Client) -> Result<(), StoreError> {
+    pub async fn delete(&self, by: &Author, client: &Client) -> Result<(), StoreError> {
         let listed = keys::client_of(client.developer.as_ref(), &client.id);
-        self.write([Write::delete(keys::client(&client.id)), Write::delete(listed)]).await
+        let writes = vec![Write::delete(keys::client(&client.id)), Write::delete(listed)];
+        self.change(by, client, Change::ClientRevoked, writes).await
     }
 
     /// A developer's clients, or the platform's, by their ids.
@@ -84,9 +90,10 @@ impl Clients {
         Ok(clients)
     }
 
-    async fn write(&self, writes: [Write; 2]) -> Result<(), StoreError> {
-        // Neither has a condition, so neither can be refused.
-        self.rows.transact("the client", &writes).await.map(|_| ())
+    async fn change(&self, by: &Author, client: &Client, change: Change, writes: Vec<Write>) -> Result<(), StoreError> {
+        let entry = Entry::of(client.developer.as_ref(), change, &client.id);
+        // None has a condition, so none can be refused.
+        self.rows.change(by, entry, "the client", writes).await.map(|_| ())
     }
 }
 

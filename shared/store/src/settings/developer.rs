@@ -11,21 +11,24 @@ use tenday_model::dates::DateFormat;
 use tenday_model::delivery::rate::RateLimit;
 use tenday_model::destination::address::Allowlist;
 use tenday_model::ids::{DeveloperId, WebhookId};
+use tenday_model::settings::audit::Change;
 use tenday_model::settings::configuration::Configuration;
 use tenday_model::settings::custom_headers::CustomHeaders;
 use tenday_model::settings::filter::EventNames;
 use tenday_model::settings::integration::Integration;
-use tenday_model::settings::webhook::{Disabled, Origin, Webhook};
+use tenday_model::settings::webhook::{Disabled, Origin, Way, Webhook};
 use tenday_model::signing::signature::Secret;
 
 use crate::aws::services::Aws;
 use crate::dynamodb::item::{Attribute, Item, Reader, b, is_expired, json, n, s};
 use crate::dynamodb::keys;
 use crate::dynamodb::query::Query;
-use crate::dynamodb::rows::{Freshness, Rows};
+use crate::dynamodb::rows::Freshness;
 use crate::dynamodb::write::Write;
 use crate::error::StoreError;
-use crate::settings::changes::generation;
+use crate::settings::audit::{Audited, Author, Entry};
+use crate::settings::changes::{CONTENDED, generation};
+use crate::settings::erased::erased_at;
 use crate::settings::links::links_value;
 use crate::signing::keyring::{Keyring, Sealed};
 
@@ -85,18 +88,18 @@ pub struct OldSecret {
 /// The settings table.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    pub(super) rows: Rows,
+    pub(super) rows: Audited,
 }
 
 impl Settings {
     pub fn new(aws: &Aws, table: String) -> Self {
-        Self { rows: Rows::of(aws, table) }
+        Self { rows: Audited::of(aws, table) }
     }
 
     /// A developer's configuration and webhooks, in one query.
     ///
     /// # Errors
-    /// When DynamoDB fails or an item does not read.
+    /// [`StoreError::Erased`] when the developer was erased; else when DynamoDB fails or an item does not read.
     pub async fn read(&self, developer: &DeveloperId, now: Timestamp) -> Result<Option<DeveloperSettings>, StoreError> {
         let query = Query::of(keys::developer(developer)).beginning_with(keys::SETTINGS_PREFIX);
         let mut items = self.rows.all(query.fresh(Freshness::Latest)).await?;
@@ -104,19 +107,23 @@ impl Settings {
         settings_from(&items)
     }
 
-    /// Stores a developer's first configuration; none when there is one already.
+    /// Stores a developer's first configuration; none when there is one already. With it the developer comes on the list of
+    /// developers: an import makes configurations of developers without clients.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn create(
         &self,
+        by: &Author,
         developer: &DeveloperId,
         configuration: Configuration,
     ) -> Result<Option<DeveloperSettings>, StoreError> {
         let generation = generation(configuration.created_at);
         let settings = DeveloperSettings { configuration, webhooks: Vec::new(), generation };
         let put = Write::put(configuration_item(developer, &settings)?).only_if_new();
-        Ok(self.rows.write(put).await?.is_done().then_some(settings))
+        let entry = Entry::of(developer, Change::ConfigurationCreated, settings.configuration.id);
+        let writes = vec![put, Write::put(keys::listed_developer(developer))];
+        Ok(self.rows.change(by, entry, CONTENDED, writes).await?.is_empty().then_some(settings))
     }
 
     /// Disables an active webhook; one that is disabled already, or gone, stays as it is.
@@ -125,6 +132,7 @@ impl Settings {
     /// When DynamoDB fails.
     pub async fn disable(
         &self,
+        by: &Author,
         developer: &DeveloperId,
         webhook: WebhookId,
         disabled: Disabled,
@@ -132,7 +140,8 @@ impl Settings {
         let key = keys::key(keys::developer(developer), keys::webhook(webhook));
         let update = Write::change(key, vec![("disabled", json(&disabled)?)], &[])
             .only_if("attribute_exists(pk) AND attribute_not_exists(disabled)");
-        Ok(self.rows.write(update).await?.is_done())
+        let entry = Entry::of(developer, Change::WebhookDisabled, webhook).fields(vec!["status"]);
+        Ok(self.rows.change(by, entry, CONTENDED, vec![update]).await?.is_empty())
     }
 }
 
@@ -141,6 +150,9 @@ pub(super) fn settings_from(items: &[Item]) -> Result<Option<DeveloperSettings>,
     let Some(found) = items.iter().find(|item| keys::sk(item) == Some(keys::CONFIGURATION)) else {
         return Ok(None);
     };
+    if erased_at(found).is_some() {
+        return Err(StoreError::Erased);
+    }
     let (configuration, generation) = configuration_from(found)?;
     let mut webhooks = Vec::new();
     for item in items.iter().filter(|item| keys::sk(item) != Some(keys::CONFIGURATION)) {
@@ -168,6 +180,9 @@ pub(crate) fn configuration_item(developer: &DeveloperId, settings: &DeveloperSe
     Ok(item)
 }
 
+/// Lets conditions ask how many entries the allowlist has.
+pub(super) const ALLOWLIST_SIZE: &str = "allowlistSize";
+
 /// The attributes of a configuration that its developer can change; none where there is nothing to be stored.
 pub(super) fn changeable(configuration: &Configuration) -> Result<[(&'static str, Option<Attribute>); 6], StoreError> {
     let schedule = configuration.retry_schedule.as_ref();
@@ -176,7 +191,7 @@ pub(super) fn changeable(configuration: &Configuration) -> Result<[(&'static str
         ("dateFormat", Some(s(configuration.date_format.name()))),
         ("name", configuration.name.as_deref().map(s)),
         ("ipAllowlist", Some(json(&configuration.allowlist)?)),
-        ("allowlistSize", Some(n(configuration.allowlist.len()))),
+        (ALLOWLIST_SIZE, Some(n(configuration.allowlist.len()))),
         ("retrySchedule", schedule.map(json).transpose()?),
     ])
 }
@@ -213,6 +228,9 @@ pub(crate) fn old_secrets_value(old: &[OldSecret]) -> Result<Attribute, StoreErr
     json(&old.collect::<Vec<_>>())
 }
 
+/// The kind of a webhook whose events are fetched.
+const PULL: &str = "pull";
+
 pub(crate) fn webhook_item(developer: &DeveloperId, stored: &StoredWebhook) -> Result<Item, StoreError> {
     let webhook = &stored.webhook;
     let mut item = keys::key(keys::developer(developer), keys::webhook(webhook.id));
@@ -232,7 +250,11 @@ pub(crate) fn webhook_item(developer: &DeveloperId, stored: &StoredWebhook) -> R
     if let Some(ids) = &webhook.link_ids {
         item.insert("linkIds".into(), json(ids)?);
     }
-    item.insert("callbackURL".into(), s(webhook.callback_url.as_given()));
+    // Whatever has an address is sent to, as it was before anything could be fetched.
+    match &webhook.way {
+        Way::Push(url) => item.insert("callbackURL".into(), s(url.as_given())),
+        Way::Pull => item.insert("kind".into(), s(PULL)),
+    };
     if let Some(disabled) = &webhook.disabled {
         item.insert("disabled".into(), json(disabled)?);
     }
@@ -281,7 +303,11 @@ pub(crate) fn webhook_from(item: &Item) -> Result<StoredWebhook, StoreError> {
                 None => read.optional_json("eventNames")?,
             },
             link_ids: read.optional_json("linkIds")?,
-            callback_url: read.parsed("callbackURL")?,
+            way: match read.optional_text("kind") {
+                None => Way::Push(read.parsed("callbackURL")?),
+                Some(PULL) => Way::Pull,
+                Some(_) => return Err(StoreError::corrupt("webhook", "unknown kind")),
+            },
             disabled: read.optional_json("disabled")?,
             retry_schedule: read.optional_json("retrySchedule")?,
             rate_limit: rate_limit.transpose().map_err(|error| StoreError::corrupt("webhook", error))?,

@@ -10,6 +10,7 @@
 use tenday_model::destination::callback_url::CallbackUrl;
 use tenday_model::ids::{DeveloperId, WebhookId};
 use tenday_model::settings::alias::Alias;
+use tenday_model::settings::audit::Change;
 use tenday_model::settings::bound::BoundLinks;
 use tenday_model::settings::configuration::{Configuration, MAX_WEBHOOKS};
 use tenday_model::settings::link::{Binding, Environment, Link, LinkErrorCode, LinkId, LinkState};
@@ -18,9 +19,10 @@ use crate::aws::services::Aws;
 use crate::dynamodb::item::{Attribute, Item, Reader, json, n, s};
 use crate::dynamodb::keys;
 use crate::dynamodb::query::Query;
-use crate::dynamodb::rows::{Freshness, Rows};
+use crate::dynamodb::rows::Freshness;
 use crate::dynamodb::write::Write;
 use crate::error::StoreError;
+use crate::settings::audit::{Audited, Author, Entry};
 use crate::settings::changes::{configuration_key, webhook_key};
 use crate::settings::developer::{DeveloperSettings, StoredWebhook, configuration_item, webhook_item};
 
@@ -62,12 +64,12 @@ pub struct MadeWebhook {
 /// The links in the settings table.
 #[derive(Debug, Clone)]
 pub struct Links {
-    rows: Rows,
+    rows: Audited,
 }
 
 impl Links {
     pub fn new(aws: &Aws, settings_table: String) -> Self {
-        Self { rows: Rows::of(aws, settings_table) }
+        Self { rows: Audited::of(aws, settings_table) }
     }
 
     /// Whoever's it is; one that was deleted, too.
@@ -94,12 +96,16 @@ impl Links {
     }
 
     /// Stores a link, unless what is there is another's, deleted, or not what was read. A link in the state `deleted` is
-    /// what is left of a deleted one.
+    /// what is left of a deleted one. One that is as it was is not written again.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn put(&self, write: &LinkWrite<'_>) -> Result<Registered, StoreError> {
+    pub async fn put(&self, by: &Author, write: &LinkWrite<'_>) -> Result<Registered, StoreError> {
         let LinkWrite { link, was, rebound, made } = write;
+        if *was == Some(*link) && rebound.is_empty() && made.is_none() {
+            return Ok(Registered::Done);
+        }
+        let entry = entry(write)?;
         let claim = Write::put(claim_item(link))
             .only_if("attribute_not_exists(pk) OR developer = :developer")
             .value(":developer", s(link.developer.as_str()));
@@ -118,6 +124,9 @@ impl Links {
         }
         if let Some(MadeWebhook { webhook, configuration }) = made {
             writes.push(Write::put(webhook_item(&link.developer, webhook)?).only_if_new());
+            if configuration.is_some() {
+                writes.push(Write::put(keys::listed_developer(&link.developer)));
+            }
             writes.push(match configuration {
                 Some(configuration) => {
                     let settings = DeveloperSettings {
@@ -130,7 +139,7 @@ impl Links {
                 None => count_for_link(&link.developer, webhook.generation),
             });
         }
-        let refused = self.rows.transact("the link", &writes).await?;
+        let refused = self.rows.change(by, entry, "the link", writes).await?;
         Ok(if refused.is_empty() {
             Registered::Done
         } else if refused.contains(&0) {
@@ -143,6 +152,38 @@ impl Links {
     }
 }
 
+/// What becomes of a link, in words.
+fn entry<'a>(write: &LinkWrite<'a>) -> Result<Entry<'a>, StoreError> {
+    let LinkWrite { link, was, rebound, made } = write;
+    let change = match was {
+        None => Change::LinkRegistered,
+        Some(_) if link.is_deleted() => Change::LinkDeleted,
+        Some(_) => Change::LinkChanged,
+    };
+    let mut fields = Vec::new();
+    if let Some(was) = was {
+        let (was, is) = (link_item(was)?, link_item(link)?);
+        let shown = ATTRIBUTES.into_iter().chain(OPTIONAL).filter(|name| was.get(*name) != is.get(*name));
+        fields.extend(shown.filter_map(|name| match name {
+            "error" => Some("errorCode"),
+            "alias" => Some("aliasSha256"),
+            // It is named by its id.
+            "webhook" => None,
+            other => Some(other),
+        }));
+    }
+    let mut entry = Entry::of(&link.developer, change, &link.id).fields(fields);
+    if let Some(MadeWebhook { webhook, configuration }) = made {
+        entry = entry.with(webhook.webhook.id);
+        if let Some(configuration) = configuration {
+            entry = entry.with(configuration.id);
+        }
+    }
+    Ok(rebound.iter().fold(entry, |entry, rebound| entry.with(rebound.webhook.webhook.id)))
+}
+
+/// What every link's row has.
+const ATTRIBUTES: [&str; 4] = ["environment", "state", "products", "tags"];
 /// What a link's row may lack.
 const OPTIONAL: [&str; 4] = ["error", "webhook", "callbackURL", "alias"];
 
@@ -152,7 +193,7 @@ fn link_write(link: &Link, was: Option<&Link>) -> Result<Write, StoreError> {
     let Some(was) = was else { return Ok(put.only_if_new()) };
     let mut was = link_item(was)?;
     let mut conditions = Vec::new();
-    for name in ["environment", "state", "products", "tags"].into_iter().chain(OPTIONAL) {
+    for name in ATTRIBUTES.into_iter().chain(OPTIONAL) {
         put = put.name(&format!("#{name}"), name);
         conditions.push(match was.remove(name) {
             Some(value) => {

@@ -3,11 +3,13 @@
 //! [`developer`] holds a developer's configuration and webhooks, [`changes`] changes, deletes and restores them, and
 //! [`deletions`] lists what can still be restored.
 //! [`clients`] says who may ask for a token, [`sessions`] who was sent to the dashboard, and [`links`] what the platform
-//! registered for tests.
+//! registered for tests. None of it changes without an entry of [`audit`].
 
+pub(crate) mod audit;
 pub(crate) mod changes;
 pub(crate) mod clients;
 pub(crate) mod deletions;
 pub(crate) mod developer;
+pub(crate) mod erased;
 pub(crate) mod links;
 pub(crate) mod sessions;
