@@ -77,6 +77,8 @@ codes! {
     WebhookLimitReached = CONFLICT "webhook_error.limit_reached",
     /// The webhook is disabled.
     WebhookDisabled = CONFLICT "webhook_error.disabled",
+    /// Whoever operates Tenday holds all of the developer's deliveries.
+    DeliveriesPaused = CONFLICT "webhook_error.deliveries_paused",
     /// There is no such webhook.
     WebhookNotFound = NOT_FOUND "webhook_error.not_found",
     /// There is no such deletion, its ten days are over, or it was undone already.

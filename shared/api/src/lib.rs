@@ -39,4 +39,4 @@ pub use query::{Parameters, refuse_unknown};
 pub use rate_limit::{RateLimiter, RequestRate};
 pub use serve::{RequestId, Unrouted, serve, serve_and_then, serve_with_unrouted, start};
 pub use state::{HasApi, Shared};
-pub use token::{Claims, LIFETIME, TokenProblem, Verifier, issue};
+pub use token::{Claims, LIFETIME, LONGEST_LIFETIME, TokenProblem, Verifier, issue};

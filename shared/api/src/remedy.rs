@@ -66,6 +66,9 @@ impl ErrorCode {
                 "Mend the receiver, then enable the webhook with `PATCH /configuration/webhooks/{webhookId}` and \
                  `{\"status\": \"active\"}`. Its events have waited."
             }
+            Self::DeliveriesPaused => {
+                "Ask the platform why, and try again when it lets deliveries go on. Nothing is lost: what was held is sent then."
+            }
             Self::WebhookNotFound => {
                 "`GET /configuration/webhooks` lists the webhooks that there are. One that was deleted within the last ten days \
                  comes back with `POST /configuration/webhooks/restore/{requestId}`."

@@ -30,7 +30,7 @@ const KEPT: SignedDuration = SignedDuration::from_hours(24);
 #[derive(Debug)]
 pub struct Rates {
     rows: Rows,
-    known: Mutex<HashMap<(DeveloperId, WebhookId), i64>>,
+    known: Mutex<HashMap<(DeveloperId, Option<WebhookId>), i64>>,
 }
 
 impl Rates {
@@ -38,14 +38,15 @@ impl Rates {
         Self { rows: Rows::of(aws, events_table), known: Mutex::default() }
     }
 
-    /// Takes at most `wanted` slots that come within `wait`. Who takes them uses them at their times.
+    /// Takes at most `wanted` slots that come within `wait`: of a webhook's own limit, or, with none, of the one that holds
+    /// for all of the developer's. Who takes them uses them at their times.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn take(
         &self,
         developer: &DeveloperId,
-        webhook: WebhookId,
+        webhook: Option<WebhookId>,
         limit: RateLimit,
         wanted: usize,
         now: Timestamp,
@@ -90,12 +91,12 @@ impl Rates {
         Ok(Vec::new())
     }
 
-    fn recall(&self, developer: &DeveloperId, webhook: WebhookId) -> Option<i64> {
+    fn recall(&self, developer: &DeveloperId, webhook: Option<WebhookId>) -> Option<i64> {
         let known = self.known.lock().ok()?;
         known.get(&(developer.clone(), webhook)).copied()
     }
 
-    fn remember(&self, developer: &DeveloperId, webhook: WebhookId, next_free: i64, now: i64) {
+    fn remember(&self, developer: &DeveloperId, webhook: Option<WebhookId>, next_free: i64, now: i64) {
         let Ok(mut known) = self.known.lock() else { return };
         if known.len() >= REMEMBERED {
             known.retain(|_, free| *free > now);
