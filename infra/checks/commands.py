@@ -22,7 +22,10 @@ from local_run import ROOT, Failed
 SOURCES = ("README.md", "docs/*.md", "docs/runbooks/*.md", "infra/*.sh", "infra/checks/*.sh", ".github/workflows/*.yml")
 # What the AWS CLI adds to the services' models.
 EVERYWHERE = {"output", "query", "region", "profile", "cli-input-json", "no-cli-pager", "endpoint-url"}
-OF_THE_CLI = {("logs", "tail"): {"since", "follow", "format", "filter-pattern", "log-stream-names"}}
+OF_THE_CLI = {("logs", "tail"): {"since", "follow", "format", "filter-pattern", "log-stream-names"},
+              ("configure", "get"): set()}
+# What the CLI calls otherwise than the models.
+MODELS = {"s3api": "s3"}
 COMMAND = re.compile(r"(?<![\w./-])aws ([a-z0-9-]+) ([a-z0-9-]+)([^|;&`\n]*)")
 
 MISTAKES = {
@@ -47,6 +50,7 @@ class Models:
         if (service, operation) in OF_THE_CLI:
             return OF_THE_CLI[service, operation]
         try:
+            service = MODELS.get(service, service)
             model = self.session.get_service_model(service)
         except UnknownServiceError:
             raise Failed(f"there is no service {service}") from None

@@ -123,7 +123,7 @@ class Deployment:
         self.package(template, profile)
         change(template)
         self.create(json.dumps(template))
-        self.bridge()
+        self.adopt()
 
     def package(self, template, profile):
         """What `sam package` does: zips the binaries, and says where they are."""
@@ -156,11 +156,17 @@ class Deployment:
             reasons = [f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}"
                        for event in events if "FAILED" in event["ResourceStatus"]]
             raise Failed(f"the stack ends as {stack['StackStatus']}: {'; '.join(reasons)}")
+
+    def adopt(self):
+        """Learns what the stack is, and does what MiniStack left undone."""
+        cloudformation = self.client("cloudformation")
+        stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
         resources = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
         self.names = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
         processed = cloudformation.get_template(StackName=STACK, TemplateStage="Processed")["TemplateBody"]
         self.template = json.loads(processed) if isinstance(processed, str) else processed
+        self.bridge()
 
     def bridge(self):
         """Does what MiniStack's CloudFormation leaves undone; each gap is told where it is bridged."""

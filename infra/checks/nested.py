@@ -19,7 +19,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from rules import Rules, report
 from sources import metrics as emitted
-from template import FUNCTION, QUEUE, STACK, TABLE, Template, expand
+from template import BOUNDARY, FUNCTION, QUEUE, ROLE, STACK, TABLE, Template, expand
 
 ALARM = "AWS::CloudWatch::Alarm"
 # What the canary's alarms are about is what does not happen.
@@ -71,11 +71,11 @@ def metrics(alarm):
 
 
 def named(value):
-    """The logical id in a `Ref`, a `GetAtt` or the first branch of an `If`."""
+    """The logical id in a `Ref`, a `GetAtt`, or the first branch of an `If` that has one."""
     if not isinstance(value, dict):
         return None
     if "Fn::If" in value:
-        return named(value["Fn::If"][1])
+        return named(value["Fn::If"][1]) or named(value["Fn::If"][2])
     target = value.get("Ref") or value.get("Fn::GetAtt", [None])
     return target if isinstance(target, str) else target[0]
 
@@ -153,6 +153,20 @@ def interfaces(stacks):
     for name, output in sorted(set(re.findall(r'"(\w+)(?:", "|\.)Outputs\.(\w+)', text))):
         if output not in stacks.nested[name].get("Outputs", {}):
             yield f"{name}: has no output {output}"
+
+
+@rule("a role that a nested stack makes is bounded as all others are",
+      lambda stacks: stacks.nested["Alarms"]["Resources"].update(NewRole={"Type": ROLE, "Properties": {}}),
+      parameters("Canary", PermissionsBoundary=""), parameters("Alarms", PermissionsBoundary=None))
+def bounded(stacks):
+    for name, nested in stacks.nested.items():
+        roles = {n: r["Properties"] for n, r in nested["Resources"].items() if r["Type"] == ROLE}
+        given = stacks.source["Resources"][name]["Properties"].get("Parameters", {})
+        if roles and given.get("PermissionsBoundary") != {"Ref": "PermissionsBoundary"}:
+            yield f"{name}: is not told the boundary"
+        for role, properties in roles.items():
+            if properties.get("PermissionsBoundary") != BOUNDARY:
+                yield f"{name}.{role}: is not bounded"
 
 
 @rule("every queue's oldest message and every dead-letter queue's depth is watched",

@@ -45,6 +45,9 @@ STACK = "tenday"
 
 def resource(node):
     """`Table`, `Table/index/name`, `Queue`: what an ARN in a policy stands for, or the ARN itself."""
+    if isinstance(node, dict) and "Fn::If" in node:
+        # A restored one takes the place of the stack's own.
+        return resource(node["Fn::If"][2])
     if isinstance(node, dict) and "Fn::GetAtt" in node:
         return ".".join(node["Fn::GetAtt"]).removesuffix(".Arn") if isinstance(node["Fn::GetAtt"], list) else node
     if isinstance(node, dict) and "Fn::Sub" in node:

@@ -18,7 +18,7 @@ from pathlib import Path
 from samtranslator.yaml_helper import yaml_parse
 
 from rules import Rules, report
-from template import FUNCTION, Template, expand
+from template import FUNCTION, RESTORED, Template, expand
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"'
@@ -231,6 +231,9 @@ def named(template):
             if name not in template.resources:
                 continue
             by_arn = variable.endswith(("_ARN", "_KEY"))
+            # What may be restored stands behind what takes its place.
+            if isinstance(value, dict) and value.get("Fn::If", [None])[0] in RESTORED.values():
+                value = value["Fn::If"][2]
             if value != ({"Fn::GetAtt": [name, "Arn"]} if by_arn else {"Ref": name}):
                 yield f"{function}: {variable} is {json.dumps(value)}"
 

@@ -45,6 +45,10 @@ LOCAL_ONLY = re.compile(r"TENDAY_LOCAL|TENDAY_CLOCK|TENDAY_FAULTS|AWS_ENDPOINT_U
 MANAGED_POLICIES = {"AWSLambdaENIManagementAccess"}
 # The dead letters that no function reads; `nested.py` sees to it that an alarm does.
 WAITS_FOR_A_PERSON = "IngestDeadLetters"
+# Where the account asks for a boundary, every role has it.
+BOUNDARY = {"Fn::If": ["RolesAreBounded", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
+# What may be restored, and the condition under which something else stands in its place.
+RESTORED = {"SettingsTable": "SettingsAreRestored", "EventsTable": "EventsAreRestored", "KeyringKey": "KeyIsRestored"}
 # What the longest attempt leaves of an invocation for reading, claiming and recording it.
 AROUND_AN_ATTEMPT = 5
 
@@ -160,6 +164,11 @@ class Template:
             for name in self.of(kind):
                 for statement in listed(self.get(name, "PolicyDocument", "Statement")):
                     yield name, statement
+
+
+def is_given(value):
+    """Whether a property is there, with the parameters at their defaults."""
+    return value not in (None, {"Ref": "AWS::NoValue"})
 
 
 def listed(one_or_many):
@@ -401,7 +410,7 @@ def kept(template):
       lambda source: first(source, KEY)["Properties"].update(EnableKeyRotation=False))
 def encryption(template):
     for name in template.of(QUEUE):
-        if template.get(name, "SqsManagedSseEnabled") is not True and not template.get(name, "KmsMasterKeyId"):
+        if template.get(name, "SqsManagedSseEnabled") is not True and not is_given(template.get(name, "KmsMasterKeyId")):
             yield f"{name}: not encrypted"
     for name in template.of(TABLE):
         if template.get(name, "SSESpecification", "SSEEnabled") is not True:
@@ -409,6 +418,77 @@ def encryption(template):
     for name in template.of(KEY):
         if template.get(name, "EnableKeyRotation") is not True:
             yield f"{name}: not rotated"
+
+
+@rule("a key of the account's own, where one is given, keeps every table, queue and log, and every role but the pages' may use it",
+      lambda source: first(source, TABLE)["Properties"]["SSESpecification"].pop("KMSMasterKeyId"),
+      lambda source: first(source, QUEUE)["Properties"].pop("KmsMasterKeyId"),
+      lambda source: first(source, LOGS)["Properties"].pop("KmsKeyId"),
+      lambda source: source["Resources"]["DataKeyUse"]["Properties"]["Roles"].pop())
+def data_key(template):
+    given = {"Fn::If": ["DataKeyIsGiven", {"Ref": "DataKeyArn"}, {"Ref": "AWS::NoValue"}]}
+    for name in {**template.of(TABLE), **template.of(QUEUE), **template.of(LOGS)}:
+        properties = template.resources[name]["Properties"]
+        found = [properties.get("KmsMasterKeyId"), properties.get("KmsKeyId"),
+                 properties.get("SSESpecification", {}).get("KMSMasterKeyId")]
+        if given not in found:
+            yield f"{name}: is kept under another key"
+    listed_roles = json.dumps(template.resources["DataKeyUse"]["Properties"]["Roles"])
+    for name, resource in template.of(ROLE).items():
+        touches = re.search(r'"(?:dynamodb|sqs):', json.dumps(resource))
+        if touches and f'"{name}"' not in listed_roles:
+            yield f"{name}: may not use the key"
+
+
+@rule("what is restored takes the place of the stack's own table or key wherever that is named",
+      lambda source: statement(source, "lambda.amazonaws.com", 1).update(Resource={"Fn::GetAtt": ["SettingsTable", "Arn"]}),
+      lambda source: source["Globals"]["Function"]["Environment"]["Variables"].update(EVENTS_TABLE={"Ref": "EventsTable"}),
+      variable("KEYRING_KEY", {"Fn::Sub": "${KeyringKey.Arn}"}),
+      lambda source: source["Outputs"]["SettingsTableName"].update(Value={"Ref": "SettingsTable"}))
+def restored(template):
+    def bare(node, path, conditions):
+        if isinstance(node, list):
+            for number, item in enumerate(node):
+                yield from bare(item, f"{path}.{number}", conditions)
+        if not isinstance(node, dict):
+            return
+        for key, value in node.items():
+            if key == "Fn::If":
+                yield from bare(value[1], f"{path}.1", conditions)
+                yield from bare(value[2], f"{path}.2", conditions | {value[0]})
+            elif key in ("Ref", "Fn::GetAtt", "Fn::Sub"):
+                for name, condition in RESTORED.items():
+                    if re.search(rf"\b{name}\b", json.dumps(value)) and condition not in conditions:
+                        yield f"{path} names {name}, restored or not"
+            else:
+                yield from bare(value, f"{path}.{key}", conditions)
+
+    for section in ("Resources", "Outputs"):
+        yield from bare(template.expanded[section], section, frozenset())
+
+
+@rule("every role is bounded where the account asks for it",
+      lambda source: first(source, ROLE)["Properties"].pop("PermissionsBoundary"),
+      lambda source: first(source, ROLE)["Properties"].update(PermissionsBoundary={"Ref": "PermissionsBoundary"}))
+def boundaries(template):
+    for name, resource in template.of(ROLE).items():
+        if resource["Properties"].get("PermissionsBoundary") != BOUNDARY:
+            yield f"{name}: is not bounded"
+
+
+@rule("what excludes or needs another parameter is told by a rule, with words for whoever gave it",
+      lambda source: source["Rules"]["DomainIsWhole"].pop("RuleCondition"),
+      lambda source: source["Rules"]["OneTopic"]["Assertions"][0].pop("AssertDescription"),
+      lambda source: source.pop("Rules"))
+def rules_of_parameters(template):
+    rules = template.source.get("Rules", {})
+    if not rules:
+        yield "there are no Rules"
+    for name, found in rules.items():
+        if "RuleCondition" not in found:
+            yield f"{name}: holds of parameters that nobody gave"
+        if any(not each.get("AssertDescription") for each in found["Assertions"]):
+            yield f"{name}: does not say what is wrong"
 
 
 @rule("every function has a role of its own",

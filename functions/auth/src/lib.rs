@@ -14,7 +14,7 @@ use http::HeaderValue;
 use http::header::{AUTHORIZATION, CACHE_CONTROL};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tenday_api::{Api, ApiError, Claims, HasApi, LIFETIME, RequestRate, Shared, issue, read_body};
+use tenday_api::{Api, ApiError, Claims, HasApi, LIFETIME, RequestRate, Shared, Sources, issue, read_body};
 use tenday_model::ids::{ClientId, DeveloperId};
 use tenday_model::signing::signature::EcSigningKey;
 use tenday_store::{Aws, Client, Clients, Environment, KeyPurpose, Keyring, Sessions, SigningKeys, StoreError};
@@ -25,6 +25,7 @@ use requests::{Credentials, Grant};
 struct Auth {
     api: Api,
     credentials: tenday_api::Credentials,
+    sources: Sources,
     sessions: Sessions,
     keyring: Keyring,
     signing_keys: SigningKeys,
@@ -55,6 +56,7 @@ pub async fn run() -> Result<(), lambda_http::Error> {
             Clients::new(&aws, table.clone()),
             RequestRate::from_environment(&mut environment),
         ),
+        sources: Sources::from_environment(&mut environment),
         sessions: Sessions::new(&aws, table.clone()),
         keyring: Keyring::new(&aws, table.clone(), environment.text("KEYRING_KEY")),
         signing_keys: SigningKeys::new(&aws, table),
@@ -104,6 +106,8 @@ async fn grant_token(auth: &Auth, request: Request) -> Result<TokenResponse, Ref
         // Above all no secret, which every log on the way would have (RFC 6749, section 2.3.1).
         return Err(Refusal::InvalidRequest("the URL takes no parameters; give them in the body"));
     }
+    // Before any work, so that whoever asks for tokens with made-up clients keeps nobody else from theirs.
+    auth.sources.take(&request, auth.api.now())?;
     let header = request.headers().get(AUTHORIZATION).cloned();
     let body = read_body(request).await.map_err(|_| Refusal::InvalidRequest("the body is too large, or broke off"))?;
     let body = std::str::from_utf8(&body).map_err(|_| Refusal::InvalidRequest("the body is not UTF-8"))?;

@@ -8,6 +8,7 @@ use tenday_model::ids::{ConfigurationId, RequestId, WebhookId};
 use tenday_model::settings::configuration::{Configuration, RetrySchedule};
 use tenday_model::settings::filter::EventNames;
 use tenday_model::settings::integration::Integration;
+use tenday_model::settings::webhook::Kind;
 use tenday_store::{Deletion, Deletions, DeveloperSettings};
 use utoipa::ToSchema;
 
@@ -101,9 +102,11 @@ struct DeletedWebhook {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = EventNames, required = false)]
     event_names: Option<EventNames>,
-    #[serde(rename = "callbackURL")]
-    #[schema(value_type = String)]
-    callback_url: CallbackUrl,
+    kind: Kind,
+    /// Where its events were sent. One whose events are fetched has none.
+    #[serde(rename = "callbackURL", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    callback_url: Option<CallbackUrl>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -134,7 +137,8 @@ impl DeletionView {
                     id: webhook.id,
                     event_name: webhook.event_name().map(str::to_owned),
                     event_names: webhook.several_events().cloned(),
-                    callback_url: webhook.callback_url.clone(),
+                    kind: webhook.way.kind(),
+                    callback_url: webhook.callback_url().cloned(),
                 };
                 (DeletionKind::Webhook, Some(shown), None)
             }

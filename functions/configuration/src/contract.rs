@@ -116,6 +116,7 @@ pub(crate) fn deletions() -> Operation {
                     "webhook": {
                         "id": "WBK-019aa7f3-1a2b-7d4c-9e5f-60718293a4b5",
                         "eventName": "TRANSACTIONS",
+                        "kind": "push",
                         "callbackURL": "https://example.com/link-money/callback",
                     },
                     "restorable": false,

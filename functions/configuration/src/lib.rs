@@ -168,7 +168,7 @@ async fn restore(
     match functions.settings.restore(&by, &developer.id, request).await? {
         Restored::Done(settings) => Ok(Json(OneConfiguration::of(&settings))),
         Restored::NotFound => Err(gone()),
-        Restored::Refused => {
+        Restored::Refused(_) => {
             Err(ApiError::new(ErrorCode::ConfigurationExists, Obstacle::AnotherConfiguration.to_string()))
         }
     }

@@ -26,6 +26,7 @@ use tenday_telemetry::{in_request, request_id};
 
 use crate::job::Runner;
 use crate::later::send_later;
+use crate::sweep::{Scheduled, Sweeper};
 use crate::work::{Origin, Push, Read, Work, read};
 
 /// Time kept for recording outcomes and sending retries once the last attempt has ended.
@@ -50,6 +51,7 @@ pub struct Deliver {
     /// The ARN of the retries queue.
     retries_queue: String,
     schedules: Schedules,
+    scheduled: Scheduled,
     clock: Clock,
 }
 
@@ -79,6 +81,7 @@ impl Deliver {
                 environment.text("SCHEDULER_ROLE_ARN"),
                 retries_queue.clone(),
             ),
+            scheduled: Scheduled::default(),
             retries_queue,
             clock,
         }
@@ -91,7 +94,7 @@ impl Deliver {
     /// Handles a batch, and answers which messages go back to the queue.
     pub async fn handle(self: &Arc<Self>, batch: SqsEvent, deadline: SystemTime) -> BatchResponse {
         let mut unfinished: BTreeSet<String> = batch.records.iter().map(|record| record.message_id.clone()).collect();
-        let Read { work, pushes } = read(batch.records, &self.retries_queue);
+        let Read { work, pushes, sweeps } = read(batch.records, &self.retries_queue);
         let Some(spare) = self.spare(deadline) else {
             // Better untouched and soon taken again than sent and not recorded.
             tracing::warn!("too little time is left to make attempts");
@@ -99,6 +102,11 @@ impl Deliver {
         };
         let wait = spare.min(SLOT_WAIT);
         let stop_at = Instant::now() + spare.min(JOB_RUN);
+        let sweeper = Sweeper { events: &self.events, retries: &self.retries, clock: &self.clock };
+        let swept = sweeper.sweep(&sweeps, stop_at).await;
+        swept.iter().for_each(|id| {
+            unfinished.remove(id);
+        });
         let (suspects, pushes): (Vec<_>, Vec<_>) = pushes.into_iter().partition(Push::is_suspect);
         let finished = if suspects.is_empty() && !work.iter().any(Work::is_suspect) {
             let (delivered, pushed) =
@@ -196,6 +204,13 @@ impl Deliver {
                 return HashSet::new();
             }
         };
+        // Of a developer who was erased nothing may come to be again: their messages are done with, unread.
+        let (erased, work): (Vec<_>, Vec<_>) =
+            work.into_iter().partition(|work| loaded.is_erased(&work.message.developer));
+        if !erased.is_empty() {
+            tracing::info!(messages = erased.len(), "messages of a developer who was erased");
+        }
+        let done = erased.into_iter().map(|work| work.message_id);
         let mut batch = Batch::new(work.iter().map(Work::asked).collect(), Arc::clone(&loaded), now);
         let mut running = Running::new();
         while let Some(step) = batch.next(self.clock.now()) {
@@ -204,7 +219,7 @@ impl Deliver {
         batch.notes().into_iter().for_each(|note| count(note, &work));
         let unfinished: HashSet<&str> = batch.unfinished().collect();
         let ids = work.iter().map(|work| &work.message_id);
-        ids.filter(|id| !unfinished.contains(id.as_str())).cloned().collect()
+        ids.filter(|id| !unfinished.contains(id.as_str())).cloned().chain(done).collect()
     }
 
     /// Does what the batch says, and tells it how that went.
@@ -237,9 +252,16 @@ impl Deliver {
                 let name = self.name(&work[place.index()].message, batch.known()).await;
                 batch.named(place, known(name, "an event could not be named"));
             }
-            Step::Store { place, event } => {
-                let stored = self.events.put_unattempted(&work[place.index()].message.developer, &event).await;
-                batch.stored(place, known(stored, "an event could not be stored"), now);
+            Step::Sweep { webhook, day, places } => {
+                let scheduled = self.scheduled.ensure(&self.schedules, &webhook, day).await;
+                batch.swept(&places, known(scheduled, "the end of a day could not be scheduled"));
+            }
+            Step::Store(events) => {
+                let stored = events.iter().map(async |(place, event)| {
+                    let stored = self.events.put_unattempted(&work[place.index()].message.developer, event).await;
+                    (*place, known(stored, "an event could not be stored"))
+                });
+                join_all(stored).await.into_iter().for_each(|(place, stored)| batch.stored(place, stored, now));
             }
             Step::Send(later) => {
                 let sent = send_later(&self.retries, &self.schedules, &later, work).await;
@@ -377,6 +399,9 @@ fn count(note: Note, work: &[Work]) {
         Note::Dropped(place, reason) => {
             tracing::info!(event_id = %work[place.index()].message.event, reason = reason.name(), "dropped");
             metrics::dropped(reason);
+        }
+        Note::Waits(place) => {
+            tracing::info!(event_id = %work[place.index()].message.event, "waits to be fetched");
         }
         Note::BreakerOpened => metrics::breaker(Breaker::Open),
         Note::BreakerClosed => metrics::breaker(Breaker::Closed),

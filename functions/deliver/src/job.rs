@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tenday_attempts::{AttemptFault, Reattempts};
 use tenday_model::delivery::page::OnFault;
-use tenday_store::{Clock, JobMessage, Queue, Settings};
+use tenday_store::{Clock, JobMessage, Queue, Settings, StoreError};
 
 use crate::work::Push;
 
@@ -43,7 +43,13 @@ impl Runner<'_> {
             tracing::error!(job = %id, event_id = %event, "a job goes on without the event that it died of");
         }
         job.resume(*receives);
-        let settings = self.settings.read(developer, self.clock.now()).await?;
+        let settings = match self.settings.read(developer, self.clock.now()).await {
+            Err(StoreError::Erased) => {
+                tracing::info!(job = %id, "a push of a developer who was erased");
+                return Ok(());
+            }
+            read => read?,
+        };
         if settings.as_ref().is_some_and(|settings| settings.control.is_paused()) {
             self.retries.push(&JobMessage::new(developer.clone(), *id, job.step), HELD).await?;
             return Ok(());

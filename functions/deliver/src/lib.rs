@@ -9,10 +9,12 @@
 //! | `work` | what do a batch's messages ask for, and where were they taken from? |
 //! | `later` | how does a message wait: by the queue's delay, or by a schedule? |
 //! | `job` | how does a job go on? |
+//! | `sweep` | what becomes of events that nobody fetches? |
 
 mod handler;
 mod job;
 mod later;
+mod sweep;
 mod work;
 
 pub use handler::Deliver;

@@ -1,7 +1,7 @@
 //! The messages of a batch, as they were taken off their queues.
 
 use tenday_model::delivery::batch;
-use tenday_store::{DeliveryMessage, JobMessage, Message, Record};
+use tenday_store::{DeliveryMessage, JobMessage, Message, Record, SweepMessage};
 use tenday_telemetry::metrics;
 
 /// A message that asks for an attempt.
@@ -49,6 +49,13 @@ pub(crate) struct Origin {
 pub(crate) struct Read {
     pub(crate) work: Vec<Work>,
     pub(crate) pushes: Vec<Push>,
+    pub(crate) sweeps: Vec<Sweep>,
+}
+
+/// A message that says that a day is over, with what was published on it to be fetched.
+pub(crate) struct Sweep {
+    pub(crate) message_id: String,
+    pub(crate) message: SweepMessage,
 }
 
 /// A message that pushes a job on.
@@ -84,6 +91,7 @@ pub(crate) fn read(records: Vec<Record>, retries_queue: &str) -> Read {
             }
             Ok(Message::Delivery(_)) => tracing::error!(message_id, "a message that asks for no attempt"),
             Ok(Message::Job(message)) => read.pushes.push(Push { message_id, message, receives, origin }),
+            Ok(Message::Sweep(message)) => read.sweeps.push(Sweep { message_id, message }),
             Err(error) => tracing::error!(message_id, error = %error, "a message that does not read"),
         }
     }

@@ -1,5 +1,7 @@
 //! What the function answers with.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tenday_api::{AttemptView, Date, EventView};
@@ -96,6 +98,77 @@ pub(crate) enum AddressReason {
     Special,
 }
 
+/// What was fetched, and what came of the reports.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Pulled)]
+pub(crate) struct PullAnswer {
+    /// Those first that could be fetched for longest.
+    #[schema(max_items = 100)]
+    pub(crate) events: Vec<PulledEvent>,
+    /// Whether there are more to be fetched at once.
+    pub(crate) more_available: bool,
+    /// One for each report, in the same order: those of `ack`, then those of `failed`.
+    #[schema(max_items = 200)]
+    pub(crate) results: Vec<PullResult>,
+}
+
+/// An event as its receiver would get it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PulledEvent {
+    pub(crate) event_id: EventId,
+    /// The name that the configuration's type gives it.
+    pub(crate) event_name: String,
+    /// The exact bytes, which are UTF-8: what is signed.
+    pub(crate) body: String,
+    /// All that an attempt would send, in lower case: the webhook's own, those of Standard Webhooks, the type's, and the
+    /// trace's. `webhook-timestamp` is that of the fetch.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub(crate) headers: BTreeMap<String, String>,
+    /// How often it was fetched, this time included.
+    #[schema(minimum = 1)]
+    pub(crate) fetches: u32,
+    /// Until when nobody else gets it. What is not acknowledged by then comes again.
+    pub(crate) visible_until: Date,
+    pub(crate) published_at: Date,
+}
+
+/// What came of one report.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PullResult {
+    /// As it was given.
+    pub(crate) id: String,
+    pub(crate) status: ReportStatus,
+}
+
+/// What came of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ReportStatus {
+    /// It is delivered.
+    Acknowledged,
+    /// It is dropped, as it was reported.
+    Failed,
+    /// It was acknowledged before.
+    AlreadyDelivered,
+    /// It was dropped before: reported as failed, or not acknowledged for ten days.
+    AlreadyDropped,
+    /// This webhook has no such event that waits.
+    Unknown,
+}
+
+impl ReportStatus {
+    /// What the same report says the second time.
+    pub(crate) fn again(self) -> Self {
+        match self {
+            Self::Acknowledged => Self::AlreadyDelivered,
+            Self::Failed => Self::AlreadyDropped,
+            other => other,
+        }
+    }
+}
+
 /// One page of events, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -120,11 +193,15 @@ pub(crate) struct Response {
     #[schema(required)]
     pub(crate) response_code: Option<String>,
     pub(crate) response_message: String,
-    pub(crate) callback_url: String,
+    /// Not there if the event is not sent, but waits to be fetched again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    pub(crate) callback_url: Option<String>,
     /// Null if the configuration's type has no shape for the update any more.
     #[schema(required)]
     pub(crate) event_name: Option<String>,
     pub(crate) timeout: bool,
+    /// Whether the receiver took it; or, if it is fetched, that it waits for that again.
     pub(crate) success: bool,
 }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use axum::Json;
 use axum::extract::State;
 use tenday_api::scopes::ConfigurationRead;
-use tenday_api::{ApiError, ApiHost, Developer, Path, RequestRate, Shared};
+use tenday_api::{ApiError, ApiHost, Developer, ErrorCode, Path, RequestRate, Shared};
 use tenday_model::destination::address::Refusal;
 
 use crate::answers::{AddressReason, AddressView, Check};
@@ -27,7 +27,10 @@ pub(crate) async fn check(
     let settings = functions.read(&developer.id).await?;
     let mut webhooks = settings.webhooks.iter().map(|stored| &stored.webhook);
     let webhook = webhooks.find(|own| own.id.to_string() == webhook).ok_or_else(webhook_not_found)?;
-    let url = &webhook.callback_url;
+    let url = webhook.callback_url().ok_or_else(|| {
+        let message = "This webhook's events are fetched: it has no address that could be checked.";
+        ApiError::new(ErrorCode::WebhookOfOtherKind, message)
+    })?;
     let allowlist = &settings.configuration.allowlist;
     let found = functions.reattempts.attempts().look_up(&developer.id, url, allowlist).await.map_err(refusal)?;
     Ok(Json(Check {

@@ -11,7 +11,8 @@ use tenday_model::ids::{EventId, JobId, WebhookId};
 use utoipa::openapi::schema::{AnyOf, AnyOfBuilder};
 use utoipa::openapi::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 
-use crate::answers::{AllReattempted, Check, EventList, JobState, OneEvent, Response};
+use crate::answers::{AllReattempted, Check, EventList, JobState, OneEvent, PullAnswer, Response};
+use crate::requests::Pull;
 
 const WEBHOOK: &str = "WBK-019aa7f3-1a2b-7d4c-9e5f-60718293a4b5";
 const UPDATE: &str = "UPD-019aa7f5-0b1c-7d2e-8f3a-4b5c6d7e8f90";
@@ -123,7 +124,53 @@ pub(crate) fn check() -> Operation {
                 "error": null,
             }),
         )
-        .errors(&[ErrorCode::ConfigurationNotFound, ErrorCode::WebhookNotFound])
+        .errors(&[ErrorCode::ConfigurationNotFound, ErrorCode::WebhookNotFound, ErrorCode::WebhookOfOtherKind])
+}
+
+pub(crate) fn pull() -> Operation {
+    operation("pullEvents", "Fetch a webhook's events")
+        .description(
+            "Of a webhook of the kind `pull`: reports what became of events that were fetched before, and fetches those that \
+             wait, oldest first. Who fetches an event has it alone until `visibleUntil`; what is not acknowledged by then \
+             comes again. An acknowledgement counts after that, too. There is no cursor. What nobody acknowledges for ten \
+             days is dropped as `expired`. Reports are taken note of before anything is fetched; what is wrong with one of \
+             them never fails the call.",
+        )
+        .scope::<ConfigurationWrite>()
+        .path::<WebhookId>("webhookId", "The webhook's id")
+        .optional_body::<Pull>(&[
+            ("whatever waits", json!({})),
+            ("wait for it", json!({ "maxEvents": 100, "waitSeconds": 20 })),
+            (
+                "report, and go on",
+                json!({ "ack": [EVENT], "failed": [{ "id": EVENT, "message": "out of disk space" }], "waitSeconds": 20 }),
+            ),
+            ("only report", json!({ "maxEvents": 0, "ack": [EVENT] })),
+        ])
+        .body_errors()
+        .answer::<PullAnswer>(
+            StatusCode::OK,
+            "What was fetched, and what came of the reports",
+            json!({
+                "events": [{
+                    "eventId": EVENT,
+                    "eventName": "DATA_UPDATES",
+                    "body": "{\"eventName\":\"DATA_UPDATES\"}",
+                    "headers": {
+                        "content-type": "application/json",
+                        "webhook-id": EVENT,
+                        "webhook-signature": "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
+                        "webhook-timestamp": "1612520102",
+                    },
+                    "fetches": 1,
+                    "visibleUntil": "2021-02-05T10:16:02.120Z",
+                    "publishedAt": "2021-02-05T10:00:00.000Z",
+                }],
+                "moreAvailable": false,
+                "results": [{ "id": EVENT, "status": "acknowledged" }],
+            }),
+        )
+        .errors(&[ErrorCode::ConfigurationNotFound, ErrorCode::WebhookNotFound, ErrorCode::WebhookOfOtherKind])
 }
 
 pub(crate) fn view() -> Operation {
@@ -165,7 +212,8 @@ pub(crate) fn reattempt() -> Operation {
     operation("reattempt", "Reattempt an event")
         .description(
             "Attempts it now, and answers what the receiver said. A 2xx ends the event; whatever else leaves it \
-             dropped, to be reattempted again.",
+             dropped, to be reattempted again. One whose events are fetched waits for that again, for what is left of its \
+             ten days.",
         )
         .scope::<ConfigurationWrite>()
         .path::<EventId>("eventId", "The dropped event's id")

@@ -1,9 +1,10 @@
-//! A developer's events: history, one event, the dropped ones, and reattempts by hand (docs/sources.md, S3); and whether
+//! A developer's events: history, one event, the dropped ones, reattempts by hand (docs/sources.md, S3), and fetching; and whether
 //! an attempt would get to a webhook's address.
 
 mod answers;
 mod check;
 mod contract;
+mod pull;
 mod reattempt;
 mod request;
 mod requests;
@@ -67,6 +68,7 @@ pub async fn run() -> Result<(), lambda_http::Error> {
 tenday_api::routes! { Shared<Functions>:
     get "/configuration/webhooks/{webhookId}/events" ["limit", "cursor", "status"] history, contract::history();
     post "/configuration/webhooks/{webhookId}/check" check::check, contract::check();
+    post "/configuration/webhooks/{webhookId}/pull" pull::pull, contract::pull();
     get "/configuration/events/{eventId}" view, contract::view();
     get "/configuration/webhooks/retrievals" ["limit", "cursor", "since", "until", "eventName", "webhookId"]
         dropped, contract::dropped();

@@ -46,7 +46,8 @@ impl Functions {
         }
         let configuration = Arc::new(settings.configuration.clone());
         match self.reattempts.one(developer, &configuration, webhook, id, None).await.map_err(refusal)? {
-            OneByHand::Made(made) => Ok(response(None, webhook.webhook.callback_url.as_given(), &made)),
+            OneByHand::Made(made) => Ok(response(None, callback_url(&settings, id.webhook), &made)),
+            OneByHand::Waits(name) => Ok(waits(None, name)),
             OneByHand::Impossible(fault) => Err(refusal(fault)),
             OneByHand::Busy => {
                 let message = "Another reattempt of this event is under way.";
@@ -130,11 +131,12 @@ fn one_of_all(settings: &DeveloperSettings, id: EventId, result: OneByHand) -> O
     let url = callback_url(settings, id.webhook);
     match result {
         OneByHand::Made(made) => Some(response(Some(id), url, &made)),
+        OneByHand::Waits(name) => Some(waits(Some(id), name)),
         OneByHand::Impossible(fault) => Some(Response {
             event_id: Some(id),
             response_code: None,
             response_message: format!("not sent: {fault}"),
-            callback_url: url.to_owned(),
+            callback_url: url,
             event_name: None,
             timeout: false,
             success: false,
@@ -143,13 +145,26 @@ fn one_of_all(settings: &DeveloperSettings, id: EventId, result: OneByHand) -> O
     }
 }
 
-fn callback_url(settings: &DeveloperSettings, webhook: WebhookId) -> &str {
-    let stored = settings.webhooks.iter().find(|stored| stored.webhook.id == webhook);
-    stored.map_or("", |stored| stored.webhook.callback_url.as_given())
+fn callback_url(settings: &DeveloperSettings, webhook: WebhookId) -> Option<String> {
+    let stored = settings.webhooks.iter().find(|stored| stored.webhook.id == webhook)?;
+    stored.webhook.callback_url().map(|url| url.as_given().to_owned())
+}
+
+/// What is answered of an event that is not sent.
+fn waits(event_id: Option<EventId>, event_name: String) -> Response {
+    Response {
+        event_id,
+        response_code: None,
+        response_message: "It waits to be fetched again.".to_owned(),
+        callback_url: None,
+        event_name: Some(event_name),
+        timeout: false,
+        success: true,
+    }
 }
 
 /// A reattempt's answer, in which `responseCode` is text (docs/sources.md, S3.4).
-fn response(event_id: Option<EventId>, callback_url: &str, made: &Made) -> Response {
+fn response(event_id: Option<EventId>, callback_url: Option<String>, made: &Made) -> Response {
     let attempt = &made.attempt;
     let message = match attempt.status {
         Some(status) => {
@@ -162,7 +177,7 @@ fn response(event_id: Option<EventId>, callback_url: &str, made: &Made) -> Respo
         event_id,
         response_code: attempt.status.map(|status| status.to_string()),
         response_message: message,
-        callback_url: callback_url.to_owned(),
+        callback_url,
         event_name: Some(made.event_name.to_owned()),
         timeout: attempt.class == OutcomeClass::Timeout,
         success: made.outcome.is_success(),

@@ -21,6 +21,9 @@ impl Functions {
         event: &Event,
         update: Option<&StoredUpdate>,
     ) -> Result<Result<RequestView, String>, ApiError> {
+        let Some(url) = webhook.webhook.callback_url() else {
+            return Ok(Err("The event is fetched: no request is made of it.".to_owned()));
+        };
         let Some(attempt) = event.attempts.last() else {
             return Ok(Err("No attempt was made yet, or none that ended.".to_owned()));
         };
@@ -53,7 +56,7 @@ impl Functions {
         }
         Ok(Ok(RequestView {
             method: "POST",
-            url: webhook.webhook.callback_url.as_given().to_owned(),
+            url: url.as_given().to_owned(),
             headers: headers.into_iter().map(|(name, value)| HeaderView { name, value }).collect(),
             body,
         }))

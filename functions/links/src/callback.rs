@@ -14,7 +14,7 @@ use tenday_model::settings::bound::BoundLinks;
 use tenday_model::settings::configuration::{Configuration, MAX_WEBHOOKS};
 use tenday_model::settings::integration::Integration;
 use tenday_model::settings::link::{Binding, Link, LinkId};
-use tenday_model::settings::webhook::{Origin, Webhook};
+use tenday_model::settings::webhook::{Origin, Way, Webhook};
 use tenday_model::signing::signature::Secret;
 use tenday_store::{
     Author, DeveloperSettings, LinkWrite, MadeWebhook, Rebound, Registered, StoredWebhook, Tries, generation, random,
@@ -129,7 +129,7 @@ impl Functions {
             let rebound = missing.then(|| Rebound { webhook, links: links.with(&link.id) });
             return Ok(Plan { binding: Some(bound.clone()), rebound: rebound.into_iter().collect(), made: None });
         }
-        let there = webhooks().filter(|stored| stored.webhook.callback_url.same_address(&bind.url));
+        let there = webhooks().filter(|stored| stored.webhook.is_at(&bind.url));
         let target = there.min_by_key(|stored| (stored.webhook.disabled.is_some(), !stored.webhook.takes_everything()));
         let binding = |webhook| Some(Binding { webhook, callback_url: bind.url.clone() });
         if let Some(target) = target.filter(|target| bound.is_some_and(|bound| bound.webhook == target.webhook.id)) {
@@ -164,7 +164,7 @@ impl Functions {
             links: BoundLinks::default().with(&link.id),
             event_names: None,
             link_ids: None,
-            callback_url: bind.url.clone(),
+            way: Way::Push(bind.url.clone()),
             disabled: None,
             retry_schedule: None,
             rate_limit: None,

@@ -12,7 +12,7 @@ use tenday_model::destination::callback_url::CallbackUrl;
 use tenday_model::ids::{EventId, RequestId, WebhookId};
 use tenday_model::settings::configuration::{Configuration, RetrySchedule};
 use tenday_model::settings::filter::{EventNames, LinkIds};
-use tenday_model::settings::webhook::{Origin, Status, Webhook};
+use tenday_model::settings::webhook::{Kind, Origin, Status, Webhook};
 use tenday_model::signing::signature::Secret;
 use tenday_store::{DeveloperSettings, EventPage, WebhookChanges};
 use utoipa::ToSchema;
@@ -35,9 +35,11 @@ struct CreatedWebhook {
     /// Null takes every event, or those of `eventNames`.
     #[schema(required)]
     event_name: Option<String>,
-    #[serde(rename = "callbackURL")]
-    #[schema(value_type = String)]
-    callback_url: CallbackUrl,
+    kind: Kind,
+    /// Where its events are sent. One whose events are fetched has none.
+    #[serde(rename = "callbackURL", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    callback_url: Option<CallbackUrl>,
     #[schema(required)]
     last_event: Option<EventId>,
     #[schema(required)]
@@ -68,9 +70,11 @@ struct ChangedWebhook {
     #[schema(required)]
     event_name: Option<String>,
     id: WebhookId,
-    #[serde(rename = "callbackURL")]
-    #[schema(value_type = String)]
-    callback_url: CallbackUrl,
+    kind: Kind,
+    /// Where its events are sent. One whose events are fetched has none.
+    #[serde(rename = "callbackURL", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    callback_url: Option<CallbackUrl>,
     /// Only there if the webhook takes several events.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = EventNames, required = false)]
@@ -95,10 +99,12 @@ pub(crate) struct WebhookView {
     /// Null takes every event, or those of `eventNames`.
     #[schema(required)]
     event_name: Option<String>,
-    #[serde(rename = "callbackURL")]
-    #[schema(value_type = String)]
-    callback_url: CallbackUrl,
-    /// The last event that was attempted.
+    kind: Kind,
+    /// Where its events are sent. One whose events are fetched has none.
+    #[serde(rename = "callbackURL", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    callback_url: Option<CallbackUrl>,
+    /// The last event that was attempted, or acknowledged.
     #[schema(required)]
     last_event: Option<EventId>,
     #[schema(required)]
@@ -254,7 +260,8 @@ pub(crate) fn created(webhook: &Webhook, secret: Secret) -> Created {
         webhook: CreatedWebhook {
             id: webhook.id,
             event_name: webhook.event_name().map(str::to_owned),
-            callback_url: webhook.callback_url.clone(),
+            kind: webhook.way.kind(),
+            callback_url: webhook.callback_url().cloned(),
             last_event: None,
             last_event_time: None,
             event_names: webhook.several_events().cloned(),
@@ -271,8 +278,9 @@ pub(crate) fn changed(webhook: Webhook, changes: WebhookChanges) -> Changed {
             event_name: webhook.event_name().map(str::to_owned),
             id: webhook.id,
             event_names: webhook.several_events().cloned(),
-            link_ids: changes.link_ids.unwrap_or(webhook.link_ids),
-            callback_url: changes.callback_url.unwrap_or(webhook.callback_url),
+            link_ids: changes.link_ids.unwrap_or(webhook.link_ids.clone()),
+            kind: webhook.way.kind(),
+            callback_url: changes.callback_url.or(webhook.callback_url().cloned()),
         },
     }
 }
@@ -290,7 +298,8 @@ pub(crate) fn webhook(
     WebhookView {
         id: webhook.id,
         event_name: webhook.event_name().map(str::to_owned),
-        callback_url: webhook.callback_url.clone(),
+        kind: webhook.way.kind(),
+        callback_url: webhook.callback_url().cloned(),
         last_event: health.last_event,
         last_event_time: health.last_event_at.map(|at| Date::new(format, at)),
         status: health.status(webhook),
@@ -335,7 +344,8 @@ pub(crate) fn list(
 
 fn errors(webhook: &Webhook, health: &Health, configuration: &Configuration) -> Vec<ErrorView> {
     let format = configuration.date_format;
-    let waiting = configuration.allowlist.is_empty().then(|| ErrorView {
+    let waits = configuration.allowlist.is_empty() && !webhook.is_pull();
+    let waiting = waits.then(|| ErrorView {
         webhook_id: webhook.id,
         code: ErrorKind::Webhook(WebhookWord::AllowlistEmpty),
         message:

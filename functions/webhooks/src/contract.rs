@@ -28,6 +28,7 @@ fn webhook() -> Value {
     json!({
         "id": WEBHOOK,
         "eventName": "DATA_UPDATES",
+        "kind": "push",
         "callbackURL": URL,
         "lastEvent": EVENT,
         "lastEventTime": "2021-02-05T10:00:00.000Z",
@@ -84,7 +85,8 @@ fn metadata() -> Value {
 pub(crate) fn create() -> Operation {
     operation("createWebhook", "Subscribe to a webhook")
         .description(
-            "It needs a configuration, and at least one address in its `ipAllowlist`. The signing secret is in this \
+            "It needs a configuration, and at least one address in its `ipAllowlist`, unless its events are fetched: then \
+             it is of the `kind` `pull`, has no `callbackURL`, and nothing is connected to. The signing secret is in this \
              answer, and in the one of `GET …/secret`. Whoever comes from another sender of Standard Webhooks brings their \
              `secret` along, and changes nothing of the receiver.",
         )
@@ -100,6 +102,7 @@ pub(crate) fn create() -> Operation {
                     "callbackURL": "https://example.com/link-money/callback",
                 }),
             ),
+            ("fetched instead of sent", json!({ "kind": "pull" })),
             ("own secret", json!({ "callbackURL": "https://example.com/link-money/callback", "secret": SECRET })),
         ])
         .body_errors()
@@ -109,6 +112,7 @@ pub(crate) fn create() -> Operation {
             json!({ "webhook": {
                 "id": WEBHOOK,
                 "eventName": "DATA_UPDATES",
+                "kind": "push",
                 "callbackURL": URL,
                 "lastEvent": null,
                 "lastEventTime": null,
@@ -162,6 +166,7 @@ pub(crate) fn change() -> Operation {
             json!({ "webhook": {
                 "eventName": "DATA_UPDATES",
                 "id": WEBHOOK,
+                "kind": "push",
                 "callbackURL": "https://example.com/new-callback-url",
             }}),
         )

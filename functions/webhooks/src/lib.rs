@@ -102,7 +102,7 @@ async fn create(
         };
         let (id, integration) = (WebhookId::new(now, random()?), settings.configuration.integration);
         let (webhook, headers) = body.value.webhook(id, now, integration, &rules)?;
-        refuse_if_full(&settings)?;
+        settings.another_webhook(webhook.way.kind()).map_err(stands_in_the_way)?;
         let secret = body.value.secret.clone().map_or_else(|| random().map(Secret::from_random), Ok)?;
         let (keyring, generation) = (&functions.keyring, settings.generation);
         let stored =
@@ -211,7 +211,8 @@ async fn restore(
         match functions.settings.restore_webhook(&by, &developer.id, request, &settings).await? {
             Restored::Done(id) => return view_one_of(&functions, &developer.id, id).await,
             Restored::NotFound => return Err(gone()),
-            Restored::Refused => refuse_if_full(&settings)?,
+            Restored::Refused(Some(obstacle)) => return Err(stands_in_the_way(obstacle)),
+            Restored::Refused(None) => {}
         }
     }
     Err(keeps_changing())
@@ -294,15 +295,13 @@ impl Functions {
     }
 }
 
-fn refuse_if_full(settings: &DeveloperSettings) -> Result<(), ApiError> {
-    settings.another_webhook().map_err(|obstacle| {
-        let code = match obstacle {
-            Obstacle::Full => ErrorCode::WebhookLimitReached,
-            Obstacle::NoAllowlist => ErrorCode::AllowlistRequired,
-            Obstacle::AnotherConfiguration | Obstacle::ConfigurationDeleted => ErrorCode::DeletionNotFound,
-        };
-        ApiError::new(code, obstacle.to_string())
-    })
+fn stands_in_the_way(obstacle: Obstacle) -> ApiError {
+    let code = match obstacle {
+        Obstacle::Full => ErrorCode::WebhookLimitReached,
+        Obstacle::NoAllowlist => ErrorCode::AllowlistRequired,
+        Obstacle::AnotherConfiguration | Obstacle::ConfigurationDeleted => ErrorCode::DeletionNotFound,
+    };
+    ApiError::new(code, obstacle.to_string())
 }
 
 fn keeps_changing() -> ApiError {

@@ -143,6 +143,14 @@ impl Change {
             let message = "this webhook was made for links, and takes the events of those that are bound to it";
             errors.push(new_webhook::invalid("linkIds", "immutable", message));
         }
+        if webhook.is_pull() {
+            let given = [
+                ("callbackURL", self.callback_url.is_some()),
+                ("retrySchedule", self.retry_schedule.is_some()),
+                ("rateLimit", self.rate_limit.is_some()),
+            ];
+            new_webhook::refuse_on_pull(&given, &mut errors);
+        }
         let callback_url = self.callback_url.and_then(|url| new_webhook::callback_url(&url, rules, &mut errors));
         if let (Some(ChangedStatus::Active), Some(names)) = (self.status, &webhook.event_names)
             && !can_match(integration, webhook)

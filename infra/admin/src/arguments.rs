@@ -1,20 +1,20 @@
 //! The command line.
 
-use clap::{Args, Subcommand};
-use tenday_model::ids::{ClientId, DeveloperId};
+use clap::{Args, Subcommand, ValueEnum};
+use tenday_model::ids::{ClientId, DeveloperId, EventId, WebhookId};
 
 use crate::import::Import;
 use crate::place::Place;
 
-/// What an operator does with their own AWS credentials: API clients, imported webhooks
+/// What an operator asks and does, with their own AWS credentials
 ///
-/// A client asks POST /auth/token for access tokens with its id and secret. A developer's client acts for that
-/// developer alone; a developer exists from their first client on. The platform's clients publish updates and manage
-/// links for all developers.
-///
-/// Needs dynamodb:GetItem, PutItem, DeleteItem and Query on the settings table; an import needs GetItem, PutItem, UpdateItem
-/// and Query, and kms:Decrypt with the keyring's key.
+/// A deployment is found by its stack: --stack NAME. `tenday operator policy COMMAND` prints the rights that a command
+/// needs, and nothing more.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tenday operator --stack tenday developers list
+  tenday operator --stack tenday events why EVT-…
+  tenday operator --local doctor")]
 pub struct Operator {
     #[command(flatten)]
     pub(crate) place: Place,
@@ -34,7 +34,53 @@ pub(crate) enum Command {
     ///
     /// Every line is judged by the rules of the API, and made or refused as a whole. What is there already stays as it is:
     /// importing the same file again, after an error or a crash too, makes nothing twice. Ends with 3 if lines were refused.
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday import developers.jsonl --dry-run
+  tenday operator --stack tenday import svix.json --format svix --type plaid --report refused.jsonl")]
     Import(Box<Import>),
+    /// Who there is, what they have, and an end to it
+    #[command(subcommand)]
+    Developers(DevelopersCommand),
+    /// What became of an event
+    #[command(subcommand)]
+    Events(EventsCommand),
+    /// Webhooks, and which of them fail
+    #[command(subcommand)]
+    Webhooks(WebhooksCommand),
+    /// Events whose automatic attempts are spent
+    #[command(subcommand)]
+    Dropped(DroppedCommand),
+    /// What our own code failed to handle
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
+    /// Events, attempts and bytes by developer, from the lines of the log
+    ///
+    /// Nothing is counted while events are delivered: this asks CloudWatch Logs Insights, which reads the log of Deliver and
+    /// of Events from --from to --to, for $0.005 a GB; the answer says how much it read. An event is counted by its first
+    /// attempt. As far back as logs are kept (the parameter LogRetentionDays).
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday usage --from 2026-11-01 --to 2026-12-01
+  tenday operator --stack tenday usage --from 2026-11-28T06:00:00Z --developer DEV-acme")]
+    Usage(Usage),
+    /// The keys that seal secrets and sign tokens and webhooks
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Whether everything of the deployment is as it should be
+    ///
+    /// One line for each check: ok, warn or FAIL, and what to do. Ends with 1 if a check failed.
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday doctor
+  tenday operator --stack tenday --json doctor")]
+    Doctor,
+    /// The least IAM policy that a command needs
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday policy 'developers erase'
+  tenday operator --stack tenday policy 'events why' > policy.json")]
+    Policy {
+        /// As it is written: `events why`, `developers erase`
+        #[arg(required = true, num_args = 1..=3)]
+        words: Vec<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -42,6 +88,9 @@ pub(crate) enum ClientsCommand {
     /// Create a client and show its secret, once
     ///
     /// To replace a secret, create a second client, change over to it, and revoke the first.
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday clients create --developer DEV-acme
+  tenday operator --stack tenday clients create --platform --scope updates:publish")]
     Create {
         #[command(flatten)]
         owner: Owner,
@@ -53,6 +102,8 @@ pub(crate) enum ClientsCommand {
         scopes: Vec<String>,
     },
     /// List the clients of a developer or of the platform, oldest first
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday clients list --developer DEV-acme")]
     List {
         #[command(flatten)]
         owner: Owner,
@@ -60,10 +111,224 @@ pub(crate) enum ClientsCommand {
     /// Revoke clients: they get no tokens any more
     ///
     /// Access tokens that were given out before hold until they expire, within an hour.
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday clients revoke CLI-…")]
     Revoke {
         #[arg(required = true, value_name = "CLI-…")]
         ids: Vec<ClientId>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DevelopersCommand {
+    /// List the developers, by their ids
+    ///
+    /// A developer is on the list from their first client or configuration on. Those from before there was a list are put on
+    /// it by --fill, once: a scan of the settings table, which goes on where it was stopped.
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday developers list
+  tenday operator --stack tenday developers list --fill")]
+    List {
+        /// Put those on the list who are older than it, first
+        #[arg(long)]
+        fill: bool,
+        /// The most that are shown
+        #[arg(long, default_value_t = 100_000, value_name = "NUMBER")]
+        limit: usize,
+        /// Begin after this developer
+        #[arg(long, value_name = "DEV-…")]
+        after: Option<DeveloperId>,
+    },
+    /// What a developer has: configuration, webhooks and how they fare, clients, deletions, dropped events
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday developers show DEV-acme")]
+    Show {
+        #[arg(value_name = "DEV-…")]
+        developer: DeveloperId,
+    },
+    /// Print all that is stored of a developer, as JSON lines, without secrets
+    ///
+    /// Scans both tables: $0.125 for each million units of 4 KB that they hold (us-east-1).
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday developers export DEV-acme > acme.jsonl")]
+    Export {
+        #[arg(value_name = "DEV-…")]
+        developer: DeveloperId,
+    },
+    /// Erase a developer, or one link of theirs, for ever
+    ///
+    /// Nothing is published or delivered for the developer from the first moment on. After a minute everything is removed,
+    /// from both tables and the schedules, and looked for until nothing is found; messages that are still in a queue are
+    /// dropped when they come. A receipt stays: whose, by whom, when, how many rows. Stopped anywhere, run it again. The id
+    /// is free again after thirty days. Scans each table twice at least: $0.125 for each million units of 4 KB.
+    ///
+    /// With --link: the link, its updates, and what receivers answered to them. That there was an event, and how it ended,
+    /// stays.
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday developers erase DEV-acme --yes
+  tenday operator --stack tenday developers erase DEV-acme --link mk_… --yes
+  tenday operator --stack tenday developers erase DEV-acme --receipts")]
+    Erase {
+        #[arg(value_name = "DEV-…")]
+        developer: DeveloperId,
+        /// Only what is stored about this link, by the id that updates name it by
+        #[arg(long, value_name = "ID")]
+        link: Option<String>,
+        /// Yes, for ever
+        #[arg(long)]
+        yes: bool,
+        /// Show what was erased of the developer before, and erase nothing
+        #[arg(long, conflicts_with_all = ["yes", "link"])]
+        receipts: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EventsCommand {
+    /// Why an event arrived, or did not: published, matched, attempts, what it waits for and until when
+    ///
+    /// Reads twelve times at most. For what was logged of it, the answer has the query for CloudWatch Logs Insights.
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday events why EVT-…
+  tenday operator --stack tenday --json events why EVT-… --developer DEV-acme")]
+    Why {
+        #[arg(value_name = "EVT-…")]
+        event: EventId,
+        /// Whose it is: needed once its update is not kept any more
+        #[arg(long, value_name = "DEV-…")]
+        developer: Option<DeveloperId>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WebhooksCommand {
+    /// List webhooks: a developer's, or all that fail
+    ///
+    /// --failing without --developer asks for everybody on the list of developers: two queries each, $0.13 for a million.
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday webhooks list --developer DEV-acme
+  tenday operator --stack tenday webhooks list --failing")]
+    List {
+        #[arg(long, value_name = "DEV-…", required_unless_present = "failing")]
+        developer: Option<DeveloperId>,
+        /// Only those that fail or are disabled
+        #[arg(long)]
+        failing: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DroppedCommand {
+    /// List a developer's dropped events, newest first
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday dropped list --developer DEV-acme --limit 20")]
+    List {
+        #[arg(long, value_name = "DEV-…")]
+        developer: DeveloperId,
+        #[arg(long, value_name = "WBK-…")]
+        webhook: Option<WebhookId>,
+        /// The most that are shown
+        #[arg(long, default_value_t = 1000, value_name = "NUMBER")]
+        limit: usize,
+    },
+    /// Reattempt all of a developer's dropped events, in a job that goes on by itself
+    ///
+    /// The same job as `POST /configuration/webhooks/retrievals` begins. Twice at once makes two jobs, and no event is
+    /// attempted by both at a time.
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday dropped reattempt --developer DEV-acme
+  tenday operator --stack tenday dropped reattempt --developer DEV-acme --webhook WBK-…")]
+    Reattempt {
+        #[arg(long, value_name = "DEV-…")]
+        developer: DeveloperId,
+        #[arg(long, value_name = "WBK-…")]
+        webhook: Option<WebhookId>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLettersCommand {
+    /// Show what is in the dead-letter queues, and leave it there
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday dead-letters show
+  tenday operator --stack tenday --json dead-letters show --limit 10")]
+    Show {
+        /// The most that are shown of each queue
+        #[arg(long, default_value_t = 100, value_name = "NUMBER")]
+        limit: usize,
+    },
+    /// Send what is in the dead-letter queues back to where it came from
+    ///
+    /// Each message is sent before it is deleted: a crash between the two leaves it in both, and its second copy does nothing
+    /// that the first did. An update of the ingest queue that has no `id` of its own would then be published twice.
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday dead-letters replay
+  tenday operator --stack tenday dead-letters replay --queue retries")]
+    Replay {
+        /// Only this one
+        #[arg(long, value_enum)]
+        queue: Option<DeadLetterQueue>,
+        /// The most that are sent of each queue
+        #[arg(long, default_value_t = 10_000, value_name = "NUMBER")]
+        limit: usize,
+    },
+}
+
+/// One of the queues that have dead letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DeadLetterQueue {
+    Deliveries,
+    Retries,
+    Ingest,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Usage {
+    /// From this date or moment on
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: String,
+    /// To the end of this date, or this moment [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// Only this developer's
+    #[arg(long, value_name = "DEV-…")]
+    pub(crate) developer: Option<DeveloperId>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Which keys there are, and how many secrets each data key seals
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday keys status")]
+    Status,
+    /// Replace keys, while everything goes on
+    ///
+    /// --data-key makes a new data key, and seals every secret anew under it; the old key stays, and opens what is not
+    /// sealed anew yet. --kms-key wraps the data keys for another KMS key beside the present one: after it, deploy with that
+    /// key. --signing-keys makes new keys for tokens and webhooks; the old ones verify on. Stopped anywhere, run it again.
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday keys rotate --data-key
+  tenday operator --stack tenday keys rotate --kms-key arn:aws:kms:…:key/…
+  tenday operator --stack tenday keys rotate --signing-keys")]
+    Rotate {
+        #[command(flatten)]
+        what: Rotation,
+    },
+}
+
+/// What is rotated.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct Rotation {
+    /// A new data key, and every secret sealed anew under it
+    #[arg(long)]
+    pub(crate) data_key: bool,
+    /// Wrap the data keys for this KMS key too
+    #[arg(long, value_name = "ARN")]
+    pub(crate) kms_key: Option<String>,
+    /// New signing keys for tokens and webhooks
+    #[arg(long)]
+    pub(crate) signing_keys: bool,
 }
 
 /// Whose clients.
@@ -130,6 +395,36 @@ mod tests {
         assert_eq!(local("clients list --local --platform").as_deref(), Some("http://127.0.0.1:4310"));
         assert_eq!(local("--local clients list --platform").as_deref(), Some("http://127.0.0.1:4310"));
         assert_eq!(local("clients list --platform --local=http://127.0.0.1:1").as_deref(), Some("http://127.0.0.1:1"));
+    }
+
+    #[test]
+    fn every_command_has_an_example_that_it_understands() {
+        fn walk(command: &clap::Command, found: &mut Vec<(String, String)>) {
+            let mut inner = command.get_subcommands().filter(|inner| inner.get_name() != "help").peekable();
+            if inner.peek().is_none() {
+                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                found.push((command.get_name().to_owned(), help));
+            }
+            inner.for_each(|inner| walk(inner, found));
+        }
+        let mut found = Vec::new();
+        walk(&Arguments::command(), &mut found);
+        assert!(found.len() > 15, "{found:?}");
+        for (name, help) in found {
+            let examples: Vec<&str> =
+                help.lines().filter_map(|line| line.trim().strip_prefix("tenday operator ")).collect();
+            assert!(!examples.is_empty(), "{name} has no example");
+            for example in examples {
+                let ids = [
+                    ("EVT-…", "EVT-06dafskv3hu3t2idbdn7v04h080pl9vijse7ofka9ldmsvs0i410"),
+                    ("WBK-…", "WBK-019aa7f2-9f1c-7c3e-8a4d-5b6e7f809102"),
+                ];
+                let line = ids.iter().fold(example.to_owned(), |line, (short, id)| line.replace(short, id));
+                let line = line.replace('…', "a").replace('\'', "");
+                let line = line.split(" > ").next().unwrap_or_default();
+                assert!(parse(line).is_ok(), "{name}: {line}: {}", parse(line).unwrap_err());
+            }
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use tenday_model::ids::ClientId;
+use tenday_model::ids::{ClientId, DeveloperId, EventId};
 use tenday_store::StoreError;
 
 use crate::import::HeaderError;
@@ -14,10 +14,38 @@ pub enum AdminError {
     #[error("{owner} cannot have the scope `{scope}`; it can have {}", .allowed.join(", "))]
     Scope { owner: &'static str, scope: String, allowed: &'static [&'static str] },
     #[error(
-        "which deployment? Give --settings-table, the stack's output SettingsTableName (or set SETTINGS_TABLE); for a \
-         local run, give --local"
+        "which deployment? Give its stack's name with --stack (or set TENDAY_STACK); for a local run, give --local"
     )]
     NoTable,
+    #[error(
+        "there is no stack {stack} for {caller} in this region: name another with --stack, or the right --region and --profile"
+    )]
+    NoStack { stack: String, caller: String },
+    #[error("the stack {stack} is no deployment of Tenday: it has no SettingsTable")]
+    NotOurs { stack: String },
+    #[error("this needs more than the settings table: give the stack's name with --stack")]
+    StackNeeded,
+    #[error("the stack {stack} has no {missing}: it is of another version than this tool, or was changed by hand")]
+    OtherVersion { stack: String, missing: &'static str },
+    #[error(
+        "the deployment is of version {deployed}, and this tool of {own}: use the tool of that release for what changes \
+         or erases anything. Nothing was changed"
+    )]
+    Version { deployed: String, own: &'static str },
+    #[error("there is no trace of {0}: no client, configuration or event. The list: `tenday operator developers list`")]
+    NobodysDeveloper(DeveloperId),
+    #[error("nothing is known of {event}: {why}")]
+    NobodysEvent { event: EventId, why: &'static str },
+    #[error("{developer} is being erased, or was: nothing of theirs may come to be again for thirty days")]
+    IsErased { developer: DeveloperId },
+    #[error("{0} is erased for ever: say so with --yes. What will go: `tenday operator developers export {0}`")]
+    NotConfirmed(DeveloperId),
+    #[error("{0} check(s) failed")]
+    Unwell(usize),
+    #[error("there is no command `{0}` whose policy could be printed; the commands are: {1}")]
+    NoPolicy(String, String),
+    #[error("{0} is no moment: give an ISO 8601 date or time, such as 2026-11-28 or 2026-11-28T06:00:00Z")]
+    NoMoment(String),
     #[error("which region? Give --region, or a profile that names one with --profile")]
     NoRegion,
     #[error("no AWS credentials: log in, or name a profile that has some with --profile ({cause})")]

@@ -1,14 +1,33 @@
-//! The operator's way in: who may ask for a token, for whom, and for what; and what developers bring along from elsewhere.
-//! There is no route for this, so nothing that faces the internet can make a client; it takes the operator's own AWS
-//! credentials on the settings table.
+//! The operator's way in: who may ask for a token and for what, what developers bring along from elsewhere, why an event
+//! did not arrive, what a developer has and costs, and an end to it. There is no route for any of this, so nothing that
+//! faces the internet can do it; it takes the operator's own AWS credentials.
 //!
 //! `tenday operator` is its command line: [`Operator`] says what may be asked, [`run`] does it.
+//!
+//! | room | answers |
+//! |---|---|
+//! | `place` | which deployment is it? |
+//! | `clients`, `import` | who may ask for tokens; what do developers bring along? |
+//! | `developers`, `webhooks`, `events`, `dropped` | what is there, and why is it so? |
+//! | `letters`, `doctor`, `usage`, `keys` | how does the deployment itself fare? |
+//! | `policy` | which rights does each of these need? |
+//! | `show` | how does an answer look? |
 
 mod arguments;
 mod clients;
+mod developers;
+mod doctor;
+mod dropped;
 mod error;
+mod events;
 mod import;
+mod keys;
+mod letters;
 mod place;
+mod policy;
+mod show;
+mod usage;
+mod webhooks;
 
 use std::io::Write;
 
@@ -32,6 +51,15 @@ pub async fn run(operator: Operator, output: &mut impl Write) -> Result<(), Admi
     match command {
         Command::Clients(command) => clients(place, command, json, output).await,
         Command::Import(import) => import::run(place, *import, json, output).await,
+        Command::Developers(command) => developers::run(place, command, json, output).await,
+        Command::Events(command) => events::run(place, command, json, output).await,
+        Command::Webhooks(command) => webhooks::run(place, command, json, output).await,
+        Command::Dropped(command) => dropped::run(place, command, json, output).await,
+        Command::DeadLetters(command) => letters::run(place, command, json, output).await,
+        Command::Usage(usage) => usage::run(place, usage, json, output).await,
+        Command::Keys(command) => keys::run(place, command, json, output).await,
+        Command::Doctor => doctor::run(place, json, output).await,
+        Command::Policy { words } => policy::run(place, words, output).await,
     }
 }
 
@@ -40,8 +68,14 @@ async fn clients(place: Place, command: ClientsCommand, json: bool, output: &mut
         ClientsCommand::Create { owner, scopes } => {
             // What is wrong with the arguments is said before anything is asked of AWS.
             let (client, secret) = clients::new(owner.developer, &scopes)?;
-            let (clients, operating) = place.clients().await?;
-            clients.put(&operating.author(), &client).await?;
+            let found = place.find("operator-clients-create").await?;
+            let now = found.now().await?;
+            if let Some(developer) = &client.developer
+                && found.settings()?.is_erased(developer, now).await?
+            {
+                return Err(AdminError::IsErased { developer: developer.clone() });
+            }
+            found.clients()?.put(&found.operating().author_at(now), &client).await?;
             if json {
                 let mut shown = view(&client);
                 shown["clientSecret"] = secret.into();
@@ -55,7 +89,7 @@ async fn clients(place: Place, command: ClientsCommand, json: bool, output: &mut
             }
         }
         ClientsCommand::List { owner: Owner { developer, .. } } => {
-            let found = place.clients().await?.0.list(developer.as_ref()).await?;
+            let found = place.find("operator-clients-list").await?.clients()?.list(developer.as_ref()).await?;
             if json {
                 writeln!(output, "{:#}", found.iter().map(view).collect::<Value>())?;
             } else {
@@ -66,7 +100,8 @@ async fn clients(place: Place, command: ClientsCommand, json: bool, output: &mut
             }
         }
         ClientsCommand::Revoke { ids } => {
-            let (clients, operating) = place.clients().await?;
+            let found = place.find("operator-clients-revoke").await?;
+            let (clients, operating) = (found.clients()?, found.operating());
             let mut revoked = Vec::new();
             let mut missing = Vec::new();
             for id in ids {

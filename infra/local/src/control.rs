@@ -75,6 +75,8 @@ pub(crate) async fn handle(system: &System, method: &Method, path: &str, body: I
         // Long enough to see that nothing is between two hands.
         ("GET", "idle") => Ok(json!({ "idle": system.wait_idle(Duration::from_millis(50)).await })),
         ("GET", "outputs") => Ok(json!(system.template.outputs)),
+        ("GET", "resources") => Ok(json!(system.template.resources)),
+        ("GET", "attempts") => Ok(json!({ "attempts": system.log.attempts() })),
         // For tools that work on the tables themselves.
         ("GET", "endpoint") => Ok(json!({ "endpointUrl": system.endpoint_url })),
         // For those that run a function elsewhere than in a sandbox of this run.
@@ -87,7 +89,8 @@ pub(crate) async fn handle(system: &System, method: &Method, path: &str, body: I
         (
             _,
             known @ ("clock/advance" | "clock" | "calls" | "queues" | "schedules" | "sandboxes" | "idle" | "outputs"
-            | "endpoint" | "functions" | "dashboard" | "kill" | "fault" | "throttle"),
+            | "resources" | "attempts" | "endpoint" | "functions" | "dashboard" | "kill" | "fault"
+            | "throttle"),
         ) => Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, format!("{method} /_local/{known} does not exist"))),
         _ => Err(Refusal(StatusCode::NOT_FOUND, format!("there is no /_local/{path}"))),
     };

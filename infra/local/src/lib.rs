@@ -254,6 +254,13 @@ impl LocalRun {
         self.system.aws.dynamodb.copy(table, key, copies).await
     }
 
+    /// Who did what to which resource: `names` tells the logical ids of what requests call the resources, `touched` lists
+    /// callers, services and operations.
+    #[must_use]
+    pub fn touched(&self) -> serde_json::Value {
+        self.system.touched()
+    }
+
     /// By queue name.
     #[must_use]
     pub fn queues(&self) -> BTreeMap<String, Depth> {

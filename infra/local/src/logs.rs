@@ -2,6 +2,7 @@
 //! name and the request id. For people, for machines, or kept in memory for a test.
 
 use std::{
+    collections::VecDeque,
     fmt::Write as _,
     io::{IsTerminal, Write as _},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -45,13 +46,19 @@ pub(crate) struct Log {
     sink: LogSink,
     colour: bool,
     lines: Arc<Mutex<Vec<LogLine>>>,
+    attempts: Arc<Mutex<VecDeque<Value>>>,
 }
+
+/// The line that tells of one attempt.
+const ATTEMPT: &str = "attempt";
+/// How many of these lines are kept for whoever asks what was delivered to whom.
+const MOST_ATTEMPTS: usize = 100_000;
 
 impl Log {
     pub(crate) fn new(sink: LogSink) -> Self {
         let colour =
             sink == LogSink::Human && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { sink, colour, lines: Arc::default() }
+        Self { sink, colour, lines: Arc::default(), attempts: Arc::default() }
     }
 
     /// What the run itself has to say, perhaps about one function.
@@ -83,6 +90,9 @@ impl Log {
             Ok(Value::Object(record)) => structured(record),
             _ => ("INFO".into(), text.into(), Map::new()),
         };
+        if message == ATTEMPT {
+            self.attempted(at_ms, &fields);
+        }
         self.write(LogLine {
             at_ms,
             function: Some(function.into()),
@@ -92,6 +102,21 @@ impl Log {
             fields,
             text: text.into(),
         });
+    }
+
+    fn attempted(&self, at_ms: i64, fields: &Map<String, Value>) {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        if attempts.len() == MOST_ATTEMPTS {
+            attempts.pop_front();
+        }
+        let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
+        let (developer, attempt, bytes) = (field("developer"), field("attempt"), field("bytes"));
+        attempts.push_back(json!({ "atMs": at_ms, "developer": developer, "attempt": attempt, "bytes": bytes }));
+    }
+
+    /// The newest lines of attempts, oldest first.
+    pub(crate) fn attempts(&self) -> Vec<Value> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     pub(crate) fn lines(&self) -> Vec<LogLine> {

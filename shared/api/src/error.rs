@@ -79,6 +79,8 @@ codes! {
     WebhookDisabled = CONFLICT "webhook_error.disabled",
     /// Whoever operates Tenday holds all of the developer's deliveries.
     DeliveriesPaused = CONFLICT "webhook_error.deliveries_paused",
+    /// The webhook is of the other kind: what is asked for is only done with one whose events are sent, or are fetched.
+    WebhookOfOtherKind = CONFLICT "webhook_error.other_kind",
     /// There is no such webhook.
     WebhookNotFound = NOT_FOUND "webhook_error.not_found",
     /// There is no such deletion, its ten days are over, or it was undone already.
@@ -224,6 +226,8 @@ impl From<StoreError> for ApiError {
                 tracing::error!(error = %error, "storage is not available");
                 Self::new(ErrorCode::Unavailable, "Storage did not answer in time. Try again.").retry_after(1)
             }
+            // Whoever holds a token of theirs; what the platform publishes for them is refused where it is published.
+            StoreError::Erased => Self::new(ErrorCode::Unauthorized, "This developer's data was erased."),
             StoreError::Corrupt { .. } | StoreError::Sealed | StoreError::Randomness => {
                 tracing::error!(error = %error, "storage holds what it should not");
                 Self::internal()

@@ -29,6 +29,10 @@ pub struct EventView {
     attempt_count: usize,
     #[schema(required)]
     last_attempt: Option<AttemptView>,
+    /// How often it was fetched; only there if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, minimum = 1)]
+    fetches: Option<u32>,
     /// When the next automatic attempt is due, while the event is pending.
     #[schema(required)]
     next_attempt_time: Option<Date>,
@@ -70,6 +74,7 @@ pub fn event_view(event: &Event, format: DateFormat) -> EventView {
         published_time: Date::new(format, event.id.update.published_at()),
         attempt_count: event.attempts.len(),
         last_attempt: event.attempts.last().map(|attempt| attempt_view(attempt, format)),
+        fetches: Some(event.fetches).filter(|fetches| *fetches > 0),
         next_attempt_time: event.due().map(|at| Date::new(format, at)),
         drop_reason: event.dropped().map(|(reason, _)| reason),
         dropped_time: event.dropped().map(|(_, at)| Date::new(format, at)),

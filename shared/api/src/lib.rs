@@ -20,6 +20,7 @@ mod rate_limit;
 mod remedy;
 mod routed;
 mod serve;
+mod source;
 mod state;
 mod token;
 
@@ -38,5 +39,6 @@ pub use page::{Cursor, Limit};
 pub use query::{Parameters, refuse_unknown};
 pub use rate_limit::{RateLimiter, RequestRate};
 pub use serve::{RequestId, Unrouted, serve, serve_and_then, serve_with_unrouted, start};
+pub use source::Sources;
 pub use state::{HasApi, Shared};
 pub use token::{Claims, LIFETIME, LONGEST_LIFETIME, TokenProblem, Verifier, issue};

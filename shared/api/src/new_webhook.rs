@@ -13,7 +13,7 @@ use tenday_model::settings::configuration::RetrySchedule;
 use tenday_model::settings::custom_headers::{CustomHeaders, HeadersInput};
 use tenday_model::settings::filter::{EventNames, LinkIds};
 use tenday_model::settings::integration::Integration;
-use tenday_model::settings::webhook::{Origin, Webhook};
+use tenday_model::settings::webhook::{Kind, Origin, Way, Webhook};
 use tenday_model::signing::signature::Secret;
 use utoipa::ToSchema;
 
@@ -34,6 +34,9 @@ pub struct NewWebhook {
     event_names: Option<EventNames>,
     /// The links of which the webhook hears; left out, of all. An update that is about no link is none of theirs.
     link_ids: Option<LinkIds>,
+    /// `pull`, in place of a `callbackURL`, if its events are to wait until they are fetched.
+    #[schema(default = "push")]
+    kind: Option<Kind>,
     /// Where the events are POSTed to: https, without a user or a fragment. Its host has to resolve to addresses that
     /// are in the configuration's `ipAllowlist`.
     #[serde(rename = "callbackURL")]
@@ -42,10 +45,10 @@ pub struct NewWebhook {
         max_length = 2048,
         examples("https://example.com/link-money/callback")
     )]
-    callback_url: String,
-    /// In place of the configuration's, or the type's own.
+    callback_url: Option<String>,
+    /// In place of the configuration's, or the type's own. Not of one whose events are fetched.
     retry_schedule: Option<RetrySchedule>,
-    /// Left out, there is none.
+    /// Left out, there is none. Not of one whose events are fetched.
     rate_limit: Option<RateLimit>,
     /// Sent with every event, beside the webhook's own.
     headers: Option<HeadersInput>,
@@ -54,6 +57,11 @@ pub struct NewWebhook {
 }
 
 impl NewWebhook {
+    /// Whether its events are to be sent, and it does not say where.
+    pub fn lacks_address(&self) -> bool {
+        self.kind != Some(Kind::Pull) && self.callback_url.is_none()
+    }
+
     /// The webhook that it makes for a configuration of this type, and its own headers.
     ///
     /// # Errors
@@ -66,10 +74,10 @@ impl NewWebhook {
         rules: &UrlRules<'_>,
     ) -> Result<(Webhook, OwnHeaders), ApiError> {
         let mut errors = Vec::new();
-        let callback_url = callback_url(&self.callback_url, rules, &mut errors);
+        let way = self.way(rules, &mut errors);
         let event_names = self.event_names(integration, &mut errors);
         let headers = own_headers(self.headers.clone(), &mut errors);
-        let Some(callback_url) = callback_url.filter(|_| errors.is_empty()) else {
+        let Some(way) = way.filter(|_| errors.is_empty()) else {
             return Err(ApiError::validation(errors));
         };
         let webhook = Webhook {
@@ -78,7 +86,7 @@ impl NewWebhook {
             links: BoundLinks::default(),
             event_names,
             link_ids: self.link_ids.clone(),
-            callback_url,
+            way,
             disabled: None,
             retry_schedule: self.retry_schedule.clone(),
             rate_limit: self.rate_limit,
@@ -86,6 +94,26 @@ impl NewWebhook {
             created_at: now,
         };
         Ok((webhook, headers))
+    }
+
+    /// How its events get to its developer: sent to the address, or, without one, fetched.
+    fn way(&self, rules: &UrlRules<'_>, errors: &mut Vec<ValidationError>) -> Option<Way> {
+        match (self.kind.unwrap_or(Kind::Push), &self.callback_url) {
+            (Kind::Push, Some(url)) => callback_url(url, rules, errors).map(Way::Push),
+            (Kind::Push, None) => {
+                errors.push(ValidationError::new(&["body"], "missing", "missing field `callbackURL`"));
+                None
+            }
+            (Kind::Pull, url) => {
+                let given = [
+                    ("callbackURL", url.is_some()),
+                    ("retrySchedule", self.retry_schedule.is_some()),
+                    ("rateLimit", self.rate_limit.is_some()),
+                ];
+                refuse_on_pull(&given, errors);
+                Some(Way::Pull)
+            }
+        }
     }
 
     /// The events that it is for; none are all. Each has to be one of the type's.
@@ -105,6 +133,14 @@ impl NewWebhook {
             errors.push(ValidationError::new(location, "value", unknown_event(integration)));
         }
         Some(names)
+    }
+}
+
+/// Refuses fields, if they are given, that a webhook whose events are fetched does not have.
+pub fn refuse_on_pull(fields: &[(&str, bool)], errors: &mut Vec<ValidationError>) {
+    for (field, _) in fields.iter().filter(|(_, given)| *given) {
+        let message = "a webhook of the kind pull has none: nothing of it is sent";
+        errors.push(invalid(field, "conflict", message));
     }
 }
 

@@ -5,6 +5,7 @@
 //! together, stands above. It is there to keep one client's runaway loop from being everybody's.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -32,13 +33,13 @@ impl RequestRate {
     }
 }
 
-/// Counts clients' requests.
+/// Counts requests, by client unless by something else.
 #[derive(Debug)]
-pub struct RateLimiter {
-    buckets: Mutex<Buckets>,
+pub struct RateLimiter<K = ClientId> {
+    buckets: Mutex<Buckets<K>>,
 }
 
-impl RateLimiter {
+impl<K: Clone + Eq + Hash> RateLimiter<K> {
     pub fn new(rate: RequestRate) -> Self {
         Self { buckets: Mutex::new(Buckets::new(rate)) }
     }
@@ -47,7 +48,7 @@ impl RateLimiter {
     ///
     /// # Errors
     /// When the client has made too many.
-    pub fn take(&self, client: &ClientId, now: Timestamp) -> Result<(), ApiError> {
+    pub fn take(&self, client: &K, now: Timestamp) -> Result<(), ApiError> {
         let taken = self.buckets.lock().unwrap_or_else(PoisonError::into_inner).take(client, now);
         taken.map_err(|wait| ApiError::new(ErrorCode::RateLimitExceeded, "Rate limit exceeded").retry_after(wait))
     }
@@ -56,19 +57,19 @@ impl RateLimiter {
 /// Each client's bucket, as the moment when it will be full again: all that there is to know of it. A client that is not
 /// here has a full one.
 #[derive(Debug)]
-struct Buckets {
+struct Buckets<K> {
     rate: RequestRate,
     /// Microseconds since 1970.
-    full_at: HashMap<ClientId, i64>,
+    full_at: HashMap<K, i64>,
 }
 
-impl Buckets {
+impl<K: Clone + Eq + Hash> Buckets<K> {
     fn new(rate: RequestRate) -> Self {
         Self { rate, full_at: HashMap::new() }
     }
 
     /// Takes a token out of a client's bucket, or tells in how many seconds there will be one.
-    fn take(&mut self, client: &ClientId, now: Timestamp) -> Result<(), u64> {
+    fn take(&mut self, client: &K, now: Timestamp) -> Result<(), u64> {
         let now = now.as_microsecond();
         let one = 1_000_000 / i64::from(self.rate.per_second.max(1));
         let whole = one * i64::from(self.rate.burst.max(1));
@@ -85,7 +86,7 @@ impl Buckets {
 
     /// Whoever asks for tokens may make up ids as they like. The bucket that is forgotten is the fullest: its client
     /// gains least by it.
-    fn make_room(&mut self, client: &ClientId) {
+    fn make_room(&mut self, client: &K) {
         if self.full_at.len() < MOST_CLIENTS || self.full_at.contains_key(client) {
             return;
         }
@@ -111,7 +112,7 @@ mod tests {
         Timestamp::from_millisecond(1_800_000_000_000 + millisecond).unwrap()
     }
 
-    fn taken(buckets: &mut Buckets, name: &str, millisecond: i64, times: usize) -> usize {
+    fn taken(buckets: &mut Buckets<ClientId>, name: &str, millisecond: i64, times: usize) -> usize {
         (0..times).filter(|_| buckets.take(&client(name), at(millisecond)).is_ok()).count()
     }
 

@@ -69,6 +69,10 @@ impl ErrorCode {
             Self::DeliveriesPaused => {
                 "Ask the platform why, and try again when it lets deliveries go on. Nothing is lost: what was held is sent then."
             }
+            Self::WebhookOfOtherKind => {
+                "Of a webhook's `kind` `push` the events are sent to its `callbackURL`; of one of the kind `pull` they are \
+                 fetched by `POST /configuration/webhooks/{webhookId}/pull`. A webhook's kind never changes: make another one."
+            }
             Self::WebhookNotFound => {
                 "`GET /configuration/webhooks` lists the webhooks that there are. One that was deleted within the last ten days \
                  comes back with `POST /configuration/webhooks/restore/{requestId}`."

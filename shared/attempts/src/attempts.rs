@@ -138,6 +138,8 @@ struct Sent {
     answer: String,
     /// The name that the developer's type gives the event.
     event_name: &'static str,
+    /// Of the body, as it was sent: none if there was none to be sent.
+    bytes: usize,
 }
 
 impl Attempts {
@@ -201,11 +203,8 @@ impl Attempts {
     /// Only for faults of ours: whatever the receiver does is an outcome.
     pub async fn make(&self, target: &Target<'_>) -> Result<Made, AttemptFault> {
         let now = self.clock.now();
-        let trace = match target.content.trace {
-            Some(trace) => trace.child(random()?),
-            None => TraceContext::new(random()?),
-        };
-        let Sent { outcome, milliseconds, answer, event_name } = self.send(target, trace, now).await?;
+        let trace = trace_of(target.content)?;
+        let Sent { outcome, milliseconds, answer, event_name, bytes } = self.send(target, trace, now).await?;
         metrics::attempt(outcome.class());
         // The one line of an attempt. No body, address or header: each may hold what is nobody else's business.
         tracing::info!(
@@ -219,6 +218,7 @@ impl Attempts {
             outcome = outcome.class().name(),
             status = outcome.status(),
             milliseconds,
+            bytes,
             "attempt"
         );
         let attempt = Attempt {
@@ -239,21 +239,18 @@ impl Attempts {
         };
         let rules = self.rules();
         // Judged again at every attempt: what was allowed when it was stored may not be any more.
-        let url = target.webhook.webhook.callback_url.clone();
+        let not_sent = || AttemptFault::Content("its webhook's events are not sent".to_owned());
+        let url = target.webhook.webhook.callback_url().cloned().ok_or_else(not_sent)?;
         if let Err(problem) = url.judge(&rules) {
             let (outcome, answer) = (Outcome::Blocked(problem.blocked()), problem.to_string());
-            return Ok(Sent { outcome, milliseconds: 0, answer, event_name: name(&content)? });
+            return Ok(Sent { outcome, milliseconds: 0, answer, event_name: name(&content)?, bytes: 0 });
         }
         if url.url().scheme() == "https" {
             self.lanes.prepare()?;
         }
         let authority = url.url().authority();
         let receiver = Receiver { developer: target.developer.clone(), authority: authority.to_owned() };
-        let mut headers = HeaderMap::new();
-        self.add_own_headers(target, &mut headers).await?;
-        let trace =
-            HeaderValue::try_from(trace.to_string()).map_err(|error| AttemptFault::Compose(error.to_string()))?;
-        headers.insert(HeaderName::from_static("traceparent"), trace);
+        let headers = self.headers(target, trace).await?;
         let parts = self.parts(target, content, now).await?;
         let outbound = Outbound { parts, url, headers, faults: self.faults.clone() };
         match self.lanes.run(receiver, |sender| outbound.send(sender)).await {
@@ -264,9 +261,29 @@ impl Attempts {
                 tracing::error!(event_id = %target.event, "an attempt did not end by itself; this process ends");
                 let milliseconds = u32::try_from(self.timeout().as_millis()).unwrap_or(u32::MAX);
                 let event_name = name(&content_of(target.content)?)?;
-                Ok(Sent { outcome: Outcome::Timeout, milliseconds, answer: String::new(), event_name })
+                Ok(Sent { outcome: Outcome::Timeout, milliseconds, answer: String::new(), event_name, bytes: 0 })
             }
         }
+    }
+
+    /// The request that an attempt at this moment would make, with all of its headers: for whoever fetches the event.
+    ///
+    /// # Errors
+    /// When it cannot be made, and for faults of ours.
+    pub async fn request(&self, target: &Target<'_>, now: Timestamp) -> Result<Request, AttemptFault> {
+        let content = content_of(target.content)?;
+        let headers = self.headers(target, trace_of(target.content)?).await?;
+        Request::of(headers, &self.parts(target, content, now).await?)
+    }
+
+    /// The headers of a request that nothing is composed for: the developer's own, and the trace's.
+    async fn headers(&self, target: &Target<'_>, trace: TraceContext) -> Result<HeaderMap, AttemptFault> {
+        let mut headers = HeaderMap::new();
+        self.add_own_headers(target, &mut headers).await?;
+        let trace =
+            HeaderValue::try_from(trace.to_string()).map_err(|error| AttemptFault::Compose(error.to_string()))?;
+        headers.insert(HeaderName::from_static("traceparent"), trace);
+        Ok(headers)
     }
 
     /// What the request of an attempt at this moment is composed of.
@@ -327,6 +344,27 @@ impl Attempts {
     }
 }
 
+/// A request, as a receiver gets it but for what HTTP itself adds.
+#[derive(Debug)]
+pub struct Request {
+    /// The name that the developer's type gives the event.
+    pub event_name: &'static str,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// What is composed comes later than the other headers, and always wins.
+    fn of(mut headers: HeaderMap, parts: &Parts) -> Result<Self, AttemptFault> {
+        let Composed { event_name, headers: composed, body } = parts.compose()?;
+        for (name, value) in composed {
+            let value = HeaderValue::try_from(value).map_err(|error| AttemptFault::Compose(error.to_string()))?;
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        Ok(Self { event_name, headers, body })
+    }
+}
+
 impl Parts {
     pub(crate) fn compose(&self) -> Result<Composed, CannotCompose> {
         compose(&Composition {
@@ -348,23 +386,26 @@ impl Outbound {
     /// Composes and sends, on the receiver's lane.
     async fn send(self, sender: Arc<Sender>) -> Result<Sent, AttemptFault> {
         self.faults.strike(self.parts.event);
-        let composed = self.parts.compose()?;
-        let event_name = composed.event_name;
-        let mut headers = self.headers;
-        for (name, value) in composed.headers {
-            let value = HeaderValue::try_from(value).map_err(|error| AttemptFault::Compose(error.to_string()))?;
-            headers.insert(HeaderName::from_static(name), value);
-        }
+        let Request { event_name, headers, body } = Request::of(self.headers, &self.parts)?;
+        let bytes = body.len();
         let request = OutboundRequest {
             url: &self.url,
             allowlist: &self.parts.configuration.allowlist,
             headers,
-            body: composed.body.into(),
+            body: body.into(),
         };
         let attempted = sender.send(request).await?;
         let milliseconds = u32::try_from(attempted.duration.as_millis()).unwrap_or(u32::MAX);
-        Ok(Sent { outcome: attempted.outcome, milliseconds, answer: attempted.answer, event_name })
+        Ok(Sent { outcome: attempted.outcome, milliseconds, answer: attempted.answer, event_name, bytes })
     }
+}
+
+/// The span of one attempt, below the trace of whoever published the update.
+fn trace_of(content: &MessageContent) -> Result<TraceContext, AttemptFault> {
+    Ok(match content.trace {
+        Some(trace) => trace.child(random()?),
+        None => TraceContext::new(random()?),
+    })
 }
 
 pub(crate) fn content_of(content: &MessageContent) -> Result<Content, AttemptFault> {

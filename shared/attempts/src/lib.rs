@@ -26,7 +26,7 @@ mod lookups;
 mod reattempts;
 mod requests;
 
-pub use attempts::{AttemptFault, Attempts, Target};
+pub use attempts::{AttemptFault, Attempts, Request, Target};
 pub use lanes::end_if_stuck;
 pub use lookups::Lookup;
 pub use reattempts::{OneByHand, PAGE, PageDone, Reattempts, SLOT_WAIT, sleep_until};

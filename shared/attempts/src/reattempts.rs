@@ -8,7 +8,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 use tenday_model::delivery::batch::{Attempted, Failed, Made};
-use tenday_model::delivery::by_hand::{Begun, CLAIM, Ended, begin, end};
+use tenday_model::delivery::by_hand::{Begun, CLAIM, Ended, begin, end, wait_again};
 use tenday_model::delivery::event::Event;
 use tenday_model::delivery::job::Job;
 use tenday_model::delivery::page::{Ending, OnFault, Page, Step};
@@ -41,6 +41,8 @@ pub struct Reattempts {
 #[derive(Debug)]
 pub enum OneByHand {
     Made(Made),
+    /// It is not sent: it waits to be fetched again. The name that it has in lists.
+    Waits(String),
     /// It cannot be sent, and why.
     Impossible(AttemptFault),
     /// Another reattempt of it is under way.
@@ -57,6 +59,7 @@ impl OneByHand {
     fn ending(&self) -> Ending {
         match self {
             Self::Made(made) => Ending::Made(made.attempt.class),
+            Self::Waits(_) => Ending::Waits,
             Self::Impossible(_) => Ending::Impossible,
             Self::Busy => Ending::Busy,
             Self::NoSlot => Ending::NoSlot,
@@ -138,7 +141,7 @@ impl Reattempts {
         Ok(true)
     }
 
-    /// Makes one attempt of a dropped event, unless it was reattempted since `began`.
+    /// Makes one attempt of a dropped event, or lets it be fetched again, unless it was reattempted since `began`.
     ///
     /// # Errors
     /// Only for faults of ours, before or after the attempt.
@@ -162,6 +165,11 @@ impl Reattempts {
             Begun::Busy => return Ok(OneByHand::Busy),
             Begun::NotDropped(event) => return Ok(OneByHand::NotDropped(event)),
         };
+        if webhook.webhook.is_pull() {
+            let name = event.event_name.clone();
+            self.end(developer, wait_again(event, now)).await?;
+            return Ok(OneByHand::Waits(name));
+        }
         let made = match self.updates.get(developer, id.update, now).await {
             Ok(Some(update)) => {
                 let target = Target {
@@ -196,7 +204,7 @@ impl Reattempts {
                 let health = [(developer.clone(), event.id.webhook, health)];
                 self.events.record_delivered(&[(developer.clone(), event)], &health, self.clock.now()).await
             }
-            Ended::Dropped(event) => self.events.record_reattempt(developer, &event).await,
+            Ended::Dropped(event) | Ended::Waiting(event) => self.events.record_reattempt(developer, &event).await,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The order of publishing: read who subscribes, store the update, queue its events, answer. What happens when a step
 //! fails is told where the steps are, in `tenday_store`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use futures::future::join_all;
@@ -15,7 +15,7 @@ use tenday_model::publishing::trace::TraceContext;
 use tenday_model::publishing::update::parse_content;
 use tenday_store::{
     Accepted, Aws, DeveloperSettings, Environment, Events, MessageContent, NewUpdate, Outgoing, PublishError,
-    Publishing, Queue, Settings, Updates, random,
+    Publishing, Queue, Settings, StoreError, Updates, random,
 };
 
 use crate::answers::{AcceptedUpdate, EventOfUpdate, PublishAnswer, UpdateResult};
@@ -47,6 +47,21 @@ struct Origin {
     location: Vec<String>,
     trace: Option<TraceContext>,
     now: Timestamp,
+}
+
+/// What the developers of a request have set.
+#[derive(Default)]
+struct Known {
+    /// None for one without a configuration.
+    settings: HashMap<DeveloperId, Option<DeveloperSettings>>,
+    erased: HashSet<DeveloperId>,
+}
+
+/// The refusal of an update for a developer who was erased. Nothing of them may come to be again.
+fn of_erased(location: &[String]) -> ApiError {
+    let location = location.iter().cloned().chain(["developerId".to_owned()]).collect();
+    let message = "this developer was erased, and nothing can be published for them".to_owned();
+    ApiError::validation(vec![ValidationError { location, message, kind: "value_error" }])
 }
 
 impl Publisher {
@@ -98,7 +113,7 @@ impl Publisher {
             Request::One(update) => (vec![update], false),
             Request::Many(updates) => (updates, true),
         };
-        let settings = self.settings_of(&updates, now).await?;
+        let Known { settings, erased } = self.settings_of(&updates, now).await?;
         let accepted = join_all(updates.iter().enumerate().map(|(index, update)| {
             // One header stands for the whole request: each of its updates has a key of its own.
             let key = match (&update.id, &key) {
@@ -109,8 +124,14 @@ impl Publisher {
             let location =
                 if many { vec!["body".into(), "updates".into(), index.to_string()] } else { vec!["body".into()] };
             let settings = settings.get(&update.developer_id).and_then(Option::as_ref);
+            let refused = erased.contains(&update.developer_id).then(|| of_erased(&location));
             let origin = Origin { location, trace, now };
-            self.accept(update, key, settings, origin)
+            async move {
+                match refused {
+                    Some(error) => Err(error),
+                    None => self.accept(update, key, settings, origin).await,
+                }
+            }
         }))
         .await;
         let mut results = self.send(accepted).await.into_iter();
@@ -125,20 +146,24 @@ impl Publisher {
     }
 
     /// Each developer's settings, read once however many of the updates are for them.
-    async fn settings_of(
-        &self,
-        updates: &[Update],
-        now: Timestamp,
-    ) -> Result<HashMap<DeveloperId, Option<DeveloperSettings>>, ApiError> {
+    async fn settings_of(&self, updates: &[Update], now: Timestamp) -> Result<Known, ApiError> {
         let mut developers: Vec<&DeveloperId> = updates.iter().map(|update| &update.developer_id).collect();
         developers.sort_unstable();
         developers.dedup();
         let read = join_all(developers.iter().map(|developer| self.settings.read(developer, now))).await;
-        let mut settings = HashMap::new();
+        let mut known = Known::default();
         for (developer, read) in developers.into_iter().zip(read) {
-            settings.insert(developer.clone(), read?);
+            match read {
+                Ok(settings) => {
+                    known.settings.insert(developer.clone(), settings);
+                }
+                Err(StoreError::Erased) => {
+                    known.erased.insert(developer.clone());
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        Ok(settings)
+        Ok(known)
     }
 
     async fn accept(

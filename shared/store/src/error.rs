@@ -23,6 +23,9 @@ pub enum StoreError {
     /// A sealed secret does not open under the keyring's key and its own context.
     #[error("a sealed secret does not open")]
     Sealed,
+    /// The developer is being erased, or was: nothing of theirs may come to be again.
+    #[error("the developer was erased")]
+    Erased,
     #[error("the system's random generator failed")]
     Randomness,
 }
@@ -71,6 +74,11 @@ where
         let request = meta.request_id().map(|id| format!(" (request {id})")).unwrap_or_default();
         return format!("{code}{message}{request}");
     }
+    chain(error)
+}
+
+/// An error with its causes: the outermost alone only says that it failed.
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -9,6 +9,8 @@
 
 mod events;
 mod messages;
+#[cfg(feature = "operator")]
+mod operator;
 mod settings;
 
 use std::collections::BTreeMap;

@@ -11,6 +11,7 @@
 //! | `delivery` | what became of each event, and what carries the next attempt? |
 //! | `signing` | what proves where a request came from, and how is it kept? |
 //! | `dynamodb` | how does any of it read and write a table? |
+//! | `operator` | what is there, as an operator looks at it, moves it and removes it? |
 //! | `aws` | how is AWS reached, and what is there beside it: clock, randomness, environment? |
 
 mod aws;
@@ -19,6 +20,8 @@ mod dynamodb;
 mod error;
 #[cfg(test)]
 mod golden;
+#[cfg(feature = "operator")]
+mod operator;
 mod publishing;
 mod settings;
 mod signing;
@@ -34,10 +37,25 @@ pub use aws::tries::Tries;
 pub use delivery::events::{Deliveries, Events, Key};
 pub use delivery::history::EventPage;
 pub use delivery::jobs::Jobs;
-pub use delivery::queue::{DeliveryMessage, JobMessage, Message, MessageContent, Outgoing, Queue};
+pub use delivery::pulled::{Visible, VisibleEvent};
+pub use delivery::queue::{DeliveryMessage, JobMessage, Message, MessageContent, Outgoing, Queue, SweepMessage};
 pub use delivery::rates::Rates;
 pub use delivery::schedules::Schedules;
 pub use error::StoreError;
+#[cfg(feature = "operator")]
+pub use operator::{
+    alarms::Alarm,
+    directory::{DeveloperPage, Directory, Filled},
+    erase::{Erased, Erasing, Erasure, Progress, SETTLES},
+    export::Export,
+    functions::{DeployedFunction, Mapping},
+    logs::{LogAnswer, MOST_ROWS},
+    queues::{Letter, QueueDepth},
+    rotation::{KeyringState, SealedBy},
+    schedules::{SchedulePage, WaitingRetries},
+    stack::Stack,
+    tables::TableState,
+};
 pub use publishing::publish::{Accepted, NewUpdate, PublishError, Publishing, digest};
 pub use publishing::updates::{StoredUpdate, Updates};
 pub use settings::audit::{Audit, AuditPage, Author};

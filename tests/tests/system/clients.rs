@@ -114,6 +114,38 @@ async fn tokens_of_a_revoked_client_are_worthless_within_a_minute() {
     system.request(Method::GET, "/updates/UPD-x", &[("authorization", &bearer)], None).await.expect(401);
 }
 
+/// Whoever floods the tokens, with a new made-up client and another claim of where they are in each request, uses up what
+/// their own address may ask for, costs no read, and keeps nobody else from a token.
+#[tokio::test]
+async fn a_stranger_who_floods_the_tokens_keeps_nobody_from_theirs() {
+    let parameters = [("RequestsPerSecond".to_owned(), "5".to_owned())].into();
+    let system = System::start_with(Options { parameters, ..Options::default() }).await;
+    let stranger = reqwest::Client::builder().no_proxy().local_address("127.0.0.2".parse().ok()).build().unwrap();
+    let reads = || system.calls_of("Auth", "dynamodb", "GetItem");
+    let (before, began) = (reads(), system.run.now_ms());
+    let mut let_through = 0;
+    for number in 0..200 {
+        let answer = stranger
+            .post(format!("{}/auth/token", system.run.base_url()))
+            .header("x-forwarded-for", format!("198.51.100.{number}"))
+            .body(format!("grant_type=client_credentials&client_id=CLI-{number}&client_secret=guess"))
+            .send()
+            .await
+            .unwrap();
+        match answer.status().as_u16() {
+            401 => let_through += 1,
+            429 => assert!(answer.headers().contains_key("retry-after")),
+            other => panic!("a guess is a {other}"),
+        }
+    }
+    // A burst, and what the bucket took in meanwhile.
+    let most = 10 + 5 * (system.run.now_ms() - began) / 1_000 + 1;
+    assert!((10..=most).contains(&let_through), "{let_through} guesses of 200, not {most}");
+    assert_eq!(i64::try_from(reads() - before).unwrap(), let_through, "what is refused costs a read");
+    let form = "grant_type=client_credentials&client_id=CLI-local-developer&client_secret=local-developer-secret";
+    system.request(Method::POST, "/auth/token", &[], Some(form)).await.expect(200);
+}
+
 /// The names of the published keys.
 async fn published(system: &System) -> BTreeSet<String> {
     let keys = system.request(Method::GET, "/.well-known/jwks.json", &[], None).await.expect(200);

@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::error::AdminError;
-use crate::place::Place;
+use crate::place::{Place, Told};
 pub use csv::HeaderError;
 use lines::{Line, Lines};
 use record::{Problem, Record};
@@ -112,7 +112,8 @@ pub(crate) async fn run(
         Format::Svix => Reader::Svix(svix::Applications::new(import.integration.as_deref(), &import.ip_allowlist)),
     };
     let own_hosts = import.api_urls.iter().filter_map(|url| url.host().map(str::to_owned)).collect();
-    let target = place.target(import.keyring_key.clone(), own_hosts, import.dry_run).await?;
+    let told = Told { keyring_key: import.keyring_key.clone(), own_hosts };
+    let target = place.target(told, import.dry_run).await?;
     if !target.keyring.is_ready().await? {
         return Err(AdminError::NoDataKey);
     }

@@ -70,6 +70,9 @@ impl OwnLine {
         if configuration.is_none() && webhook.is_none() {
             return Err(Problem::new("", "give a configuration, a webhook, or both"));
         }
+        if webhook.as_ref().is_some_and(|Object(webhook)| webhook.lacks_address()) {
+            return Err(Problem::new("webhook", "missing field `callbackURL`"));
+        }
         if disabled.is_some() && webhook.is_none() {
             return Err(Problem::new("disabled", "only with a webhook"));
         }

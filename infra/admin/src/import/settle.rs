@@ -275,7 +275,7 @@ fn obstacle(
     judged: Option<&Judged>,
     same: Option<WebhookId>,
 ) -> Option<Problem> {
-    judged?;
+    let judged = judged?;
     let given = record.webhook.as_ref().and_then(|webhook| webhook.secret.as_ref());
     match (same, life, given) {
         (Some(same), Some(life), Some(secret)) if !life.signs_with(same, secret) => {
@@ -286,7 +286,8 @@ fn obstacle(
         (Some(_), ..) => None,
         (None, ..) => {
             let webhooks = life.map_or(0, |life| life.webhooks.len());
-            let obstacle = another_webhook(configuration, webhooks).err()?;
+            let kind = judged.webhook.way.kind();
+            let obstacle = another_webhook(configuration, webhooks, kind).err()?;
             Some(Problem::new("webhook", obstacle.to_string()))
         }
     }
@@ -302,7 +303,7 @@ fn identity(webhook: &Webhook) -> Vec<u8> {
     };
     let events = sorted(webhook.event_names.clone().map(Vec::from));
     let links = sorted(webhook.link_ids.clone().map(Vec::from));
-    let address = webhook.callback_url.url().as_str();
+    let address = webhook.callback_url().map_or("", |url| url.url().as_str());
     // Debug tells texts and lists apart, and every character of a text.
     digest(&[address.as_bytes(), format!("{events:?}").as_bytes(), format!("{links:?}").as_bytes()]).to_vec()
 }

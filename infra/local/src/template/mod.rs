@@ -40,6 +40,8 @@ pub(crate) struct Template {
     /// Logical id to ARN, the roles that SAM makes for functions included.
     pub(crate) roles: BTreeMap<String, String>,
     pub(crate) outputs: BTreeMap<String, String>,
+    /// What `Ref` gives, by logical id: what CloudFormation lists of a stack.
+    pub(crate) resources: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug)]
@@ -196,7 +198,8 @@ fn sections(root: &Node) -> Result<Sections<'_>, Problem> {
             "AWSTemplateFormatVersion" => {
                 return Err(Problem::new(entry.line, "CloudFormation has only the version \"2010-09-09\""));
             }
-            "Description" | "Metadata" => {}
+            // Rules hold where parameters are given; the local run goes by their defaults.
+            "Description" | "Metadata" | "Rules" => {}
             "Transform" => {
                 let one = std::slice::from_ref(&entry.value);
                 let names = entry.value.items("Transform").unwrap_or(one);
@@ -220,7 +223,8 @@ fn sections(root: &Node) -> Result<Sections<'_>, Problem> {
             "Resources" => sections.resources = entry.value.entries("Resources")?,
             "Outputs" => sections.outputs = entry.value.entries("Outputs")?,
             other => {
-                let known = ["Parameters", "Conditions", "Globals", "Resources", "Outputs", "Metadata", "Transform"];
+                let known =
+                    ["Parameters", "Rules", "Conditions", "Globals", "Resources", "Outputs", "Metadata", "Transform"];
                 let hint = did_you_mean(other, known);
                 let problem = format!("the local run does not know the section `{other}`{hint}");
                 return Err(Problem::new(entry.line, problem));

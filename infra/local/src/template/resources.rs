@@ -83,6 +83,9 @@ pub(super) fn build(scope: &mut Scope, sections: &Sections<'_>, endpoint: &str) 
     // Queues before functions, whose mappings are checked against them.
     let (functions, others): (Vec<_>, Vec<_>) = resources.iter().partition(|resource| resource.kind == Kind::Function);
     for resource in others.into_iter().chain(functions) {
+        if let Some(known) = scope.resources.get(resource.id) {
+            template.resources.insert(resource.id.to_owned(), known.reference.clone());
+        }
         let whom = format!("{} `{}`", word(resource.kind), resource.id);
         let context = Context { scope, whom, id: resource.id, name: &resource.name, line: resource.line };
         match resource.kind {

@@ -20,6 +20,7 @@ use crate::delivery::decision::{Decision, Wait, decide, is_over, jittered, may_b
 use crate::delivery::event::{Attempt, DropReason, Event, in_ten_days};
 use crate::delivery::health::{Health, WebhookError};
 use crate::delivery::outcome::Outcome;
+use crate::delivery::pulling::{self, Day};
 use crate::delivery::rate::{RateLimit, put_off};
 use crate::delivery::recording::{self, Automatic};
 use crate::ids::{DeveloperId, EventId, UpdateId, WebhookId};
@@ -131,8 +132,11 @@ pub enum Step {
     Admit { developer: DeveloperId, webhook: Option<WebhookId>, limit: RateLimit, places: Vec<Place> },
     /// Tell the name that the developer's type gives the event: [`Batch::named`].
     Name { place: Place },
-    /// Store an event of which no attempt is made now, unless more was recorded of it meanwhile: [`Batch::stored`].
-    Store { place: Place, event: Event },
+    /// See to it that what was published for a pulled webhook on this day, and still waits when nobody may fetch it any
+    /// more, is dropped then: [`Batch::swept`].
+    Sweep { webhook: WebhookKey, day: Day, places: Vec<Place> },
+    /// Store events of which no attempt is made now, each unless more was recorded of it meanwhile: [`Batch::stored`].
+    Store(Vec<(Place, Event)>),
     /// Send messages for later, all of them at once: [`Batch::sent`].
     Send(Vec<Later>),
     /// Delete messages from their queues before the batch ends: what comes next may be the end of it. Nothing depends on
@@ -206,6 +210,8 @@ pub enum Note {
     /// A message for what was done already.
     Copy(Place),
     Dropped(Place, DropReason),
+    /// An event waits until its developer fetches it.
+    Waits(Place),
     BreakerOpened,
     BreakerClosed,
     /// A message is attempted by itself, because it was taken before.
@@ -227,6 +233,8 @@ enum Stage {
     Ready(Option<Timestamp>),
     Attempting,
     Made(Made),
+    /// It is to be stored for its developer to fetch it, once it is certain not to wait for ever.
+    Sweep,
     /// An event is to be stored of which no attempt is made; without a stored one, it needs a name first.
     Store(Unattempted, Option<String>),
     Storing(Unattempted),
@@ -255,6 +263,7 @@ struct Wanted {
 enum Unattempted {
     PutOff(Timestamp),
     Drop(DropReason),
+    WaitForPull,
 }
 
 /// A batch under way.
@@ -338,7 +347,9 @@ impl<K: Known> Batch<K> {
             return Some(Step::Look { place, update: self.messages[place.0].event.update });
         }
         self.isolate(now);
-        if let Some(step) = self.probe(now).or_else(|| self.limit()).or_else(|| self.store(now)) {
+        if let Some(step) =
+            self.probe(now).or_else(|| self.limit()).or_else(|| self.sweep()).or_else(|| self.store(now))
+        {
             return Some(step);
         }
         if !self.cleared {
@@ -422,6 +433,19 @@ impl<K: Known> Batch<K> {
         }
     }
 
+    /// Whether what is about to be stored will be looked at when its day is over.
+    pub fn swept(&mut self, places: &[Place], swept: Result<(), Failed>) {
+        for place in places.iter().copied() {
+            if !matches!(self.stages[place.0], Stage::Sweep) {
+                continue;
+            }
+            match swept {
+                Ok(()) => self.unattempted(place, Unattempted::WaitForPull),
+                Err(Failed) => self.stages[place.0] = Stage::Back,
+            }
+        }
+    }
+
     /// The name of an event that has to be stored.
     pub fn named(&mut self, place: Place, name: Result<String, Failed>) {
         let Stage::Store(why, None) = self.stages[place.0] else { return };
@@ -438,6 +462,10 @@ impl<K: Known> Batch<K> {
             (Ok(true), Unattempted::PutOff(until)) => self.put_off(place, until, now),
             (Ok(true), Unattempted::Drop(reason)) => {
                 self.notes.push(Note::Dropped(place, reason));
+                self.stages[place.0] = Stage::Finished;
+            }
+            (Ok(true), Unattempted::WaitForPull) => {
+                self.notes.push(Note::Waits(place));
                 self.stages[place.0] = Stage::Finished;
             }
             // Taken again, the message will read what was recorded meanwhile.
@@ -570,6 +598,7 @@ impl<K: Known> Batch<K> {
             Decision::PutOff { until } if self.read(place).is_some() => self.put_off(place, until, now),
             Decision::PutOff { until } => self.unattempted(place, Unattempted::PutOff(until)),
             Decision::Drop(reason) => self.unattempted(place, Unattempted::Drop(reason)),
+            Decision::WaitForPull => self.stages[place.0] = Stage::Sweep,
         }
     }
 
@@ -630,21 +659,41 @@ impl<K: Known> Batch<K> {
         Some(Step::Admit { developer, webhook: of_webhook.then_some(webhook), limit, places })
     }
 
+    /// The next webhook and day of which events are to wait, and these.
+    fn sweep(&self) -> Option<Step> {
+        let of = |place: &Place| {
+            let message = &self.messages[place.0];
+            (message.webhook(), Day::of(message.event.update.published_at()))
+        };
+        let mut places = self.all(|stage| matches!(stage, Stage::Sweep));
+        let (webhook, day) = of(places.first()?);
+        places.retain(|place| of(place) == (webhook.clone(), day));
+        Some(Step::Sweep { webhook, day, places })
+    }
+
+    /// All that is to be stored, once each has its name.
     fn store(&mut self, now: Timestamp) -> Option<Step> {
-        let place = self.first(|stage| matches!(stage, Stage::Store(..)))?;
-        let Stage::Store(why, name) = &self.stages[place.0] else { return None };
-        let (why, message) = (*why, &self.messages[place.0]);
-        let event = match (self.read(place), name) {
-            (Some(read), _) => read.clone(),
-            (None, Some(name)) => Event::new(message.event, name.clone(), message.attempt - 1, in_ten_days(now)),
-            (None, None) => return Some(Step::Name { place }),
-        };
-        let event = match why {
-            Unattempted::PutOff(until) => recording::put_off(event, until),
-            Unattempted::Drop(reason) => recording::dropped(event, reason, now),
-        };
-        self.stages[place.0] = Stage::Storing(why);
-        Some(Step::Store { place, event })
+        let mut events = Vec::new();
+        for place in self.all(|stage| matches!(stage, Stage::Store(..))) {
+            let Stage::Store(why, name) = &self.stages[place.0] else { continue };
+            let message = &self.messages[place.0];
+            let event = match (self.read(place), name) {
+                (Some(read), _) => read.clone(),
+                (None, Some(name)) => Event::new(message.event, name.clone(), message.attempt - 1, in_ten_days(now)),
+                (None, None) => return Some(Step::Name { place }),
+            };
+            let event = match *why {
+                Unattempted::PutOff(until) => recording::put_off(event, until),
+                Unattempted::Drop(reason) => recording::dropped(event, reason, now),
+                Unattempted::WaitForPull => pulling::wait(event),
+            };
+            events.push((place, *why, event));
+        }
+        for (place, why, _) in &events {
+            self.stages[place.0] = Stage::Storing(*why);
+        }
+        let events: Vec<_> = events.into_iter().map(|(place, _, event)| (place, event)).collect();
+        (!events.is_empty()).then_some(Step::Store(events))
     }
 
     fn send(&mut self, now: Timestamp) -> Option<Step> {

@@ -9,6 +9,7 @@ use crate::delivery::batch::Attempted;
 use crate::delivery::event::{Event, EventStatus};
 use crate::delivery::health::Health;
 use crate::delivery::outcome::OutcomeClass;
+use crate::delivery::pulling;
 use crate::delivery::recording::reattempted;
 
 /// How long a reattempt keeps others of the same event away: as long as any function can run.
@@ -59,6 +60,13 @@ pub enum Ended {
     Delivered(Event, Health),
     /// Only if the event is still dropped: a copy of its last message may have come through meanwhile.
     Dropped(Event),
+    /// It waits to be fetched again; under the same condition.
+    Waiting(Event),
+}
+
+/// What is stored of a claimed event that is not sent but fetched.
+pub fn wait_again(event: Event, now: Timestamp) -> Ended {
+    Ended::Waiting(pulling::wait_again(event, now))
 }
 
 /// Decides what is stored: a success ends the event, anything else keeps it as it was. Of an attempt that was not made

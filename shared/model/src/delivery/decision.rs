@@ -40,7 +40,8 @@ pub enum Plan {
 pub fn plan(number: u16, message_id: &str, stored: Option<&Event>) -> Plan {
     let Some(event) = stored else { return Plan::Attempt };
     match event.state {
-        State::Delivered | State::Dropped { .. } => Plan::Acknowledge,
+        // What waits for somebody else to act was stored, and nothing of it is left to a message.
+        State::Waiting { .. } | State::Delivered | State::Dropped { .. } => Plan::Acknowledge,
         State::Pending { .. } if event.automatic < number => Plan::Attempt,
         State::Pending { due } => match due {
             // Only the message that recorded the attempt may have died before it sent the next one. Any other is a
@@ -74,6 +75,8 @@ pub enum Decision {
         until: Timestamp,
     },
     Drop(DropReason),
+    /// No attempt: it waits until its developer fetches it.
+    WaitForPull,
 }
 
 /// Decides by what is stored. `webhook` is none when it, or its configuration, was deleted.
@@ -104,6 +107,9 @@ pub fn decide(
     let Some(webhook) = webhook else { return Decision::Drop(DropReason::WebhookDeleted) };
     if webhook.disabled.is_some() {
         return Decision::Drop(DropReason::WebhookDisabled);
+    }
+    if webhook.is_pull() {
+        return Decision::WaitForPull;
     }
     let Some(health) = health else { return Decision::Attempt };
     if let Some(until) = health.put_off_until(now) {
@@ -206,7 +212,7 @@ mod tests {
     use super::*;
     use crate::ids::{UpdateId, WebhookId};
     use crate::settings::bound::BoundLinks;
-    use crate::settings::webhook::Origin;
+    use crate::settings::webhook::{Origin, Way};
     use proptest::prelude::*;
 
     fn now() -> Timestamp {
@@ -265,7 +271,7 @@ mod tests {
             links: BoundLinks::default(),
             event_names: None,
             link_ids: None,
-            callback_url: "https://example.com/".parse().unwrap(),
+            way: Way::Push("https://example.com/".parse().unwrap()),
             disabled: None,
             retry_schedule: None,
             rate_limit: None,

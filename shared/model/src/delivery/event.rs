@@ -66,8 +66,11 @@ pub enum DropReason {
     AllowlistEmpty,
     /// The developer's type changed, and the new one has no shape for the update.
     Inexpressible,
-    /// It was put off for so long that its update is not kept for further automatic attempts.
+    /// It was put off for so long that its update is not kept for further automatic attempts, or nobody fetched it for ten
+    /// days.
     Expired,
+    /// Its developer fetched it, and reported that it failed.
+    Rejected,
     /// Our own fault: the event could not be handled, and waits here instead of in a queue that nobody sees.
     Internal,
 }
@@ -82,12 +85,13 @@ impl DropReason {
             Self::AllowlistEmpty => "allowlist_empty",
             Self::Inexpressible => "inexpressible",
             Self::Expired => "expired",
+            Self::Rejected => "rejected",
             Self::Internal => "internal",
         }
     }
 }
 
-/// One HTTP POST of an event, or the refusal to make it.
+/// One HTTP POST of an event, or the refusal to make it; or what its developer reported of it after fetching it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     pub at: Timestamp,
@@ -101,11 +105,20 @@ pub struct Attempt {
     pub manual: bool,
 }
 
+/// What an event waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// That its developer fetches it, from `visible_at` on: [`crate::delivery::pulling`].
+    ForPull { visible_at: Timestamp },
+}
+
 /// Where an event stands, with what is known of it there and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Its automatic attempts are not spent. The next one is due then; before the first, none may be known.
     Pending { due: Option<Timestamp> },
+    /// No automatic attempt is made of it: it waits for somebody else to act. To everyone outside it is pending.
+    Waiting { why: Waiting, until: Timestamp },
     /// The receiver took it. Final.
     Delivered,
     /// No automatic attempt will be made of it any more.
@@ -115,7 +128,7 @@ pub enum State {
 impl State {
     pub fn status(self) -> EventStatus {
         match self {
-            Self::Pending { .. } => EventStatus::Pending,
+            Self::Pending { .. } | Self::Waiting { .. } => EventStatus::Pending,
             Self::Delivered => EventStatus::Delivered,
             Self::Dropped { .. } => EventStatus::Dropped,
         }
@@ -132,6 +145,8 @@ pub struct Event {
     pub attempts: Vec<Attempt>,
     /// Automatic attempts made so far; the schedule goes by these.
     pub automatic: u16,
+    /// How often its developer fetched it.
+    pub fetches: u32,
     /// The queue message that recorded the last automatic attempt: only its redelivery may send the next one again.
     pub recorded_by: Option<String>,
     pub expires_at: Timestamp,
@@ -144,7 +159,7 @@ impl Event {
     /// [`named`]: crate::publishing::render::named
     pub fn new(id: EventId, event_name: String, automatic: u16, expires_at: Timestamp) -> Self {
         let state = State::Pending { due: None };
-        Self { id, event_name, state, attempts: Vec::new(), automatic, recorded_by: None, expires_at }
+        Self { id, event_name, state, attempts: Vec::new(), automatic, fetches: 0, recorded_by: None, expires_at }
     }
 
     pub fn status(&self) -> EventStatus {
@@ -155,7 +170,7 @@ impl Event {
     pub fn due(&self) -> Option<Timestamp> {
         match self.state {
             State::Pending { due } => due,
-            State::Delivered | State::Dropped { .. } => None,
+            State::Waiting { .. } | State::Delivered | State::Dropped { .. } => None,
         }
     }
 
@@ -163,7 +178,26 @@ impl Event {
     pub fn dropped(&self) -> Option<(DropReason, Timestamp)> {
         match self.state {
             State::Dropped { reason, at } => Some((reason, at)),
-            State::Pending { .. } | State::Delivered => None,
+            State::Pending { .. } | State::Waiting { .. } | State::Delivered => None,
+        }
+    }
+
+    /// What it waits for, if it waits for somebody to act.
+    pub fn waiting(&self) -> Option<Waiting> {
+        match self.state {
+            State::Waiting { why, .. } => Some(why),
+            State::Pending { .. } | State::Delivered | State::Dropped { .. } => None,
+        }
+    }
+
+    /// The event as it is by now: one that has waited for too long is dropped, whether or not that was written down yet.
+    /// It is kept for no longer than it would have been. Whoever reads an event reads it so.
+    pub fn as_of(self, now: Timestamp) -> Self {
+        match self.state {
+            State::Waiting { until, .. } if until <= now => {
+                Self { state: State::Dropped { reason: DropReason::Expired, at: until }, ..self }
+            }
+            _ => self,
         }
     }
 

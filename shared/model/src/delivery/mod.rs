@@ -3,7 +3,7 @@
 //! An [`event`] is one update on its way to one webhook, [`outcome`] what came of one attempt, and [`health`] how a webhook's
 //! receiver fares. [`batch`] takes a batch of queue messages from what was read to what is done with; for each message it
 //! asks [`decision`] what is left to do and when the next one is due, [`rate`] for its webhook's limit, and [`recording`] for
-//! what is written down. Dropped events are reattempted [`by_hand`], many of them as a [`job`], page by [`page`]. What nobody
+//! what is written down. What nobody sends waits to be fetched: [`pulling`]. Dropped events are reattempted [`by_hand`], many of them as a [`job`], page by [`page`]. What nobody
 //! could handle ends as a [`dead_letter`].
 //!
 //! Everything here is played by the simulation (`shared/model/tests/simulation`), as it ships.
@@ -17,5 +17,6 @@ pub mod health;
 pub mod job;
 pub mod outcome;
 pub mod page;
+pub mod pulling;
 pub mod rate;
 pub mod recording;

@@ -158,6 +158,8 @@ pub enum OutcomeClass {
     Dns,
     Blocked,
     Excessive,
+    /// No outcome of a request: its developer fetched the event, and reported that it failed.
+    Rejected,
 }
 
 impl OutcomeClass {
@@ -172,6 +174,7 @@ impl OutcomeClass {
             Self::Dns => "dns",
             Self::Blocked => "blocked",
             Self::Excessive => "excessive",
+            Self::Rejected => "rejected",
         }
     }
 }

@@ -55,6 +55,8 @@ pub enum Ending {
     Impossible,
     /// Reattempted before, since the job began; whether that succeeded.
     Before(bool),
+    /// It waits to be fetched again.
+    Waits,
     /// Not dropped any more.
     NotDropped,
     /// Another reattempt has it.
@@ -145,6 +147,7 @@ impl Page {
         match ending {
             Ending::Made(class) => job.attempted(event.webhook, class),
             Ending::Before(success) => job.count(success),
+            Ending::Waits => job.count(true),
             Ending::Impossible => job.count(false),
             Ending::NotDropped => {}
             Ending::Busy => self.busy.push(event),

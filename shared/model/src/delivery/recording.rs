@@ -5,13 +5,14 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::delivery::decision::next_delay;
-use crate::delivery::event::{Attempt, DropReason, Event, EventStatus, State, in_ten_days};
+use crate::delivery::event::{Attempt, DropReason, Event, State, in_ten_days};
 use crate::delivery::outcome::Outcome;
 
 /// Whether a failed attempt, a wait or a drop may be recorded over what is stored: nothing is, or the event is pending
-/// with no more than `before` automatic attempts. The condition of the store's writes says the same.
+/// with no more than `before` automatic attempts, and does not wait for somebody else to act. The condition of the store's
+/// writes says the same.
 pub fn may_record(stored: Option<&Event>, before: u16) -> bool {
-    stored.is_none_or(|stored| stored.status() == EventStatus::Pending && stored.automatic <= before)
+    stored.is_none_or(|stored| matches!(stored.state, State::Pending { .. }) && stored.automatic <= before)
 }
 
 /// The event that waits until `due` for an attempt that its breaker puts off.
@@ -78,13 +79,14 @@ pub fn reattempted(mut event: Event, event_name: &str, attempt: Attempt, success
     if success { ended_well(event, now) } else { event }
 }
 
-fn ended_well(event: Event, now: Timestamp) -> Event {
+pub(super) fn ended_well(event: Event, now: Timestamp) -> Event {
     Event { state: State::Delivered, expires_at: in_ten_days(now), ..event }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::event::EventStatus;
     use crate::delivery::outcome::OutcomeClass;
     use crate::ids::{EventId, UpdateId, WebhookId};
 

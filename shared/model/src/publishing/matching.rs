@@ -30,8 +30,9 @@ pub fn matching<'a>(
     let mut gets: Vec<&Webhook> = webhooks.iter().copied().filter(subscribes).collect();
     for bound in webhooks.into_iter().filter(|webhook| !webhook.links.is_empty() && !subscribes(webhook)) {
         // Once per address: what another webhook there takes has arrived.
-        let arrives =
-            |other: &&Webhook| other.disabled.is_none() && other.callback_url.same_address(&bound.callback_url);
+        let arrives = |other: &&Webhook| {
+            other.disabled.is_none() && bound.callback_url().is_some_and(|address| other.is_at(address))
+        };
         if link.as_ref().is_some_and(|link| bound.links.take(link)) && !gets.iter().any(arrives) {
             gets.push(bound);
         }
@@ -58,7 +59,7 @@ mod tests {
     use crate::ids::WebhookId;
     use crate::publishing::update::parse_content;
     use crate::settings::bound::BoundLinks;
-    use crate::settings::webhook::{Disabled, DisabledReason};
+    use crate::settings::webhook::{Disabled, DisabledReason, Way};
     use jiff::Timestamp;
     use serde_json::value::RawValue;
 
@@ -73,7 +74,7 @@ mod tests {
             links: BoundLinks::default(),
             event_names: texts(event_names).try_into().ok(),
             link_ids: texts(link_ids).try_into().ok(),
-            callback_url: "https://example.com/".parse().unwrap(),
+            way: Way::Push("https://example.com/".parse().unwrap()),
             disabled: None,
             retry_schedule: None,
             rate_limit: None,
@@ -131,7 +132,7 @@ mod tests {
     fn an_update_of_a_bound_link_goes_to_its_callback_and_to_the_other_subscriptions_once_per_address() {
         let named = || BoundLinks::default().with(&LINK.parse().unwrap());
         let made = |number, links| Webhook { origin: Origin::Link, links, ..webhook(number, &[], &[]) };
-        let at = |url: &str, webhook: Webhook| Webhook { callback_url: url.parse().unwrap(), ..webhook };
+        let at = |url: &str, webhook: Webhook| Webhook { way: Way::Push(url.parse().unwrap()), ..webhook };
         let about = |link: &str| content("item.new_accounts", &format!(r#"{{"linkId":"{link}"}}"#));
         let matched = |webhooks: &[Webhook], link| matched(Integration::Plaid, webhooks, &about(link));
 

@@ -11,22 +11,28 @@ use crate::settings::configuration::{Configuration, effective_delays};
 use crate::settings::webhook::Webhook;
 
 /// Until when an update that is published `now` is kept: the longest schedule of any of its developer's webhooks, as
-/// long as an event may be put off beside, and then ten days for reattempts by hand. `configuration` is none if the
-/// developer has none.
+/// long as an event may be put off beside, or the ten days that one waits to be fetched; and then ten days for reattempts
+/// by hand. `configuration` is none if the developer has none.
 pub fn kept_until<'a>(
     configuration: Option<&Configuration>,
     webhooks: impl IntoIterator<Item = &'a Webhook>,
     now: Timestamp,
 ) -> Timestamp {
+    let mut is_pulled = false;
     let longest = configuration.and_then(|configuration| {
-        let own = webhooks.into_iter().map(|webhook| webhook.retry_schedule.as_ref());
+        let own = webhooks.into_iter().map(|webhook| {
+            is_pulled |= webhook.is_pull();
+            webhook.retry_schedule.as_ref()
+        });
         own.chain([None])
             .map(|own| effective_delays(own, configuration.retry_schedule.as_ref(), configuration.integration))
             .map(|delays| delays.into_iter().map(longest_wait).sum::<Duration>())
             .max()
     });
     let longest = SignedDuration::try_from(longest.unwrap_or_default()).unwrap_or_default();
-    now.checked_add(TEN_DAYS + MOST_PUT_OFF + longest).unwrap_or(Timestamp::MAX)
+    let sent = MOST_PUT_OFF + longest;
+    let needed = if is_pulled { sent.max(TEN_DAYS) } else { sent };
+    now.checked_add(needed + TEN_DAYS).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
@@ -38,7 +44,7 @@ mod tests {
     use crate::settings::bound::BoundLinks;
     use crate::settings::configuration::RetrySchedule;
     use crate::settings::integration::Integration;
-    use crate::settings::webhook::Origin;
+    use crate::settings::webhook::{Origin, Way};
 
     fn schedule(seconds: &[u32]) -> Option<RetrySchedule> {
         Some(RetrySchedule::try_from(seconds.to_vec()).unwrap())
@@ -63,7 +69,7 @@ mod tests {
             links: BoundLinks::default(),
             event_names: None,
             link_ids: None,
-            callback_url: "https://example.com/".parse().unwrap(),
+            way: Way::Push("https://example.com/".parse().unwrap()),
             disabled: None,
             retry_schedule,
             rate_limit: None,
@@ -82,6 +88,9 @@ mod tests {
         // A day moved by a fifth is longer than that.
         let own = [webhook(None), webhook(day.clone()), webhook(schedule(&[5]))];
         assert_eq!(kept(Some(configuration(None)), &own), SignedDuration::from_secs(2 * 86_400 * 6 / 5));
+        // What is fetched waits for ten days, six of which are there already.
+        let pulled = Webhook { way: Way::Pull, ..webhook(None) };
+        assert_eq!(kept(Some(configuration(None)), &[webhook(None), pulled]), TEN_DAYS - MOST_PUT_OFF);
         assert_eq!(
             kept(Some(configuration(day)), &[webhook(schedule(&[5]))]),
             SignedDuration::from_secs(2 * 86_400 * 6 / 5)

@@ -1,6 +1,7 @@
 //! What stands in the way of another webhook, or of undoing a deletion. Each says what to do about it, if anything helps.
 
 use crate::settings::configuration::{Configuration, MAX_WEBHOOKS};
+use crate::settings::webhook::Kind;
 
 /// What stands in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -16,12 +17,12 @@ pub enum Obstacle {
     Full,
 }
 
-/// Whether a configuration that has so many webhooks may have another.
+/// Whether a configuration that has so many webhooks may have another, of this kind. What is fetched needs no address.
 ///
 /// # Errors
 /// What stands in its way.
-pub fn another_webhook(configuration: &Configuration, webhooks: usize) -> Result<(), Obstacle> {
-    if configuration.allowlist.is_empty() {
+pub fn another_webhook(configuration: &Configuration, webhooks: usize, kind: Kind) -> Result<(), Obstacle> {
+    if kind == Kind::Push && configuration.allowlist.is_empty() {
         Err(Obstacle::NoAllowlist)
     } else if webhooks >= MAX_WEBHOOKS {
         Err(Obstacle::Full)

@@ -22,7 +22,8 @@ pub struct Webhook {
     pub event_names: Option<EventNames>,
     /// None takes every link's; else the webhook hears of these links, and of nothing that is about no link.
     pub link_ids: Option<LinkIds>,
-    pub callback_url: CallbackUrl,
+    /// How its events get to its developer.
+    pub way: Way,
     pub disabled: Option<Disabled>,
     pub retry_schedule: Option<RetrySchedule>,
     pub rate_limit: Option<RateLimit>,
@@ -42,7 +43,53 @@ pub enum Origin {
     Link,
 }
 
+/// How a webhook's events get to its developer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// They are sent: POSTed to this address.
+    Push(CallbackUrl),
+    /// They wait until the developer fetches them. Nothing is connected to.
+    Pull,
+}
+
+impl Way {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Push(_) => Kind::Push,
+            Self::Pull => Kind::Pull,
+        }
+    }
+}
+
+/// The word for how a webhook's events get to its developer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = WebhookKind)]
+pub enum Kind {
+    /// They are sent to its `callbackURL`.
+    Push,
+    /// They wait until they are fetched.
+    Pull,
+}
+
 impl Webhook {
+    /// Where its events are sent, if they are.
+    pub fn callback_url(&self) -> Option<&CallbackUrl> {
+        match &self.way {
+            Way::Push(url) => Some(url),
+            Way::Pull => None,
+        }
+    }
+
+    pub fn is_pull(&self) -> bool {
+        self.way == Way::Pull
+    }
+
+    /// Whether its address is this one, too.
+    pub fn is_at(&self, url: &CallbackUrl) -> bool {
+        self.callback_url().is_some_and(|own| own.same_address(url))
+    }
+
     /// Whether it subscribes to every event of every link.
     pub fn takes_everything(&self) -> bool {
         self.origin == Origin::Developer && self.event_names.is_none() && self.link_ids.is_none()

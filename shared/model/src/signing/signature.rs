@@ -242,7 +242,6 @@ fn thumbprint(x: &str, y: &str) -> String {
 /// with `iat` (unix seconds) and `request_body_sha256` (64 lower-case hex digits over the body). No `exp`: receivers
 /// refuse an `iat` older than five minutes (docs/sources.md, M.7, P.6), so each attempt has its own token.
 pub fn jwt(key: &EcSigningKey, issuer: Option<&str>, issued_at: i64, body: &[u8]) -> Result<String, KeyError> {
-    let hash = digest::digest(&digest::SHA256, body);
     let mut claims = String::with_capacity(192);
     claims.push('{');
     if let Some(issuer) = issuer {
@@ -250,10 +249,15 @@ pub fn jwt(key: &EcSigningKey, issuer: Option<&str>, issued_at: i64, body: &[u8]
         let _ = write!(claims, r#""iss":{},"#, serde_json::Value::from(issuer));
     }
     let _ = write!(claims, r#""iat":{issued_at},"request_body_sha256":""#);
-    data_encoding::HEXLOWER.encode_append(hash.as_ref(), &mut claims);
+    claims.push_str(&body_sha256(body));
     claims.push_str("\"}");
 
     key.token(&claims)
+}
+
+/// What such a token says of the body: the lower-case hex of its SHA-256.
+pub fn body_sha256(body: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(digest::digest(&digest::SHA256, body).as_ref())
 }
 
 #[cfg(test)]

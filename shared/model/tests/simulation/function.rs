@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tenday_model::delivery::batch::{Attempted, Batch, Failed, Known, Later, Made, Place, Record, Step};
-use tenday_model::delivery::by_hand::{Begun, CLAIM, Claim, Ended, begin, end};
+use tenday_model::delivery::by_hand::{Begun, CLAIM, Claim, Ended, begin, end, wait_again};
 use tenday_model::delivery::dead_letter;
 use tenday_model::delivery::decision::Wait;
-use tenday_model::delivery::event::{Attempt, DropReason, Event, EventStatus};
+use tenday_model::delivery::event::{Attempt, DropReason, Event, EventStatus, State};
 use tenday_model::delivery::health::Health;
 use tenday_model::delivery::rate::{Ask, RateLimit, ask, slots};
 use tenday_model::delivery::recording::may_record;
@@ -137,13 +137,21 @@ impl Invocation {
                 batch.admitted(&places, slots, world.now);
             }
             Step::Name { place } => batch.named(place, Ok(NAME.to_owned())),
-            Step::Store { place, event } => {
-                if event.status() == EventStatus::Pending {
-                    world.tally.put_off += 1;
+            Step::Sweep { day, places, .. } => {
+                let events: Vec<EventId> = places.iter().map(|place| batch.message(*place).event).collect();
+                let swept = world.or_fail("scheduling a sweep", &events, |world| world.schedule_sweep(day));
+                batch.swept(&places, swept);
+            }
+            Step::Store(events) => {
+                for (place, event) in events {
+                    if matches!(event.state, State::Pending { .. }) {
+                        world.tally.put_off += 1;
+                    }
+                    let before = event.automatic;
+                    let stored =
+                        world.or_fail("storing an event", &[event.id], |world| world.put(before, event.clone()));
+                    batch.stored(place, stored, world.now);
                 }
-                let before = event.automatic;
-                let stored = world.or_fail("storing an event", &[event.id], |world| world.put(before, event.clone()));
-                batch.stored(place, stored, world.now);
             }
             Step::Send(later) => {
                 for later in &later {
@@ -239,6 +247,9 @@ impl ByHand {
         let next = match std::mem::replace(&mut self.step, ByHandStep::Claim) {
             ByHandStep::Claim => match world.or_fail("claiming", &[self.event], |world| world.claim(self.event)) {
                 Ok(claim) => match begin(claim, None) {
+                    Begun::Attempt(event) if world.webhook.is_pull() => {
+                        Some(ByHandStep::Record(wait_again(event, world.now)))
+                    }
                     Begun::Attempt(event) => Some(ByHandStep::Attempt(event)),
                     Begun::Release(event, _) => Some(ByHandStep::Record(Ended::Dropped(event))),
                     Begun::Before(_) | Begun::Busy | Begun::NotDropped(_) => None,
@@ -437,8 +448,10 @@ impl World {
                 self.fares(health.clone());
                 event.id
             }
-            Ended::Dropped(event) => {
+            Ended::Dropped(event) | Ended::Waiting(event) => {
                 if self.is(&event.id, EventStatus::Dropped) {
+                    // Whoever had it has it no more.
+                    self.fetched_until.remove(&event.id);
                     self.store.insert(event.id, event.clone());
                 }
                 event.id

@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use tenday_model::delivery::batch::{Attempted, Failed, TAKEN_AT_MOST};
-use tenday_model::delivery::by_hand::{Begun as Claimed, Ended, begin, end, since};
+use tenday_model::delivery::by_hand::{Begun as Claimed, Ended, begin, end, since, wait_again};
 use tenday_model::delivery::dead_letter;
 use tenday_model::delivery::event::{Event, EventStatus};
 use tenday_model::delivery::job::{Filter, Job, Status};
@@ -202,6 +202,11 @@ impl Run {
                     return Reattempt::Ended(id, Ending::Fault);
                 };
                 match begin(claim, Some(self.job.started_at)) {
+                    Claimed::Attempt(event) if world.webhook.is_pull() => {
+                        let ended = wait_again(event, world.now);
+                        let stored = world.or_fail("letting it wait again", &[], |world| world.end(&ended));
+                        Reattempt::Ended(id, if stored.is_ok() { Ending::Waits } else { Ending::Fault })
+                    }
                     Claimed::Attempt(event) => Reattempt::On(Under::Claimed(event)),
                     Claimed::Release(event, success) => {
                         let released = world.or_fail("ending a claim", &[], |world| world.end(&Ended::Dropped(event)));
@@ -289,7 +294,7 @@ fn begun(world: &mut World) -> &mut Begun {
 impl World {
     /// The developer asks for all dropped events at once.
     pub(crate) fn reattempt_all(&mut self) {
-        let dropped = |event: &&Event| event.status() == EventStatus::Dropped;
+        let dropped = |event: &&Event| event.status() == EventStatus::Dropped && !event.is_expired(self.now);
         let dropped: Vec<EventId> = self.store.values().filter(dropped).map(|event| event.id).collect();
         if self.job.is_some() || dropped.is_empty() || self.deleted || self.webhook.disabled.is_some() || self.alone {
             return;
@@ -393,7 +398,9 @@ impl World {
             Status::Done => {}
         }
         let counted = job.succeeded + job.failed;
-        if counted > dropped.len() as u64 {
+        // What has waited for too long is dropped by then, and may be written down while the job runs.
+        let most = if self.webhook.is_pull() { self.books.len() } else { dropped.len() };
+        if counted > most as u64 {
             return Err(format!("the job counts {counted} of {} events", dropped.len()));
         }
         let most = u32::try_from(dropped.len()).unwrap() + faults + deaths;
@@ -402,6 +409,10 @@ impl World {
         }
         let tried = |id: &&EventId| {
             let event = &self.store[*id];
+            if self.webhook.is_pull() {
+                // Reattempted, or its ten days are over by now.
+                return event.is_expired(self.now) || event.dropped().is_none_or(|(_, at)| at > job.started_at);
+            }
             event.status() == EventStatus::Delivered || since(event, job.started_at).is_some()
         };
         let missed = dropped.iter().filter(|id| !tried(id)).count();

@@ -1,6 +1,6 @@
 //! What there is: the store, the queues, the scheduler, the receiver, and chance, which decides what happens next.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,14 +9,16 @@ use tenday_model::delivery::decision::MOST_PUT_OFF;
 use tenday_model::delivery::event::{DropReason, Event, EventStatus, TEN_DAYS};
 use tenday_model::delivery::health::Health;
 use tenday_model::delivery::outcome::Outcome;
+use tenday_model::delivery::pulling::Day;
 use tenday_model::delivery::rate::RateLimit;
 use tenday_model::ids::{DeveloperId, EventId, UpdateId, WebhookId};
 use tenday_model::settings::bound::BoundLinks;
-use tenday_model::settings::webhook::{Disabled, DisabledReason, Origin, Webhook};
+use tenday_model::settings::webhook::{Disabled, DisabledReason, Origin, Way, Webhook};
 
 use crate::chance::Chance;
 use crate::function::{ByHand, Invocation, Went};
 use crate::job::{Begun, Push, Run};
+use crate::puller::Puller;
 
 /// How long a message that was taken stays hidden. Longer than any invocation runs.
 pub(crate) const HIDDEN: SignedDuration = SignedDuration::from_secs(180);
@@ -53,6 +55,9 @@ pub(crate) struct Tally {
     pub(crate) jobs: u64,
     pub(crate) jobs_done: u64,
     pub(crate) pages: u64,
+    pub(crate) fetches: u64,
+    pub(crate) reported: u64,
+    pub(crate) swept: u64,
     pub(crate) delivered: u64,
     pub(crate) dropped: u64,
 }
@@ -74,6 +79,9 @@ impl Tally {
         self.jobs += other.jobs;
         self.jobs_done += other.jobs_done;
         self.pages += other.pages;
+        self.fetches += other.fetches;
+        self.reported += other.reported;
+        self.swept += other.swept;
         self.delivered += other.delivered;
         self.dropped += other.dropped;
     }
@@ -124,6 +132,14 @@ pub(crate) struct World {
     pub(crate) job: Option<Begun>,
     pub(crate) pushes: Vec<Push>,
     pub(crate) job_runs: Vec<Run>,
+    /// Who pulls, what an index that lags behind still shows, and until when each event is who fetched it's.
+    pub(crate) pullers: Vec<Puller>,
+    pub(crate) index: Vec<(EventId, Timestamp)>,
+    pub(crate) fetched_until: HashMap<EventId, Timestamp>,
+    /// Whether anybody ever pulls, of a webhook whose events are fetched.
+    pub(crate) is_pulled: bool,
+    /// Days that are looked at when they are over.
+    pub(crate) sweeps: BTreeSet<Day>,
     pub(crate) books: BTreeMap<EventId, Book>,
     pub(crate) tally: Tally,
     pub(crate) story: Vec<String>,
@@ -154,6 +170,10 @@ impl World {
         let delays = schedule.iter().map(|delay| Duration::from_secs(*delay));
         let kind = [0, 20, 60, 95][chance.below(4)];
         let rate_limit = chance.happens(25).then(|| RateLimit::try_from(1).unwrap());
+        let push = Way::Push("https://example.com/".parse().unwrap());
+        let way = if chance.happens(25) { Way::Pull } else { push };
+        let is_pulled = way == Way::Pull && chance.happens(80);
+        let rate_limit = rate_limit.filter(|_| way != Way::Pull);
         Self {
             delays: delays.collect(),
             kind,
@@ -165,7 +185,7 @@ impl World {
                 links: BoundLinks::default(),
                 event_names: None,
                 link_ids: None,
-                callback_url: "https://example.com/".parse().unwrap(),
+                way,
                 disabled: None,
                 retry_schedule: None,
                 rate_limit,
@@ -187,6 +207,11 @@ impl World {
             job: None,
             pushes: Vec::new(),
             job_runs: Vec::new(),
+            pullers: Vec::new(),
+            index: Vec::new(),
+            fetched_until: HashMap::new(),
+            is_pulled,
+            sweeps: BTreeSet::new(),
             books: BTreeMap::new(),
             tally: Tally::default(),
             story: Vec::new(),
@@ -311,6 +336,9 @@ impl World {
                 && self.job_runs.is_empty()
                 && self.schedules.is_empty()
                 && self.dead_letters.is_empty()
+                && self.pullers.is_empty()
+                && self.sweeps.is_empty()
+                && !self.is_waited_for()
             {
                 return self.judge();
             }
@@ -374,7 +402,21 @@ impl World {
             }
             55..58 => self.receive_push(),
             58..61 if self.malice || self.calm => self.reattempt_all(),
+            61..67 if self.is_pulled => self.begin_pulling(),
+            67..75 if !self.pullers.is_empty() => {
+                let index = self.chance.below(self.pullers.len());
+                let mut puller = self.pullers.swap_remove(index);
+                if self.malice && self.chance.happens(6) {
+                    self.tally.crashes += 1;
+                    self.say(|_| format!("{puller:?} dies"));
+                    return Ok(());
+                }
+                if puller.go_on(self) == Went::On {
+                    self.pullers.push(puller);
+                }
+            }
             45..75 => self.receive(),
+            75..80 if self.sweeps.iter().any(|day| day.over_at() <= self.now) => self.sweep(),
             75..80 => self.fire(),
             80..84 => self.dead_letter(),
             84..86 if self.malice => self.developer_acts(),
@@ -501,14 +543,21 @@ impl World {
 
     fn time_passes(&mut self) {
         // A function never runs longer than a message stays hidden, nor than a claim lasts.
-        if !(self.running.is_empty() && self.by_hand.is_empty() && self.job_runs.is_empty()) {
+        let pulled = !self.malice && !self.pullers.is_empty();
+        if pulled || !(self.running.is_empty() && self.by_hand.is_empty() && self.job_runs.is_empty()) {
             self.now = self.after(SignedDuration::from_millis(200));
             return;
         }
         let waiting = self.queue.iter().map(|message| message.visible_at);
         let waiting = waiting.chain(self.pushes.iter().map(|push| push.visible_at));
-        let next = waiting.chain(self.schedules.values().map(|(due, ..)| *due)).filter(|at| *at > self.now).min();
-        if let Some(next) = next {
+        let waiting = waiting.chain(self.schedules.values().map(|(due, ..)| *due)).chain(self.waits_until());
+        let next = waiting.filter(|at| *at > self.now).min();
+        // No queue keeps a message for longer than four days, and none is left alone for as long.
+        let visible = self.queue.iter().any(|message| message.visible_at <= self.now)
+            || self.pushes.iter().any(|push| push.visible_at <= self.now)
+            || !self.dead_letters.is_empty();
+        let soon = self.after(SignedDuration::from_hours(48));
+        if let Some(next) = next.filter(|next| !visible || *next <= soon) {
             self.now = next;
             if self.malice && self.chance.happens(20) {
                 self.now = self.after(SignedDuration::from_secs(90));
@@ -542,6 +591,7 @@ impl World {
         for (id, book) in &self.books {
             let Some(event) = self.store.get(id) else { return Err(format!("{id} has vanished")) };
             match event.status() {
+                EventStatus::Pending if self.waits_again(id) => self.tally.dropped += 1,
                 EventStatus::Pending => return Err(format!("{id} is left pending, and nothing is on its way")),
                 EventStatus::Delivered => self.tally.delivered += 1,
                 EventStatus::Dropped => self.tally.dropped += 1,

@@ -2,6 +2,7 @@
 //! machine and AWS.
 
 use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -10,6 +11,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 use crate::aws::services::Aws;
+use crate::error::chain;
 
 /// Why an operator's machine does not lead to AWS.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +25,14 @@ pub enum OperatorError {
 }
 
 impl Aws {
+    /// A local run's emulation, for a command that it tells apart from others: by the key that signs, as it tells
+    /// functions apart.
+    pub fn of_local_operator(endpoint_url: &str, command: &str) -> Self {
+        let key = format!("LOCAL{command}.0");
+        let credentials = Credentials::new(key, "local", None, None, "local");
+        Self::new(credentials, "us-east-1".to_owned(), Some(endpoint_url.to_owned()))
+    }
+
     /// By the machine's AWS configuration, where the arguments do not say otherwise.
     ///
     /// # Errors
@@ -67,15 +77,4 @@ fn sdks_own() -> SharedHttpClient {
         connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
         connector.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build()
     })
-}
-
-/// An error with its causes: the outermost alone only says that it failed.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

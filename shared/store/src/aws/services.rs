@@ -44,7 +44,7 @@ impl Aws {
         Self::new(credentials, "us-east-1".to_owned(), Some(endpoint_url.to_owned()))
     }
 
-    fn new(credentials: Credentials, region: String, endpoint_url: Option<String>) -> Self {
+    pub(super) fn new(credentials: Credentials, region: String, endpoint_url: Option<String>) -> Self {
         let mut config = SdkConfig::builder()
             .http_client(http_client())
             .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
@@ -69,7 +69,7 @@ impl Aws {
     }
 
     #[cfg(feature = "operator")]
-    pub(super) fn config(&self) -> &SdkConfig {
+    pub(crate) fn config(&self) -> &SdkConfig {
         &self.config
     }
 

@@ -1,12 +1,13 @@
 //! The rows of events and of webhooks' health, written and read.
 
 use jiff::Timestamp;
-use tenday_model::delivery::event::{Attempt, DropReason, Event, EventStatus, State, TEN_DAYS};
+use tenday_model::delivery::event::{Attempt, DropReason, Event, EventStatus, State, TEN_DAYS, Waiting};
 use tenday_model::delivery::health::Health;
 use tenday_model::ids::{DeveloperId, EventId, WebhookId};
 
 use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, json, n, s};
 use crate::dynamodb::keys::{self, DROPPED_SORT, DroppedIndex};
+use crate::dynamodb::write::Write;
 use crate::error::StoreError;
 
 pub(crate) fn event_item(developer: &DeveloperId, event: &Event) -> Result<Item, StoreError> {
@@ -18,19 +19,52 @@ pub(crate) fn event_item(developer: &DeveloperId, event: &Event) -> Result<Item,
     if let Some(next) = event.due() {
         item.insert("nextAttemptAt".into(), n(next.as_millisecond()));
     }
+    if let State::Waiting { why: Waiting::ForPull { visible_at }, until } = event.state {
+        item.insert(WAITING_FOR.into(), s(FOR_PULL));
+        item.insert(WAITS_UNTIL.into(), n(until.as_millisecond()));
+        item.insert(keys::WAITING_OF.into(), s(keys::webhook_events(developer, event.id.webhook)));
+        item.insert(keys::VISIBLE_AT.into(), s(keys::visible_at(visible_at, event.id.update)));
+    }
+    if event.fetches > 0 {
+        item.insert("fetches".into(), n(event.fetches));
+    }
     if let Some(message) = &event.recorded_by {
         item.insert("recordedBy".into(), s(message));
     }
-    if let Some(dropped) = event.dropped() {
-        item.insert("dropped".into(), json(&dropped)?);
-        for webhook in [None, Some(event.id.webhook)] {
-            let index = DroppedIndex::of(developer, webhook);
-            item.insert(index.attribute.to_owned(), s(index.partition));
-        }
-        item.insert(DROPPED_SORT.into(), s(keys::dropped_sort(event.id)));
-    }
+    item.extend(dropped_attributes(developer, event)?);
     item.insert(EXPIRES_AT.into(), n(event.expires_at.as_second()));
     Ok(item)
+}
+
+/// What only a dropped event has: why, and the keys of the two indexes.
+fn dropped_attributes(developer: &DeveloperId, event: &Event) -> Result<Item, StoreError> {
+    let mut attributes = Item::new();
+    let Some(dropped) = event.dropped() else { return Ok(attributes) };
+    attributes.insert("dropped".into(), json(&dropped)?);
+    for webhook in [None, Some(event.id.webhook)] {
+        let index = DroppedIndex::of(developer, webhook);
+        attributes.insert(index.attribute.to_owned(), s(index.partition));
+    }
+    attributes.insert(DROPPED_SORT.into(), s(keys::dropped_sort(event.id)));
+    Ok(attributes)
+}
+
+/// What an event waits for, and until when; only one that waits has these.
+pub(crate) const WAITING_FOR: &str = "waitingFor";
+pub(crate) const FOR_PULL: &str = "pull";
+pub(crate) const WAITS_UNTIL: &str = "waitsUntil";
+
+/// The end of an event that waits, delivered or dropped: what is known of its waiting goes, all else stays as it is.
+pub(crate) fn end_waiting(developer: &DeveloperId, ended: &Event) -> Result<Write, StoreError> {
+    let dropped = dropped_attributes(developer, ended)?;
+    let mut set = vec![
+        ("status", s(ended.status().name())),
+        ("attempts", json(&ended.attempts)?),
+        (EXPIRES_AT, n(ended.expires_at.as_second())),
+    ];
+    set.extend(dropped.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    let waiting = [WAITING_FOR, WAITS_UNTIL, keys::WAITING_OF, keys::VISIBLE_AT];
+    Ok(Write::change(keys::event(developer, ended.id), set, &waiting))
 }
 
 /// Whose item it is, or where a query stopped: both have the key of an event.
@@ -46,7 +80,15 @@ pub(crate) fn event_from(item: &Item) -> Result<Event, StoreError> {
     let corrupt = |error: &dyn std::fmt::Display| StoreError::corrupt("event", error);
     let status = EventStatus::from_name(read.text("status")?).ok_or_else(|| corrupt(&"unknown status"))?;
     let state = match status {
-        EventStatus::Pending => State::Pending { due: read.optional_moment("nextAttemptAt")? },
+        EventStatus::Pending => match read.optional_text(WAITING_FOR) {
+            None => State::Pending { due: read.optional_moment("nextAttemptAt")? },
+            Some(FOR_PULL) => {
+                let visible_at = keys::visible_from(read.text(keys::VISIBLE_AT)?);
+                let visible_at = visible_at.ok_or_else(|| corrupt(&"visibleAt is no moment"))?;
+                State::Waiting { why: Waiting::ForPull { visible_at }, until: read.moment(WAITS_UNTIL)? }
+            }
+            Some(_) => return Err(corrupt(&"it waits for something unknown")),
+        },
         EventStatus::Delivered => State::Delivered,
         EventStatus::Dropped => {
             let (reason, at): (DropReason, Timestamp) = read.json("dropped")?;
@@ -61,6 +103,7 @@ pub(crate) fn event_from(item: &Item) -> Result<Event, StoreError> {
         state,
         attempts,
         automatic: read.number("automatic")?,
+        fetches: read.optional_number("fetches")?.unwrap_or(0),
         recorded_by: read.optional_text("recordedBy").map(str::to_owned),
         expires_at: Timestamp::from_second(expires).map_err(|error| corrupt(&error))?,
     })

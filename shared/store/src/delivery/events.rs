@@ -21,6 +21,7 @@ use crate::aws::random::random;
 use crate::aws::services::Aws;
 use crate::aws::tries::Tries;
 use crate::delivery::event_items::{event_from, event_item, health_from, health_item};
+use crate::delivery::pulled::over;
 use crate::dynamodb::batch::{Table, Tables};
 use crate::dynamodb::item::{Item, b, is_expired, n, s};
 use crate::dynamodb::keys;
@@ -30,6 +31,7 @@ use crate::dynamodb::write::{Write, Written};
 use crate::error::StoreError;
 use crate::settings::controls::control_from;
 use crate::settings::developer::{StoredWebhook, configuration_from, webhook_from};
+use crate::settings::erased::erased_at;
 
 /// The events table, with the settings that deliveries are made by.
 #[derive(Debug, Clone)]
@@ -50,11 +52,17 @@ pub struct Deliveries {
     controls: HashMap<DeveloperId, Control>,
     webhooks: HashMap<(DeveloperId, WebhookId), StoredWebhook>,
     pub(crate) health: HashMap<(DeveloperId, WebhookId), Health>,
+    erased: HashSet<DeveloperId>,
 }
 
 impl Deliveries {
     pub fn configuration(&self, developer: &DeveloperId) -> Option<&Arc<Configuration>> {
         self.configurations.get(developer).map(|(configuration, _)| configuration)
+    }
+
+    /// Whether a developer is being erased, or was: nothing may be attempted or recorded.
+    pub fn is_erased(&self, developer: &DeveloperId) -> bool {
+        self.erased.contains(developer)
     }
 
     /// A webhook that is live: neither deleted, nor of a configuration that was.
@@ -277,6 +285,11 @@ impl Events {
             Written::Done(row) => event_from(&row.unwrap_or_default()).map(Claim::Claimed),
             Written::Refused(row) => {
                 let stored = row.filter(|row| !is_expired(row, now)).map(|row| event_from(&row)).transpose()?;
+                if let Some(over) = stored.as_ref().and_then(|event| over(event, now)) {
+                    // It waited for too long, and nobody has written that down yet.
+                    self.expire(developer, &over, now).await?;
+                    return Box::pin(self.claim(developer, event, now, until)).await;
+                }
                 Ok(match stored {
                     Some(event) if event.status() == EventStatus::Dropped => Claim::Busy,
                     other => Claim::NotDropped(other),
@@ -285,8 +298,8 @@ impl Events {
         }
     }
 
-    /// Records a failed reattempt by hand, or that none was made, and ends its claim. Not over a delivery: a copy of the
-    /// event's last message may have come through meanwhile, and delivered is final.
+    /// Records a failed reattempt by hand, or that none was made, or that the event waits to be fetched again, and ends its
+    /// claim. Not over a delivery: a copy of the event's last message may have come through meanwhile, and delivered is final.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -299,11 +312,14 @@ impl Events {
     }
 }
 
-/// A put that holds only while no more than `before` automatic attempts are recorded and the event is pending.
+/// A put that holds only while no more than `before` automatic attempts are recorded and the event is pending, and waits
+/// for nobody else.
 fn put_unless_recorded(developer: &DeveloperId, event: &Event, before: u16) -> Result<Write, StoreError> {
     let put = Write::put(event_item(developer, event)?);
     Ok(put
-        .only_if("attribute_not_exists(pk) OR (#status = :pending AND automatic <= :before)")
+        .only_if(
+            "attribute_not_exists(pk) OR (#status = :pending AND automatic <= :before AND attribute_not_exists(waitingFor))",
+        )
         .name("#status", "status")
         .value(":pending", s(EventStatus::Pending.name()))
         .value(":before", n(before)))
@@ -329,7 +345,9 @@ impl Deliveries {
     fn add_setting(&mut self, item: &Item) -> Result<(), StoreError> {
         let developer = keys::pk(item).unwrap_or_default().parse::<DeveloperId>();
         let developer = developer.map_err(|error| StoreError::corrupt("setting", error))?;
-        if keys::sk(item) == Some(keys::CONFIGURATION) {
+        if keys::sk(item) == Some(keys::CONFIGURATION) && erased_at(item).is_some() {
+            self.erased.insert(developer);
+        } else if keys::sk(item) == Some(keys::CONFIGURATION) {
             let (configuration, generation) = configuration_from(item)?;
             self.controls.insert(developer.clone(), control_from(item)?);
             self.configurations.insert(developer, (Arc::new(configuration), generation));

@@ -36,7 +36,7 @@ impl EventPage {
                 page.next = page.events.last().map(|event| event.id);
                 break;
             }
-            page.events.push(event_from(item)?);
+            page.events.push(event_from(item)?.as_of(now));
         }
         Ok(page)
     }
@@ -78,7 +78,7 @@ impl Events {
         for (_, item) in found.iter().filter(|(_, item)| !is_expired(item, now)) {
             loaded.add_event_or_health(item)?;
         }
-        Ok(loaded.events.into_iter().map(|((_, id), event)| (id, event)).collect())
+        Ok(loaded.events.into_iter().map(|((_, id), event)| (id, event.as_of(now))).collect())
     }
 
     /// One event.
@@ -92,7 +92,7 @@ impl Events {
         now: Timestamp,
     ) -> Result<Option<Event>, StoreError> {
         let found = self.tables.events.get(keys::event(developer, event), Freshness::Latest).await?;
-        found.filter(|item| !is_expired(item, now)).map(|item| event_from(&item)).transpose()
+        found.filter(|item| !is_expired(item, now)).map(|item| Ok(event_from(&item)?.as_of(now))).transpose()
     }
 
     /// A webhook's events, newest first, after `after`; those of one status only if asked. Then a page may hold fewer
@@ -145,7 +145,7 @@ impl Events {
             let wanted = limit + 1 - events.len().min(limit);
             let page = self.tables.events.page(query.clone().limit(wanted)).await?;
             for item in page.items.iter().filter(|item| !is_expired(item, now)) {
-                events.push(event_from(item)?);
+                events.push(event_from(item)?.as_of(now));
             }
             if events.len() > limit || page.next.is_none() {
                 break;

@@ -99,9 +99,9 @@ fn dropped(developer: &DeveloperId, filter: &Filter, after: Option<EventId>) -> 
     let start = after.map(|after| index.start(developer, after));
     let mut query = Query::of_index(index.name, index.attribute, index.partition).newest_first().after(start);
     if filter.since.is_some() || filter.until.is_some() {
-        let since = keys::dropped_at(filter.since.unwrap_or(Timestamp::UNIX_EPOCH));
+        let since = keys::published_at(filter.since.unwrap_or(Timestamp::UNIX_EPOCH));
         // Beyond any id: ids are lower-case hexadecimal.
-        let until = filter.until.map_or_else(|| "UPD-g".to_owned(), keys::dropped_at);
+        let until = filter.until.map_or_else(|| "UPD-g".to_owned(), keys::published_at);
         // DynamoDB refuses a range that ends before it begins; this one is empty too.
         let until = until.max(since.clone());
         query = query.between(DROPPED_SORT, since, until);

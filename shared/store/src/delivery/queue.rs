@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tenday_model::delivery::decision::LONGEST_DELAY;
+use tenday_model::delivery::pulling::Day;
 use tenday_model::error::ValidationError;
-use tenday_model::ids::{DeveloperId, EventId, JobId};
+use tenday_model::ids::{DeveloperId, EventId, JobId, UpdateId, WebhookId};
 use tenday_model::publishing::render::named;
 use tenday_model::publishing::trace::TraceContext;
 use tenday_model::publishing::update::{Content, parse_content};
@@ -55,7 +56,8 @@ impl MessageContent {
         }
     }
 
-    fn size(&self) -> usize {
+    /// How many bytes of it were published.
+    pub fn size(&self) -> usize {
         let size = |value: &Option<Box<RawValue>>| value.as_ref().map_or(0, |value| value.get().len());
         size(&self.data) + size(&self.raw)
     }
@@ -125,11 +127,42 @@ impl JobMessage {
     }
 }
 
+/// Says that nobody may fetch any more what was published for a webhook on a day: what of it still waits is dropped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SweepMessage {
+    pub v: u8,
+    pub kind: SweepKind,
+    pub developer: DeveloperId,
+    pub webhook: WebhookId,
+    /// Counted from 1970.
+    pub day: i64,
+    /// What comes after this update's event is still to be looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<UpdateId>,
+}
+
+/// As [`JobKind`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SweepKind {
+    Sweep,
+}
+
+impl SweepMessage {
+    pub const VERSION: u8 = 1;
+
+    pub fn new(developer: DeveloperId, webhook: WebhookId, day: Day, after: Option<UpdateId>) -> Self {
+        Self { v: Self::VERSION, kind: SweepKind::Sweep, developer, webhook, day: day.number(), after }
+    }
+}
+
 /// A message off a queue.
 #[derive(Debug, Clone)]
 pub enum Message {
     Delivery(DeliveryMessage),
     Job(JobMessage),
+    Sweep(SweepMessage),
 }
 
 /// Why a message does not read.
@@ -145,11 +178,17 @@ impl Message {
     /// # Errors
     /// When it is no message of ours, or of a version that is newer than this function.
     pub fn parse(body: &str) -> Result<Self, MessageProblem> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Kind {
+            Job,
+            Sweep,
+        }
         /// What every message has. The content of a delivery is raw JSON, which an enum of serde's could not hold.
         #[derive(Deserialize)]
         struct Head {
             v: u8,
-            kind: Option<JobKind>,
+            kind: Option<Kind>,
         }
         // Nearly all are deliveries of this version, and are read once only.
         if let Ok(message) = serde_json::from_str::<DeliveryMessage>(body)
@@ -159,9 +198,10 @@ impl Message {
         }
         let head: Head = serde_json::from_str(body)?;
         match head.kind {
-            Some(JobKind::Job) if head.v == JobMessage::VERSION => Ok(Self::Job(serde_json::from_str(body)?)),
+            Some(Kind::Job) if head.v == JobMessage::VERSION => Ok(Self::Job(serde_json::from_str(body)?)),
             None if head.v == DeliveryMessage::VERSION => Ok(Self::Delivery(serde_json::from_str(body)?)),
-            Some(JobKind::Job) | None => Err(MessageProblem::Version(head.v)),
+            Some(Kind::Sweep) if head.v == SweepMessage::VERSION => Ok(Self::Sweep(serde_json::from_str(body)?)),
+            Some(Kind::Job | Kind::Sweep) | None => Err(MessageProblem::Version(head.v)),
         }
     }
 }
@@ -177,8 +217,8 @@ pub struct Outgoing {
 /// One queue.
 #[derive(Debug, Clone)]
 pub struct Queue {
-    sqs: Client,
-    url: String,
+    pub(crate) sqs: Client,
+    pub(crate) url: String,
 }
 
 /// What SQS takes in one call.
@@ -208,6 +248,23 @@ impl Queue {
     /// # Errors
     /// When SQS fails.
     pub async fn push(&self, message: &JobMessage, delay_seconds: u64) -> Result<(), StoreError> {
+        self.send_one(message, &message.developer, delay_seconds).await
+    }
+
+    /// Sends on what is left of a day that is over.
+    ///
+    /// # Errors
+    /// When SQS fails.
+    pub async fn sweep_on(&self, message: &SweepMessage) -> Result<(), StoreError> {
+        self.send_one(message, &message.developer, 0).await
+    }
+
+    async fn send_one(
+        &self,
+        message: &impl Serialize,
+        developer: &DeveloperId,
+        delay_seconds: u64,
+    ) -> Result<(), StoreError> {
         let body = serde_json::to_string(message).map_err(|error| StoreError::corrupt("message", error))?;
         let delay = i32::try_from(delay_seconds.min(LONGEST_DELAY.as_secs())).unwrap_or(0);
         let sent = self
@@ -215,7 +272,7 @@ impl Queue {
             .send_message()
             .queue_url(&self.url)
             .message_body(body)
-            .message_group_id(message.developer.as_str())
+            .message_group_id(developer.as_str())
             .set_delay_seconds((delay > 0).then_some(delay))
             .send()
             .await;
@@ -331,6 +388,10 @@ mod tests {
         let job = JobMessage::new("DEV-a".parse().unwrap(), id, 3);
         let text = serde_json::to_string(&job).unwrap();
         assert!(matches!(Message::parse(&text), Ok(Message::Job(read)) if read == job));
+        let webhook = WebhookId::new(Timestamp::UNIX_EPOCH, [1; 10]);
+        let sweep = SweepMessage::new("DEV-a".parse().unwrap(), webhook, Day::from_number(20_000), None);
+        let text = serde_json::to_string(&sweep).unwrap();
+        assert!(matches!(Message::parse(&text), Ok(Message::Sweep(read)) if read == sweep));
     }
 
     fn refused(id: &str, sender_fault: bool) -> BatchResultErrorEntry {

@@ -91,6 +91,23 @@ impl Rates {
         Ok(Vec::new())
     }
 
+    /// From when on a webhook's next slot is free, if one was ever taken.
+    ///
+    /// # Errors
+    /// When DynamoDB fails or the item does not read.
+    #[cfg(feature = "operator")]
+    pub async fn next_free(
+        &self,
+        developer: &DeveloperId,
+        webhook: WebhookId,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let found =
+            self.rows.get(keys::rate(developer, Some(webhook)), crate::dynamodb::rows::Freshness::Recent).await?;
+        let Some(item) = found else { return Ok(None) };
+        let next: Option<i64> = Reader { kind: "rate", item: &item }.optional_number("nextFree")?;
+        Ok(next.and_then(|next| Timestamp::from_microsecond(next).ok()))
+    }
+
     fn recall(&self, developer: &DeveloperId, webhook: Option<WebhookId>) -> Option<i64> {
         let known = self.known.lock().ok()?;
         known.get(&(developer.clone(), webhook)).copied()

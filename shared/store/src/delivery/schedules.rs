@@ -5,10 +5,12 @@ use aws_sdk_scheduler::Client;
 use aws_sdk_scheduler::types::{ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target};
 use jiff::Timestamp;
 use jiff::tz::Offset;
+use serde::Serialize;
+use tenday_model::ids::EventId;
 use tenday_telemetry::metrics;
 
 use crate::aws::services::Aws;
-use crate::delivery::queue::DeliveryMessage;
+use crate::delivery::queue::{DeliveryMessage, SweepMessage};
 use crate::error::StoreError;
 
 /// The schedules of one deployment.
@@ -33,9 +35,27 @@ impl Schedules {
     /// # Errors
     /// When Scheduler fails.
     pub async fn create(&self, message: &DeliveryMessage, due: Timestamp) -> Result<(), StoreError> {
-        let corrupt = |error: &dyn std::fmt::Display| StoreError::corrupt("schedule", error);
         let scheduled = DeliveryMessage { scheduled: true, ..message.clone() };
-        let input = serde_json::to_string(&scheduled).map_err(|error| corrupt(&error))?;
+        if self.create_named(name(message, due), &scheduled, due).await? {
+            metrics::schedule_created();
+        }
+        Ok(())
+    }
+
+    /// Schedules the look at what was published on a day for a webhook whose events are fetched, for when nobody may fetch it
+    /// any more. The name is made of the webhook and the day: whoever asks for the same look again changes nothing.
+    ///
+    /// # Errors
+    /// When Scheduler fails.
+    pub async fn create_sweep(&self, message: &SweepMessage, due: Timestamp) -> Result<(), StoreError> {
+        // Not counted: an alarm goes by how soon what is counted fires.
+        self.create_named(format!("sweep-{}-{}", message.webhook.uuid(), message.day), message, due).await.map(|_| ())
+    }
+
+    /// False when there is a schedule of this name already.
+    async fn create_named(&self, name: String, message: &impl Serialize, due: Timestamp) -> Result<bool, StoreError> {
+        let corrupt = |error: &dyn std::fmt::Display| StoreError::corrupt("schedule", error);
+        let input = serde_json::to_string(message).map_err(|error| corrupt(&error))?;
         let target = Target::builder()
             .arn(&self.queue_arn)
             .role_arn(&self.role_arn)
@@ -47,7 +67,7 @@ impl Schedules {
             .scheduler
             .create_schedule()
             .group_name(&self.group)
-            .name(name(message, due))
+            .name(name)
             .schedule_expression(format!("at({:.0})", Offset::UTC.to_datetime(due)))
             .schedule_expression_timezone("UTC")
             .flexible_time_window(window.map_err(|error| corrupt(&error))?)
@@ -56,11 +76,8 @@ impl Schedules {
             .send()
             .await;
         match created {
-            Ok(_) => {
-                metrics::schedule_created();
-                Ok(())
-            }
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conflict_exception()) => Ok(()),
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conflict_exception()) => Ok(false),
             Err(error) => Err(StoreError::aws("scheduler:CreateSchedule")(error)),
         }
     }
@@ -68,7 +85,33 @@ impl Schedules {
 
 /// At most the 64 characters that a name may have: the event's id without its prefix is 52 of them.
 fn name(message: &DeliveryMessage, due: Timestamp) -> String {
-    let event = message.event.to_string();
+    name_of(message.event, message.attempt, due)
+}
+
+/// What the schedule of an attempt is called.
+pub(crate) fn name_of(event: EventId, attempt: u16, due: Timestamp) -> String {
+    let event = event.to_string();
     let event = event.strip_prefix("EVT-").unwrap_or(&event);
-    format!("{event}-{}-{:x}", message.attempt, due.as_second())
+    format!("{event}-{attempt}-{:x}", due.as_second())
+}
+
+/// Which event's schedule a name is of.
+#[cfg(feature = "operator")]
+pub(crate) fn event_of(name: &str) -> Option<EventId> {
+    let (event, _) = name.split_once('-')?;
+    format!("EVT-{event}").parse().ok()
+}
+
+#[cfg(all(test, feature = "operator"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schedules_name_tells_its_event() {
+        let event: EventId = "EVT-06dafskv3hu3t2idbdn7v04h080pl9vijse7ofka9ldmsvs0i410".parse().unwrap();
+        let name = name_of(event, 7, Timestamp::UNIX_EPOCH);
+        assert!(name.len() <= 64, "{name}");
+        assert_eq!(event_of(&name), Some(event));
+        assert_eq!(event_of("the-canary"), None);
+    }
 }

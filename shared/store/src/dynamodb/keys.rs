@@ -12,6 +12,13 @@ use tenday_model::settings::link::LinkId;
 
 use crate::dynamodb::item::{Attribute, Item, s};
 
+/// The key of a row.
+#[cfg(feature = "operator")]
+pub(crate) fn key_of(item: &Item) -> Item {
+    let part = |name: &str| s(text(item.get(name)).unwrap_or_default());
+    Item::from([("pk".to_owned(), part("pk")), ("sk".to_owned(), part("sk"))])
+}
+
 /// A whole primary key.
 pub(crate) fn key(pk: String, sk: String) -> Item {
     Item::from([("pk".to_owned(), s(pk)), ("sk".to_owned(), s(sk))])
@@ -77,6 +84,35 @@ pub(crate) const CLIENTS_PREFIX: &str = "C#";
 
 pub(crate) fn clients_of(owner: Option<&DeveloperId>) -> String {
     owner.map_or_else(|| "PLATFORM".to_owned(), developer)
+}
+
+/// Whoever has, or has had, a client or a configuration: one query lists them.
+pub(crate) const DEVELOPERS: &str = "DEVELOPERS";
+
+pub(crate) fn listed_developer(developer: &DeveloperId) -> Item {
+    key(DEVELOPERS.to_owned(), developer.to_string())
+}
+
+/// How far the list of developers was filled in from what is older than it. Sorts before all of them.
+#[cfg(feature = "operator")]
+pub(crate) fn directory_state() -> Item {
+    key(DEVELOPERS.to_owned(), "#FILLED".to_owned())
+}
+
+/// Erasures, open ones and receipts.
+#[cfg(feature = "operator")]
+pub(crate) const ERASURES: &str = "ERASURES";
+
+/// An erasure that is open: a developer's, or one of each link's.
+#[cfg(feature = "operator")]
+pub(crate) fn open_erasure(developer: &DeveloperId, link_digest: Option<&str>) -> Item {
+    key(ERASURES.to_owned(), format!("{developer}#OPEN#{}", link_digest.unwrap_or_default()))
+}
+
+/// What stays of an erasure that is done.
+#[cfg(feature = "operator")]
+pub(crate) fn receipt(developer: &DeveloperId, erasure: RequestId) -> Item {
+    key(ERASURES.to_owned(), format!("{developer}#{erasure}"))
 }
 
 /// What was changed of a developer's settings, or of the platform's own, by the time it was.
@@ -163,6 +199,30 @@ impl DroppedIndex {
     }
 }
 
+/// The index of events that wait to be fetched, by webhook, in the order in which they can be. Only such an event carries
+/// its keys.
+pub(crate) const WAITING_INDEX: &str = "waiting-by-webhook";
+/// Its partition, which is [`webhook_events`].
+pub(crate) const WAITING_OF: &str = "waitingOf";
+/// Its order: from when on an event can be fetched, then when its update was published.
+pub(crate) const VISIBLE_AT: &str = "visibleAt";
+
+pub(crate) fn visible_at(at: Timestamp, update: UpdateId) -> String {
+    // As many digits as any moment until the year 2286 has.
+    format!("{:013}#{update}", at.as_millisecond())
+}
+
+/// Beyond whatever can be fetched at this moment, and before anything else.
+pub(crate) fn visible_until(now: Timestamp) -> String {
+    format!("{:013}~", now.as_millisecond())
+}
+
+/// What [`visible_at`] says.
+pub(crate) fn visible_from(key: &str) -> Option<Timestamp> {
+    let (millis, _) = key.split_once('#')?;
+    Timestamp::from_millisecond(millis.parse().ok()?).ok()
+}
+
 /// The health of all of a developer's webhooks, which one query reads.
 pub(crate) fn health(developer: &DeveloperId, webhook: WebhookId) -> Item {
     key(health_of(developer), webhook.to_string())
@@ -181,8 +241,8 @@ pub(crate) fn job(developer: &DeveloperId, job: JobId) -> Item {
     key(format!("{developer}#JOBS"), job.to_string())
 }
 
-/// How the keys of dropped events begin whose updates were published at this moment; they sort by it.
-pub(crate) fn dropped_at(published: Timestamp) -> String {
+/// How the keys of events begin whose updates were published at this moment, dropped ones' too; they sort by it.
+pub(crate) fn published_at(published: Timestamp) -> String {
     let id = UpdateId::new(published, [0; 10]).to_string();
     // The first 48 bits, which are the milliseconds: eight digits, a hyphen, four digits.
     id[..UpdateId::PREFIX.len() + 13].to_owned()

@@ -11,8 +11,8 @@ use crate::error::StoreError;
 /// The rows of one table.
 #[derive(Debug, Clone)]
 pub(crate) struct Rows {
-    pub(super) dynamodb: Client,
-    pub(super) table: String,
+    pub(crate) dynamodb: Client,
+    pub(crate) table: String,
 }
 
 /// How fresh what is read has to be.

@@ -3,7 +3,7 @@
 use base64::prelude::{BASE64_STANDARD, Engine};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tenday_model::delivery::event::{Attempt, Event, State, TEN_DAYS};
+use tenday_model::delivery::event::{Attempt, Event, State, TEN_DAYS, Waiting};
 use tenday_model::delivery::health::{Health, WebhookError};
 use tenday_model::delivery::job::{Filter, Job};
 use tenday_model::ids::DeveloperId;
@@ -44,11 +44,14 @@ fn an_update_means_what_it_meant() {
 }
 
 fn event_meaning(event: &Event) -> Value {
-    let Event { id, event_name, state, attempts, automatic, recorded_by, expires_at } = event;
-    let (next, dropped) = match *state {
-        State::Pending { due } => (due, None),
-        State::Delivered => (None, None),
-        State::Dropped { reason, at } => (None, Some((reason, at))),
+    let Event { id, event_name, state, attempts, automatic, fetches, recorded_by, expires_at } = event;
+    let (next, waiting, dropped) = match *state {
+        State::Pending { due } => (due, None, None),
+        State::Waiting { why: Waiting::ForPull { visible_at }, until } => {
+            (None, Some(json!({ "for": "pull", "visibleAt": visible_at, "until": until })), None)
+        }
+        State::Delivered => (None, None, None),
+        State::Dropped { reason, at } => (None, None, Some((reason, at))),
     };
     json!({
         "id": id,
@@ -56,7 +59,9 @@ fn event_meaning(event: &Event) -> Value {
         "status": state.status(),
         "attempts": attempts.iter().map(attempt_meaning).collect::<Vec<_>>(),
         "automatic": automatic,
+        "fetches": fetches,
         "nextAttemptAt": next,
+        "waiting": waiting,
         "dropped": dropped,
         "recordedBy": recorded_by,
         "expiresAt": expires_at,

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{assert_each_field_is_told, said};
-use crate::delivery::queue::{DeliveryMessage, JobKind, JobMessage, Message, MessageContent};
+use crate::delivery::queue::{DeliveryMessage, JobKind, JobMessage, Message, MessageContent, SweepKind, SweepMessage};
 
 const MESSAGES: &str = include_str!("messages.json");
 
@@ -26,6 +26,7 @@ fn a_message_means_what_it_meant() {
         let (meaning, written) = match Message::parse(body.get()).unwrap() {
             Message::Delivery(message) => (delivery_meaning(&message), serde_json::to_value(&message).unwrap()),
             Message::Job(message) => (job_meaning(&message), serde_json::to_value(&message).unwrap()),
+            Message::Sweep(message) => (sweep_meaning(&message), serde_json::to_value(&message).unwrap()),
         };
         assert_eq!(said(&meaning), said(means), "{what}");
         meanings.push(meaning);
@@ -66,4 +67,10 @@ fn job_meaning(message: &JobMessage) -> Value {
     let JobMessage { v, kind: JobKind::Job, developer, job, step } = message;
     assert_eq!(*v, JobMessage::VERSION);
     json!({ "developer": developer, "job": job, "step": step })
+}
+
+fn sweep_meaning(message: &SweepMessage) -> Value {
+    let SweepMessage { v, kind: SweepKind::Sweep, developer, webhook, day, after } = message;
+    assert_eq!(*v, SweepMessage::VERSION);
+    json!({ "developer": developer, "webhook": webhook, "day": day, "after": after })
 }

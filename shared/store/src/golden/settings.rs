@@ -1,5 +1,7 @@
 //! The rows of the settings table.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tenday_model::delivery::event::TEN_DAYS;
@@ -10,7 +12,7 @@ use tenday_model::settings::control::Control;
 use tenday_model::settings::filter::EventNames;
 use tenday_model::settings::integration::Integration;
 use tenday_model::settings::link::{Environment, Link, LinkState};
-use tenday_model::settings::webhook::{Disabled, Origin, Webhook};
+use tenday_model::settings::webhook::{Disabled, Origin, Way, Webhook};
 
 use super::{check, expires_at, golden, said};
 use crate::dynamodb::item::{Item, Reader};
@@ -25,7 +27,7 @@ use crate::settings::developer::{
 };
 use crate::settings::links::{alias_from, alias_item, claim_item, link_from, link_item};
 use crate::settings::sessions::{CLIENT, session_from, session_item};
-use crate::signing::keyring::{Keyring, Sealed, keyring_item, wrapped_from};
+use crate::signing::keyring::{DataKeys, Keyring, Sealed, keyring_from, keyring_item};
 use crate::signing::revocations::{revocation_from, revocation_item};
 use crate::signing::signing_keys::{KeyPurpose, PublicKey, StoredKey, key_from, public_from, signer_of};
 
@@ -115,7 +117,7 @@ fn webhook_meaning(item: &Item) -> Result<Value, StoreError> {
         link_ids,
         origin,
         links,
-        callback_url,
+        way,
         disabled,
         retry_schedule,
         rate_limit,
@@ -142,7 +144,11 @@ fn webhook_meaning(item: &Item) -> Result<Value, StoreError> {
         "linkIds": link_ids,
         "origin": (origin == Origin::Link).then_some(origin),
         "links": (!links.is_empty()).then_some(links),
-        "callbackURL": callback_url,
+        "callbackURL": match &way {
+            Way::Push(url) => Some(url),
+            Way::Pull => None,
+        },
+        "kind": (way == Way::Pull).then_some("pull"),
         "disabled": disabled.map(|Disabled { reason, since }| json!({ "reason": reason, "since": since })),
         "retrySchedule": retry_schedule,
         "rateLimit": rate_limit,
@@ -325,10 +331,20 @@ fn a_revocation_means_what_it_meant() {
 }
 
 #[test]
-fn the_keyring_holds_the_wrapped_data_key() {
+fn the_keyring_holds_the_wrapped_data_keys() {
     check(ROWS, "keyring", |item| {
-        let wrapped = wrapped_from(item)?;
-        let meaning = json!({ "wrapped": String::from_utf8_lossy(&wrapped) });
-        Ok((meaning, Some(keyring_item(wrapped))))
+        let keys = keyring_from(item)?;
+        let text = |wrapped: &BTreeMap<u32, Vec<u8>>| -> Value {
+            wrapped.iter().map(|(number, bytes)| (number.to_string(), json!(String::from_utf8_lossy(bytes)))).collect()
+        };
+        let DataKeys { current, wrapped, rewrapped } = &keys;
+        let others = wrapped.iter().filter(|(number, _)| **number > 1).map(|(number, bytes)| (*number, bytes.clone()));
+        let meaning = json!({
+            "wrapped": String::from_utf8_lossy(&wrapped[&1]),
+            "later": text(&others.collect()),
+            "current": (*current > 1).then_some(current),
+            "rewrapped": rewrapped.iter().map(|(arn, keys)| (arn.clone(), text(keys))).collect::<Value>(),
+        });
+        Ok((meaning, Some(keyring_item(&keys))))
     });
 }

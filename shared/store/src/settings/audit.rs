@@ -54,7 +54,7 @@ impl<'a> Entry<'a> {
         self
     }
 
-    fn by(self, author: &Author) -> Result<Write, StoreError> {
+    pub(crate) fn by(self, author: &Author) -> Result<Write, StoreError> {
         let entry = AuditEntry {
             id: AuditId::new(author.at, random()?),
             who: author.who.clone(),

@@ -53,6 +53,7 @@ pub enum Changed {
 /// Changes to a webhook; what is none stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WebhookChanges {
+    /// Of one whose events are sent.
     pub callback_url: Option<CallbackUrl>,
     pub link_ids: Option<Option<LinkIds>>,
     pub disabled: Option<Option<Disabled>>,
@@ -68,8 +69,8 @@ pub enum Restored<T> {
     Done(T),
     /// No such deletion, or its ten days are over, or it was undone already.
     NotFound,
-    /// What is there now stands in the way, or has just been changed.
-    Refused,
+    /// What is there now stands in the way, or has just been changed. If what was read tells what it is, that.
+    Refused(Option<Obstacle>),
 }
 
 impl Settings {
@@ -103,7 +104,9 @@ impl Settings {
         let mut update = Write::change(configuration_key(developer), set, &remove).value(":was", n(changed.version));
         update = if changed.allowlist.is_empty() {
             // Where there was none before, none goes: a webhook that was made for a link may wait for the first.
-            let condition = "version = :was AND (webhookCount = :none OR allowlistSize = :none)";
+            // What is only fetched needs none.
+            let condition = "version = :was \
+                             AND (webhookCount = :none OR allowlistSize = :none OR webhookCount = pullCount)";
             update.only_if(condition).value(":none", n(0))
         } else {
             update.only_if("version = :was")
@@ -169,7 +172,7 @@ impl Settings {
             match self.rows.change(by, entry, CONTENDED, writes).await?.first() {
                 None => return Ok(Restored::Done(settings)),
                 Some(0) => return Ok(Restored::NotFound),
-                Some(1) => return Ok(Restored::Refused),
+                Some(1) => return Ok(Restored::Refused(None)),
                 // The operator has just set something else.
                 Some(_) => {}
             }
@@ -276,7 +279,7 @@ impl Settings {
         let delete = if_links_are(Write::delete(webhook_key(developer, webhook.webhook.id)), webhook)?;
         let was = webhook_item(developer, webhook)?;
         let put = Write::put(deletion_item(developer, request, WEBHOOK, was, by.at));
-        let writes = vec![delete, uncount(developer, webhook.generation), put];
+        let writes = vec![delete, uncount(developer, webhook), put];
         let entry = Entry::of(developer, Change::WebhookDeleted, webhook.webhook.id).with(request);
         Ok(self.rows.change(by, entry, CONTENDED, writes).await?.is_empty())
     }
@@ -306,13 +309,13 @@ impl Settings {
             webhook.webhook.disabled = Some(Disabled { reason: DisabledReason::EventNameUnknown, since: now });
         }
         let put = Write::put(webhook_item(developer, &webhook)?).only_if_new();
-        let counted = count(developer, webhook.generation, settings.configuration.version);
+        let counted = count(developer, &webhook, settings.configuration.version);
         let writes = vec![undo(developer, request, now), put, counted];
         let entry = Entry::of(developer, Change::WebhookRestored, webhook.webhook.id).with(request);
         Ok(match self.rows.change(by, entry, CONTENDED, writes).await?.first() {
             None => Restored::Done(webhook.webhook.id),
             Some(0 | 1) => Restored::NotFound,
-            Some(_) => Restored::Refused,
+            Some(_) => Restored::Refused(settings.another_webhook(webhook.webhook.way.kind()).err()),
         })
     }
 
@@ -330,7 +333,7 @@ impl Settings {
         version: u64,
     ) -> Result<bool, StoreError> {
         let put = Write::put(webhook_item(developer, webhook)?).only_if_new();
-        let writes = vec![count(developer, webhook.generation, version), put];
+        let writes = vec![count(developer, webhook, version), put];
         let entry = Entry::of(developer, Change::WebhookCreated, webhook.webhook.id);
         Ok(self.rows.change(by, entry, CONTENDED, writes).await?.is_empty())
     }
@@ -373,23 +376,32 @@ fn has_version(configuration: &Item, version: u64) -> bool {
     Reader { kind: "configuration", item: configuration }.number("version").ok() == Some(version)
 }
 
+/// What one webhook more or less adds to: those that are fetched are counted apart, too.
+fn counts(webhook: &StoredWebhook) -> &'static str {
+    if webhook.webhook.is_pull() { "ADD webhookCount :by, pullCount :by" } else { "ADD webhookCount :by" }
+}
+
 /// Counts one more webhook, if the configuration is still the same one, of this version, and may have it.
-fn count(developer: &DeveloperId, generation: u64, version: u64) -> Write {
-    Write::update(configuration_key(developer), "ADD webhookCount :by")
-        .only_if("generation = :generation AND version = :version AND webhookCount < :most AND allowlistSize > :none")
+fn count(developer: &DeveloperId, webhook: &StoredWebhook, version: u64) -> Write {
+    let may = "generation = :generation AND version = :version AND webhookCount < :most";
+    let count = Write::update(configuration_key(developer), counts(webhook))
         .value(":by", n(1))
-        .value(":generation", n(generation))
+        .value(":generation", n(webhook.generation))
         .value(":version", n(version))
-        .value(":most", n(MAX_WEBHOOKS))
-        .value(":none", n(0))
+        .value(":most", n(MAX_WEBHOOKS));
+    if webhook.webhook.is_pull() {
+        count.only_if(may)
+    } else {
+        count.only_if(format!("{may} AND allowlistSize > :none")).value(":none", n(0))
+    }
 }
 
 /// Counts one webhook less, if the configuration is still the same one.
-fn uncount(developer: &DeveloperId, generation: u64) -> Write {
-    Write::update(configuration_key(developer), "ADD webhookCount :by")
+fn uncount(developer: &DeveloperId, webhook: &StoredWebhook) -> Write {
+    Write::update(configuration_key(developer), counts(webhook))
         .only_if("generation = :generation")
         .value(":by", n(-1))
-        .value(":generation", n(generation))
+        .value(":generation", n(webhook.generation))
 }
 
 /// Takes a deletion back, if its ten days are not over.

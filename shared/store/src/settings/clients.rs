@@ -60,7 +60,10 @@ impl Clients {
     /// When DynamoDB fails.
     pub async fn put(&self, by: &Author, client: &Client) -> Result<(), StoreError> {
         let listed = keys::client_of(client.developer.as_ref(), &client.id);
-        self.change(by, client, Change::ClientCreated, vec![Write::put(client_item(client)?), Write::put(listed)]).await
+        let mut writes = vec![Write::put(client_item(client)?), Write::put(listed)];
+        // A developer exists from their first client on.
+        writes.extend(client.developer.as_ref().map(|developer| Write::put(keys::listed_developer(developer))));
+        self.change(by, client, Change::ClientCreated, writes).await
     }
 
     /// Removes a client. It gets no token any more, and those that it has are worthless within a minute.

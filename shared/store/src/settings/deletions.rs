@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use tenday_model::ids::{DeveloperId, RequestId};
 use tenday_model::settings::configuration::Configuration;
 use tenday_model::settings::obstacle::{Obstacle, another_webhook};
+use tenday_model::settings::webhook::Kind;
 
 use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, is_expired};
 use crate::dynamodb::keys;
@@ -79,12 +80,12 @@ impl Settings {
 }
 
 impl DeveloperSettings {
-    /// Whether another webhook may be made.
+    /// Whether another webhook of this kind may be made.
     ///
     /// # Errors
     /// What stands in its way.
-    pub fn another_webhook(&self) -> Result<(), Obstacle> {
-        another_webhook(&self.configuration, self.webhooks.len())
+    pub fn another_webhook(&self, kind: Kind) -> Result<(), Obstacle> {
+        another_webhook(&self.configuration, self.webhooks.len(), kind)
     }
 }
 
@@ -109,7 +110,7 @@ pub(super) fn webhook_may_return(
     settings: Option<&DeveloperSettings>,
 ) -> Result<(), Obstacle> {
     let own = settings.filter(|settings| settings.generation == webhook.generation);
-    own.ok_or(Obstacle::ConfigurationDeleted)?.another_webhook()
+    own.ok_or(Obstacle::ConfigurationDeleted)?.another_webhook(webhook.webhook.way.kind())
 }
 
 fn deletion_from(request: RequestId, item: Item) -> Result<Deletion, StoreError> {

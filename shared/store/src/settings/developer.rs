@@ -17,7 +17,7 @@ use tenday_model::settings::control::Control;
 use tenday_model::settings::custom_headers::CustomHeaders;
 use tenday_model::settings::filter::EventNames;
 use tenday_model::settings::integration::Integration;
-use tenday_model::settings::webhook::{Disabled, Origin, Webhook};
+use tenday_model::settings::webhook::{Disabled, Origin, Way, Webhook};
 use tenday_model::signing::signature::Secret;
 
 use crate::aws::services::Aws;
@@ -31,6 +31,7 @@ use crate::error::StoreError;
 use crate::settings::audit::{Audited, Author, Entry};
 use crate::settings::changes::{CONTENDED, generation};
 use crate::settings::controls::{StoredControl, attributes, control_from};
+use crate::settings::erased::erased_at;
 use crate::settings::links::links_value;
 use crate::signing::keyring::{Keyring, Sealed};
 
@@ -103,7 +104,7 @@ impl Settings {
     /// A developer's configuration and webhooks, in one query.
     ///
     /// # Errors
-    /// When DynamoDB fails or an item does not read.
+    /// [`StoreError::Erased`] when the developer was erased; else when DynamoDB fails or an item does not read.
     pub async fn read(&self, developer: &DeveloperId, now: Timestamp) -> Result<Option<DeveloperSettings>, StoreError> {
         let query = Query::of(keys::developer(developer)).beginning_with(keys::SETTINGS_PREFIX);
         let mut items = self.rows.all(query.fresh(Freshness::Latest)).await?;
@@ -111,8 +112,9 @@ impl Settings {
         settings_from(&items)
     }
 
-    /// Stores a developer's first configuration; none when there is one already. What the operator has set of the
-    /// developer holds for it too.
+    /// Stores a developer's first configuration; none when there is one already. With it the developer comes on the list of
+    /// developers: an import makes configurations of developers without clients. What the operator has set of the developer
+    /// holds for it too.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -131,7 +133,7 @@ impl Settings {
             settings.control = stored.control;
             let put = Write::put(configuration_item(developer, &settings)?).only_if_new();
             let entry = Entry::of(developer, Change::ConfigurationCreated, settings.configuration.id);
-            let writes = vec![put, stored.copied(developer)];
+            let writes = vec![put, stored.copied(developer), Write::put(keys::listed_developer(developer))];
             match self.rows.change(by, entry, CONTENDED, writes).await?.first() {
                 None => return Ok(Some(settings)),
                 Some(0) => return Ok(None),
@@ -166,6 +168,9 @@ pub(super) fn settings_from(items: &[Item]) -> Result<Option<DeveloperSettings>,
     let Some(found) = items.iter().find(|item| keys::sk(item) == Some(keys::CONFIGURATION)) else {
         return Ok(None);
     };
+    if erased_at(found).is_some() {
+        return Err(StoreError::Erased);
+    }
     let (configuration, generation) = configuration_from(found)?;
     let mut webhooks = Vec::new();
     for item in items.iter().filter(|item| keys::sk(item) != Some(keys::CONFIGURATION)) {
@@ -244,6 +249,9 @@ pub(crate) fn old_secrets_value(old: &[OldSecret]) -> Result<Attribute, StoreErr
     json(&old.collect::<Vec<_>>())
 }
 
+/// The kind of a webhook whose events are fetched.
+const PULL: &str = "pull";
+
 pub(crate) fn webhook_item(developer: &DeveloperId, stored: &StoredWebhook) -> Result<Item, StoreError> {
     let webhook = &stored.webhook;
     let mut item = keys::key(keys::developer(developer), keys::webhook(webhook.id));
@@ -263,7 +271,11 @@ pub(crate) fn webhook_item(developer: &DeveloperId, stored: &StoredWebhook) -> R
     if let Some(ids) = &webhook.link_ids {
         item.insert("linkIds".into(), json(ids)?);
     }
-    item.insert("callbackURL".into(), s(webhook.callback_url.as_given()));
+    // Whatever has an address is sent to, as it was before anything could be fetched.
+    match &webhook.way {
+        Way::Push(url) => item.insert("callbackURL".into(), s(url.as_given())),
+        Way::Pull => item.insert("kind".into(), s(PULL)),
+    };
     if let Some(disabled) = &webhook.disabled {
         item.insert("disabled".into(), json(disabled)?);
     }
@@ -312,7 +324,11 @@ pub(crate) fn webhook_from(item: &Item) -> Result<StoredWebhook, StoreError> {
                 None => read.optional_json("eventNames")?,
             },
             link_ids: read.optional_json("linkIds")?,
-            callback_url: read.parsed("callbackURL")?,
+            way: match read.optional_text("kind") {
+                None => Way::Push(read.parsed("callbackURL")?),
+                Some(PULL) => Way::Pull,
+                Some(_) => return Err(StoreError::corrupt("webhook", "unknown kind")),
+            },
             disabled: read.optional_json("disabled")?,
             retry_schedule: read.optional_json("retrySchedule")?,
             rate_limit: rate_limit.transpose().map_err(|error| StoreError::corrupt("webhook", error))?,

@@ -125,6 +125,9 @@ impl Links {
         }
         if let Some(MadeWebhook { webhook, configuration }) = made {
             writes.push(Write::put(webhook_item(&link.developer, webhook)?).only_if_new());
+            if configuration.is_some() {
+                writes.push(Write::put(keys::listed_developer(&link.developer)));
+            }
             match configuration {
                 Some(configuration) => {
                     let stored = StoredControl::read(&self.rows, &link.developer).await?;

@@ -11,5 +11,6 @@ pub(crate) mod clients;
 pub(crate) mod controls;
 pub(crate) mod deletions;
 pub(crate) mod developer;
+pub(crate) mod erased;
 pub(crate) mod links;
 pub(crate) mod sessions;

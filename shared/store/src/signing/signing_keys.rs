@@ -108,6 +108,19 @@ impl SigningKeys {
         signer_of(&stored(&items)?, purpose, keyring, now).await
     }
 
+    /// Makes a new key of each purpose now, due or not; the old ones verify on. Nothing is signed by a new key before
+    /// everybody may know of it.
+    ///
+    /// # Errors
+    /// When DynamoDB or KMS fails.
+    #[cfg(feature = "operator")]
+    pub async fn make_anew(&self, keyring: &Keyring, now: Timestamp) -> Result<(), StoreError> {
+        for purpose in KeyPurpose::ALL {
+            self.create(purpose, keyring, now).await?;
+        }
+        Ok(())
+    }
+
     /// Whether anything changed. Each step is found undone, and done, by the next call if this one dies before it.
     async fn rotate(&self, stored: &[StoredKey<'_>], keyring: &Keyring, now: Timestamp) -> Result<bool, StoreError> {
         if stored.is_empty() {

@@ -1,0 +1,68 @@
+//! The functions of a deployment, and what brings them their messages, as Lambda has them.
+
+use serde_json::Value;
+
+use crate::aws::services::Aws;
+use crate::error::StoreError;
+use crate::operator::signed::{Refusal, Request, escaped};
+
+const CONFIGURATION: &str = "lambda:GetFunctionConfiguration";
+const MAPPINGS: &str = "lambda:ListEventSourceMappings";
+
+/// A function as it is deployed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeployedFunction {
+    pub name: String,
+    /// `Active`, for one.
+    pub state: String,
+    pub architecture: String,
+    /// When it was last changed, as Lambda writes it.
+    pub modified: String,
+    /// What it is told of the deployment's version, by the variable that names it.
+    pub log_level: Option<String>,
+}
+
+/// What brings a function the messages of a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapping {
+    pub queue_arn: String,
+    /// `Enabled`, for one.
+    pub state: String,
+}
+
+impl Aws {
+    /// A function by its name; none if there is none.
+    ///
+    /// # Errors
+    /// When Lambda fails or may not be asked.
+    pub async fn function(&self, name: &str) -> Result<Option<DeployedFunction>, StoreError> {
+        let path = format!("/2015-03-31/functions/{}/configuration", escaped(name));
+        let answer = match self.ask_json(&Request::get("lambda", CONFIGURATION, path)).await {
+            Ok(answer) => answer,
+            Err(Refusal::Said { code, .. }) if code == "ResourceNotFoundException" => return Ok(None),
+            Err(refusal) => return Err(refusal.into_error(CONFIGURATION)),
+        };
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Ok(Some(DeployedFunction {
+            name: name.to_owned(),
+            state: text(&answer["State"]),
+            architecture: text(&answer["Architectures"][0]),
+            modified: text(&answer["LastModified"]),
+            log_level: answer["Environment"]["Variables"]["AWS_LAMBDA_LOG_LEVEL"].as_str().map(str::to_owned),
+        }))
+    }
+
+    /// The mappings of a function.
+    ///
+    /// # Errors
+    /// When Lambda fails or may not be asked.
+    pub async fn mappings(&self, function: &str) -> Result<Vec<Mapping>, StoreError> {
+        let path = format!("/2015-03-31/event-source-mappings/?FunctionName={}", escaped(function));
+        let answer = self.ask_json(&Request::get("lambda", MAPPINGS, path)).await;
+        let answer = answer.map_err(|refusal| refusal.into_error(MAPPINGS))?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let mapping =
+            |value: &Value| Mapping { queue_arn: text(&value["EventSourceArn"]), state: text(&value["State"]) };
+        Ok(answer["EventSourceMappings"].as_array().into_iter().flatten().map(mapping).collect())
+    }
+}
