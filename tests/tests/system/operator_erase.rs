@@ -14,7 +14,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use serde_json::{Value, json};
-use tenday_store::{Aws, Client, Clients, secret_digest};
+use tenday_model::settings::audit::{AuditDays, Who};
+use tenday_store::{Author, Aws, Client, Clients, secret_digest};
 use tests::{Receiver, System};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -159,7 +160,12 @@ impl<'a> Stage<'a> {
             scopes,
             secret_digest: secret_digest("secret"),
         };
-        clients.put(&client).await.unwrap();
+        let by = Author {
+            who: Who::Operator("local".to_owned()),
+            at: jiff::Timestamp::from_millisecond(system.run.now_ms()).unwrap(),
+            kept: AuditDays::default(),
+        };
+        clients.put(&by, &client).await.unwrap();
         let form = format!("grant_type=client_credentials&client_id={id}&client_secret=secret");
         let token = system.request(Method::POST, "/auth/token", &[], Some(&form)).await.expect(200);
         let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
