@@ -151,8 +151,7 @@ async fn clients(place: Place, command: ClientsCommand, json: bool, output: &mut
             if json {
                 writeln!(output, "{:#}", json!({ "revoked": revoked }))?;
             } else if !revoked.is_empty() {
-                let minutes = tenday_api::LIFETIME / 60;
-                writeln!(output, "Access tokens that were given out before hold for up to {minutes} minutes.")?;
+                writeln!(output, "Access tokens that were given out before are worthless within a minute.")?;
             }
             if !missing.is_empty() {
                 return Err(AdminError::NoSuchClients(missing));

@@ -23,6 +23,7 @@ mod ingest;
 mod kill_points;
 mod kill_points_between;
 mod kill_points_of_jobs;
+mod kill_points_of_pulls;
 mod links;
 mod lost_answers;
 mod main_path;
