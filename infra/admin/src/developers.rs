@@ -260,10 +260,11 @@ enum Control {
 async fn control(found: &Deployment, developer: &DeveloperId, control: Control) -> Result<bool, AdminError> {
     found.same_version()?;
     let (now, settings) = (found.now().await?, found.settings()?);
-    if settings.is_erased(developer, now).await? {
-        return Err(AdminError::IsErased { developer: developer.clone() });
-    }
-    if !found.directory()?.has(developer).await? && settings.read(developer, now).await?.is_none() {
+    let configured = match settings.read(developer, now).await {
+        Err(StoreError::Erased) => return Err(AdminError::IsErased { developer: developer.clone() }),
+        read => read?.is_some(),
+    };
+    if !configured && !found.directory()?.has(developer).await? {
         return Err(AdminError::NobodysDeveloper(developer.clone()));
     }
     let by = found.operating().author_at(now);

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use tenday_model::ids::{ClientId, DeveloperId, EventId};
 use tenday_model::delivery::rate::RateLimitError;
+use tenday_model::ids::{ClientId, DeveloperId, EventId};
 use tenday_store::StoreError;
 
 use crate::import::HeaderError;

@@ -165,13 +165,13 @@ pub(crate) const COMMANDS: &[(&str, &str, &[Grant])] = &[
     (
         "keys status",
         "operator-keys-status",
-        &[(&["dynamodb:Query", "dynamodb:Scan"], On::Settings), (&["kms:DescribeKey"], On::Key)],
+        &[(&["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"], On::Settings), (&["kms:DescribeKey"], On::Key)],
     ),
     (
         "keys rotate",
         "operator-keys-rotate",
         &[
-            (&["dynamodb:Query", "dynamodb:Scan", "dynamodb:PutItem", "dynamodb:UpdateItem"], On::Settings),
+            (&["dynamodb:GetItem", "dynamodb:Scan", "dynamodb:PutItem", "dynamodb:UpdateItem"], On::Settings),
             (&["kms:Decrypt", "kms:GenerateDataKey", "kms:Encrypt"], On::Key),
         ],
     ),
@@ -207,8 +207,7 @@ pub(crate) const COMMANDS: &[(&str, &str, &[Grant])] = &[
     ("policy", "operator-policy", &[]),
 ];
 
-const CONTROL: &[Grant] =
-    &[(&["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], On::Settings)];
+const CONTROL: &[Grant] = &[(&["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], On::Settings)];
 const LOOK: &[&str] = &["sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"];
 const MOVE: &[&str] = &["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
 
