@@ -357,15 +357,17 @@ pub(crate) enum KeysCommand {
     #[command(after_help = "Examples:
   tenday operator --stack tenday keys status")]
     Status,
-    /// Replace keys, while everything goes on
+    /// Replace keys, while everything goes on: the data key and the signing keys, unless told otherwise
     ///
     /// --data-key makes a new data key, and seals every secret anew under it; the old key stays, and opens what is not
     /// sealed anew yet. --kms-key wraps the data keys for another KMS key beside the present one: after it, deploy with that
-    /// key. --signing-keys makes new keys for tokens and webhooks; the old ones verify on. Stopped anywhere, run it again.
+    /// key. --signing-keys makes new keys for tokens and webhooks; the old ones verify on, unless --end-old takes them out:
+    /// then every token that there is becomes worthless. Stopped anywhere, run it again.
     #[command(after_help = "Examples:
+  tenday operator --stack tenday keys rotate
   tenday operator --stack tenday keys rotate --data-key
   tenday operator --stack tenday keys rotate --kms-key arn:aws:kms:…:key/…
-  tenday operator --stack tenday keys rotate --signing-keys")]
+  tenday operator --stack tenday keys rotate --signing-keys --end-old")]
     Rotate {
         #[command(flatten)]
         what: Rotation,
@@ -374,7 +376,6 @@ pub(crate) enum KeysCommand {
 
 /// What is rotated.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
 pub(crate) struct Rotation {
     /// A new data key, and every secret sealed anew under it
     #[arg(long)]
@@ -385,6 +386,9 @@ pub(crate) struct Rotation {
     /// New signing keys for tokens and webhooks
     #[arg(long)]
     pub(crate) signing_keys: bool,
+    /// Take the old signing keys out at once, because one leaked
+    #[arg(long, requires = "signing_keys")]
+    pub(crate) end_old: bool,
 }
 
 /// Whose clients.

@@ -51,7 +51,7 @@ use place::Place;
 pub async fn run(operator: Operator, output: &mut impl Write) -> Result<(), AdminError> {
     let Operator { place, json, command } = operator;
     match command {
-        Command::Clients(command) => clients(place, command, json, output).await,
+        Command::Clients(command) => Box::pin(clients(place, command, json, output)).await,
         Command::Import(import) => import::run(place, *import, json, output).await,
         Command::Developers(command) => developers::run(place, command, json, output).await,
         Command::Events(command) => events::run(place, command, json, output).await,

@@ -171,7 +171,17 @@ pub(crate) const COMMANDS: &[(&str, &str, &[Grant])] = &[
         "keys rotate",
         "operator-keys-rotate",
         &[
-            (&["dynamodb:GetItem", "dynamodb:Scan", "dynamodb:PutItem", "dynamodb:UpdateItem"], On::Settings),
+            (
+                &[
+                    "dynamodb:GetItem",
+                    "dynamodb:Query",
+                    "dynamodb:Scan",
+                    "dynamodb:PutItem",
+                    "dynamodb:UpdateItem",
+                    "dynamodb:DeleteItem",
+                ],
+                On::Settings,
+            ),
             (&["kms:Decrypt", "kms:GenerateDataKey", "kms:Encrypt"], On::Key),
         ],
     ),
@@ -207,7 +217,8 @@ pub(crate) const COMMANDS: &[(&str, &str, &[Grant])] = &[
     ("policy", "operator-policy", &[]),
 ];
 
-const CONTROL: &[Grant] = &[(&["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], On::Settings)];
+const CONTROL: &[Grant] =
+    &[(&["dynamodb:Query", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], On::Settings)];
 const LOOK: &[&str] = &["sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"];
 const MOVE: &[&str] = &["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
 

@@ -323,7 +323,7 @@ async fn dead_letters_are_shown_and_sent_back() {
     system.developer().subscribe(None, &receiver.url()).await;
     // What the platform wrote before it knew how: refused five times, and then a dead letter that nobody takes.
     let sqs = |operation: &str, body: Value| {
-        let headers = vec![
+        let headers = [
             ("x-amz-target".to_owned(), format!("AmazonSQS.{operation}")),
             ("content-type".to_owned(), "application/x-amz-json-1.0".to_owned()),
         ];
@@ -401,6 +401,16 @@ async fn keys_are_replaced_while_everything_goes_on() {
     let new = format!("/configuration/webhooks/{}", text(&new["webhook"]["id"]));
     developer.get(&format!("{new}/secret")).await.expect(200);
     assert_eq!(operator_json(&system, &["doctor"]).await["failed"], 0);
+
+    // One leaked: the others are taken out at once, and whoever has met a new one refuses what they signed.
+    let old = developer.token().await;
+    let ended = operator_json(&system, &["keys", "rotate", "--signing-keys", "--end-old"]).await;
+    assert_eq!(ended["signingKeys"], json!({ "made": 2, "ended": 4 }), "{ended:#}");
+    system.advance(Duration::from_secs(900)).await;
+    system.other().get("/configuration").await.expect(404);
+    let bearer = format!("Bearer {old}");
+    let headers = [("authorization", bearer.as_str())];
+    assert_eq!(system.request(http::Method::GET, "/configuration", &headers, None).await.status, 401);
     assert_policy_fits(&system, "keys status", "operator-keys-status").await;
     assert_policy_fits(&system, "keys rotate", "operator-keys-rotate").await;
 }
