@@ -23,7 +23,8 @@ SOURCES = ("README.md", "docs/*.md", "docs/runbooks/*.md", "infra/*.sh", "infra/
 # What the AWS CLI adds to the services' models.
 EVERYWHERE = {"output", "query", "region", "profile", "cli-input-json", "no-cli-pager", "endpoint-url"}
 OF_THE_CLI = {("logs", "tail"): {"since", "follow", "format", "filter-pattern", "log-stream-names"},
-              ("configure", "get"): set()}
+              ("configure", "get"): set(),
+              ("cloudformation", "deploy"): {"stack-name", "template-file", "capabilities", "parameter-overrides"}}
 # What the CLI calls otherwise than the models.
 MODELS = {"s3api": "s3"}
 COMMAND = re.compile(r"(?<![\w./-])aws ([a-z0-9-]+) ([a-z0-9-]+)([^|;&`\n]*)")

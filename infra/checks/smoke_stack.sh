@@ -3,22 +3,25 @@
 #
 #     bash infra/checks/smoke_stack.sh [STACK]        [tenday]
 #
-# Needs the SAM CLI, Rust, Python 3.11, a region, and credentials that may read the stack and the settings table's items
-# and write them. TENDAY_RECEIVER and TENDAY_RECEIVER_ADDRESSES are handed on, TENDAY_BASE_URL takes the place of the
+# Needs the AWS CLI, Python 3.11, a region, and credentials that may read the stack and the settings table's items and write
+# them; and the command `tenday`: TENDAY says where it is, else it is built, which takes Rust. TENDAY_RECEIVER and TENDAY_RECEIVER_ADDRESSES are handed on, TENDAY_BASE_URL takes the place of the
 # output ApiUrl.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 stack=${1:-tenday}
-outputs=$(sam list stack-outputs --stack-name "$stack" --output json)
+outputs=$(aws cloudformation describe-stacks --stack-name "$stack" --query 'Stacks[0].Outputs' --output json)
 output() { python3 -c 'import json, sys; print({o["OutputKey"]: o["OutputValue"] for o in json.loads(sys.argv[1])}[sys.argv[2]])' "$outputs" "$1"; }
 # Of an answer of tenday's.
 field() { python3 -c 'import json, sys; print(json.loads(sys.argv[1])[sys.argv[2]])' "$1" "$2"; }
 
 SETTINGS_TABLE=$(output SettingsTableName)
 export SETTINGS_TABLE
-cargo build --workspace --bin tenday --locked
-admin() { target/debug/tenday operator --json clients "$@"; }
+tenday=${TENDAY:-target/debug/tenday}
+[ -n "${TENDAY:-}" ] || cargo build --workspace --bin tenday --locked
+# What TENDAY is here, the main path's scripts take for an address.
+unset TENDAY
+admin() { "$tenday" operator --json clients "$@"; }
 
 made=()
 trap 'if ((${#made[@]})); then admin revoke "${made[@]}" >/dev/null; fi' EXIT

@@ -224,6 +224,10 @@ INSTALL_REFUSALS = [
     ("no number", {}, ["DeliverConcurrency=many"], {}, "must be a number"),
     ("too large a number", {}, ["AttemptTimeoutSeconds=60"], {}, "15 or less"),
     ("a value of another shape", {}, ["DashboardFrameAncestors=http://x"], {}, "must be as"),
+    ("parameters that exclude each other", {}, ["AlarmEmail=a@example.com", "AlarmTopicArn=arn:aws:sns:x"], {}, "exclude each other"),
+    ("a parameter without its other half", {}, ["SubnetIds=subnet-1"], {}, "SubnetIds need SecurityGroupIds"),
+    ("two ways out", {}, ["SubnetIds=subnet-1", "SecurityGroupIds=sg-1", "StaticEgress=true"], {}, "exclude each other"),
+    ("a firewall where none is made", {}, ["FrontIsOn=true", "FrontKey=x"], {}, "outside us-east-1"),
     ("another version", {}, ["--version", "9.9.9"], {}, "is version 1.2.0, not 9.9.9"),
     ("no release", {}, ["--from", "infra"], {}, "is no release"),
     ("no release at an address", {}, ["--from", "http://127.0.0.1:1/x"], {}, "there is no release at"),
@@ -239,6 +243,8 @@ UPGRADE_REFUSALS = [
     ("a newer stack", stack("UPDATE_COMPLETE", version="1.10.0"), [], {}, "is older"),
     ("somebody's stack", stack("CREATE_COMPLETE", description="WordPress"), [], {}, "something else (WordPress)"),
     ("an unknown parameter", stack("UPDATE_COMPLETE"), ["Keep=1"], {}, "has no parameter Keep"),
+    ("what excludes what the stack has", stack("UPDATE_COMPLETE", parameters={"ArtefactsBucket": BUCKET, "StaticEgress": "true"}),
+     ["SubnetIds=subnet-1", "SecurityGroupIds=sg-1"], {}, "exclude each other"),
 ]
 
 
