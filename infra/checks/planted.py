@@ -103,8 +103,8 @@ FAULTS = [
     (
         "something is recorded over a delivery",
         "recording.rs",
-        "stored.is_none_or(|stored| stored.status() == EventStatus::Pending && stored.automatic <= before)",
-        "stored.is_none_or(|stored| stored.status() != EventStatus::Dropped && stored.automatic <= before)",
+        "stored.is_none_or(|stored| matches!(stored.state, State::Pending { .. }) && stored.automatic <= before)",
+        "stored.is_none_or(|stored| stored.dropped().is_none() && stored.waiting().is_none() && stored.automatic <= before)",
     ),
     (
         "a recorded attempt is made again",
@@ -121,8 +121,39 @@ FAULTS = [
     (
         "a dead letter drops an event that went on without it",
         "dead_letter.rs",
-        "Some(event) if event.status() != EventStatus::Pending || event.automatic > attempt => return None,",
-        "Some(event) if event.status() != EventStatus::Pending && attempt > 1000 => return None,",
+        "Some(event) if !matches!(event.state, State::Pending { .. }) || event.automatic > attempt => return None,",
+        "Some(event) if !matches!(event.state, State::Pending { .. }) && attempt > 1000 => return None,",
+    ),
+    (
+        "a copy of its message puts an event back that somebody fetched",
+        "recording.rs",
+        "stored.is_none_or(|stored| matches!(stored.state, State::Pending { .. }) && stored.automatic <= before)",
+        "stored.is_none_or(|stored| stored.dropped().is_none() && stored.status().name() != \"delivered\" && stored.automatic <= before)",
+    ),
+    (
+        "two fetch the same event",
+        "pulling.rs",
+        "if visible_at != seen || visible_at > now {",
+        "if visible_at != seen && seen > now {",
+    ),
+    (
+        "who reports late ends an event twice",
+        "pulling.rs",
+        "State::Delivered => Reported::AlreadyDelivered,",
+        "State::Delivered => Reported::Ends(dropped(event, DropReason::Rejected, now)),",
+    ),
+    (
+        "an event waits for ever, because nobody looks when its day is over",
+        "batch.rs",
+        "Decision::WaitForPull => self.stages[place.0] = Stage::Sweep,",
+        "Decision::WaitForPull => self.unattempted(place, Unattempted::WaitForPull),",
+    ),
+    (
+        "an event that could not be stored to be fetched is acknowledged",
+        "batch.rs",
+        "(Ok(false) | Err(Failed), _) => self.stages[place.0] = Stage::Back,",
+        "(_, Unattempted::WaitForPull) => self.stages[place.0] = Stage::Finished,\n"
+        "            (Ok(false) | Err(Failed), _) => self.stages[place.0] = Stage::Back,",
     ),
     (
         "a push that moved its job on and died is not taken again",

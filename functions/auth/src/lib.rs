@@ -115,11 +115,13 @@ async fn grant_token(auth: &Auth, request: Request) -> Result<TokenResponse, Ref
         Grant::Client(credentials) => {
             let client = authenticated(auth, &credentials).await?;
             let scope = credentials.scope(&client.scopes)?;
-            token_of(auth, client.id, client.developer, scope, LIFETIME).await
+            let bearer = Bearer { client: client.id, developer: client.developer, opened_by: None };
+            token_of(auth, bearer, scope, LIFETIME).await
         }
         Grant::Code(code) => {
             let (client, session) = auth.exchange(&code).await?;
-            token_of(auth, client, Some(session.developer), session.scopes.join(" "), session.seconds).await
+            let (developer, opened_by) = (Some(session.developer), Some(session.opened_by));
+            token_of(auth, Bearer { client, developer, opened_by }, session.scopes.join(" "), session.seconds).await
         }
     }
 }
@@ -129,20 +131,24 @@ async fn authenticated(auth: &Auth, credentials: &Credentials) -> Result<Client,
     client.ok_or(Refusal::InvalidClient)
 }
 
-async fn token_of(
-    auth: &Auth,
+/// Who gets a token.
+struct Bearer {
     client: ClientId,
+    /// None for the platform.
     developer: Option<DeveloperId>,
-    scope: String,
-    seconds: i64,
-) -> Result<TokenResponse, Refusal> {
+    /// Of a session, who opened it.
+    opened_by: Option<ClientId>,
+}
+
+async fn token_of(auth: &Auth, bearer: Bearer, scope: String, seconds: i64) -> Result<TokenResponse, Refusal> {
     let key = auth.signer().await.map_err(ApiError::from)?;
     let now = auth.api.now().as_second();
     let claims = Claims {
         iss: auth.issuer.clone(),
-        sub: client,
-        developer_id: developer,
+        sub: bearer.client,
+        developer_id: bearer.developer,
         scope: scope.clone(),
+        opened_by: bearer.opened_by,
         iat: now,
         exp: now + seconds,
     };

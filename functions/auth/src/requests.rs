@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::Deserialize;
-use tenday_api::{ApiError, LIFETIME, scopes};
+use tenday_api::{ApiError, LIFETIME, LONGEST_LIFETIME, scopes};
 use tenday_model::error::ValidationError;
 use tenday_model::ids::{ClientId, DeveloperId};
 use tenday_model::whole::Whole;
@@ -88,7 +88,7 @@ enum DeveloperScope {
 
 impl Open {
     const SHORTEST: i64 = 60;
-    const LONGEST: i64 = 12 * 3600;
+    const LONGEST: i64 = LONGEST_LIFETIME;
 
     /// The session that it asks for, whose code holds until then.
     pub(crate) fn session(self, opened_by: ClientId, expires_at: Timestamp) -> Result<Session, ApiError> {

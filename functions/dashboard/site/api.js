@@ -148,12 +148,17 @@ export const restore = (kind, requestId) =>
 /** @param {AbortSignal} [signal] @returns {Promise<DeletionList>} */
 export const listDeletions = (signal) => call('GET', '/configuration/deletions', { signal });
 
+/** One whose events are fetched has no address: its kind stands there instead.
+ * @param {Webhook} webhook @returns {Webhook} */
+const called = (webhook) => ({ ...webhook, callbackURL: webhook.callbackURL ?? webhook.kind });
+
 /** All webhooks, or null where there is no configuration.
  * @param {AbortSignal} [signal] @returns {Promise<WebhookList | null>} */
-export const listWebhooks = (signal) => unlessMissing(call('GET', '/configuration/webhooks', { signal }));
+export const listWebhooks = (signal) => unlessMissing(call('GET', '/configuration/webhooks', { signal })).then((list) =>
+    list && { ...list, webhooks: list.webhooks?.map(called) });
 
 /** @param {string} id @param {AbortSignal} [signal] @returns {Promise<Webhook>} */
-export const viewWebhook = (id, signal) => call('GET', webhookPath(id), { signal }).then((answer) => answer.webhook);
+export const viewWebhook = (id, signal) => call('GET', webhookPath(id), { signal }).then((answer) => called(answer.webhook));
 
 /** @param {NewWebhook} body @returns {Promise<Answer<'createWebhook'>>} */
 export const createWebhook = (body) => call('POST', '/configuration/webhooks', { body });

@@ -13,11 +13,12 @@ export const OUTCOMES = {
     dns: 'Name unknown',
     blocked: 'Blocked',
     excessive: 'Too much',
+    rejected: 'Reported as failed',
 };
 
 /** @type {Words<Outcome>} */
 export const OUTCOMES_MEAN = {
-    success: 'The receiver answered with a status from 200 to 299.',
+    success: 'The receiver answered with a status from 200 to 299, or it was fetched and acknowledged.',
     http_status: 'The receiver answered with a status that is not a success. Redirects are never followed.',
     gone: 'The receiver answered 410, which disables the webhook.',
     timeout: 'The receiver did not answer in time.',
@@ -26,6 +27,7 @@ export const OUTCOMES_MEAN = {
     dns: "The callback's host does not resolve.",
     blocked: "The callback's host resolves to an address that is not in the allowlist, or to a special one.",
     excessive: 'The answer was far larger than an answer needs to be.',
+    rejected: 'It was fetched, and reported as failed.',
 };
 
 /** @type {Words<DropReason>} */
@@ -36,7 +38,8 @@ export const DROPPED_BECAUSE = {
     webhook_deleted: 'The webhook was deleted.',
     allowlist_empty: 'The allowlist had no address yet to which it could have been sent.',
     inexpressible: "The configuration's type has no shape for it.",
-    expired: 'It waited too long for its receiver.',
+    expired: 'It waited too long.',
+    rejected: 'It was fetched, and reported as failed.',
     internal: 'A fault of ours. It can be reattempted.',
 };
 

@@ -72,9 +72,12 @@ impl DeadLetters {
     async fn keep(&self, message: &DeliveryMessage) -> Result<(), StoreError> {
         let now = self.clock.now();
         let DeliveryMessage { developer, event: id, attempt, .. } = message;
-        if self.settings.is_erased(developer, now).await? {
-            tracing::info!("a dead letter of a developer who was erased");
-            return Ok(());
+        match self.settings.read(developer, now).await {
+            Err(StoreError::Erased) => {
+                tracing::info!("a dead letter of a developer who was erased");
+                return Ok(());
+            }
+            read => drop(read?),
         }
         let stored = self.events.get(developer, *id, now).await?;
         let name = if stored.is_some() { String::new() } else { self.name(message).await? };

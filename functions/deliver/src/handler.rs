@@ -243,7 +243,7 @@ impl Deliver {
                 let taken = self.events.claim_probe(developer, event.webhook, due, next).await;
                 batch.claimed(place, known(taken, "a probe could not be taken"));
             }
-            Step::Admit { webhook: (developer, webhook), limit, places } => {
+            Step::Admit { developer, webhook, limit, places } => {
                 let rates = self.reattempts.rates();
                 let slots = rates.take(&developer, webhook, limit, places.len(), now, wait).await;
                 batch.admitted(&places, known(slots, "no slots could be taken"), self.clock.now());

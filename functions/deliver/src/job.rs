@@ -11,6 +11,9 @@ use crate::work::Push;
 /// Between two looks at a page of which nothing could be done: others have its events, or its rate limits are used up.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// Between two looks at a job whose developer is paused, in seconds.
+const HELD: u64 = 60;
+
 /// What a job needs.
 pub(crate) struct Runner<'a> {
     pub(crate) reattempts: &'a Reattempts,
@@ -47,6 +50,10 @@ impl Runner<'_> {
             }
             read => read?,
         };
+        if settings.as_ref().is_some_and(|settings| settings.control.is_paused()) {
+            self.retries.push(&JobMessage::new(developer.clone(), *id, job.step), HELD).await?;
+            return Ok(());
+        }
         loop {
             let was = job.step;
             // Carefully: which event is tried is stored before it is.

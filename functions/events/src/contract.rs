@@ -224,6 +224,7 @@ pub(crate) fn reattempt() -> Operation {
             ErrorCode::EventNotDropped,
             ErrorCode::ReattemptInProgress,
             ErrorCode::WebhookDisabled,
+            ErrorCode::DeliveriesPaused,
             ErrorCode::UpdateInexpressible,
         ])
 }
@@ -249,7 +250,12 @@ pub(crate) fn reattempt_all() -> Operation {
                 ("with a job for the rest", json!({ "responses": [response()], "jobId": JOB })),
             ],
         )
-        .errors(&[ErrorCode::ConfigurationNotFound, ErrorCode::WebhookNotFound, ErrorCode::EventNotFound])
+        .errors(&[
+            ErrorCode::ConfigurationNotFound,
+            ErrorCode::WebhookNotFound,
+            ErrorCode::EventNotFound,
+            ErrorCode::DeliveriesPaused,
+        ])
 }
 
 pub(crate) fn job() -> Operation {

@@ -38,8 +38,10 @@ impl Functions {
             let why = disabled.reason.message();
             return Err(ApiError::new(ErrorCode::WebhookDisabled, format!("The webhook is disabled: {why}.")));
         }
-        if !self.reattempts.admit(developer, webhook, ASKED_WAIT).await? {
-            let message = "The webhook's own rate limit is used up. Try again in a moment.";
+        refuse_if_paused(&settings)?;
+        if !self.reattempts.admit(developer, webhook, settings.control, ASKED_WAIT).await? {
+            let message =
+                "The webhook's own rate limit, or the one of all webhooks, is used up. Try again in a moment.";
             return Err(ApiError::new(ErrorCode::RateLimitExceeded, message).retry_after(1));
         }
         let configuration = Arc::new(settings.configuration.clone());
@@ -55,7 +57,7 @@ impl Functions {
                 ErrorCode::EventNotDropped,
                 format!("Only a dropped event can be reattempted; this one is {}.", event.status().name()),
             )),
-            OneByHand::NotDropped(None) | OneByHand::Before(_) => Err(not_found()),
+            OneByHand::NotDropped(None) | OneByHand::Before(_) | OneByHand::NoSlot => Err(not_found()),
         }
     }
 
@@ -71,6 +73,7 @@ impl Functions {
         if let Some(webhook) = filter.webhook {
             own_webhook(&settings, &webhook.to_string())?;
         }
+        refuse_if_paused(&settings)?;
         let now = self.api.now();
         let mut job = Job::new(JobId::new(now, random()?), filter, now);
         let mut responses = Vec::new();
@@ -115,6 +118,14 @@ impl Functions {
     }
 }
 
+fn refuse_if_paused(settings: &DeveloperSettings) -> Result<(), ApiError> {
+    if settings.control.is_paused() {
+        let message = "Your platform holds all of your deliveries for now. Nothing is lost: try again when they go on.";
+        return Err(ApiError::new(ErrorCode::DeliveriesPaused, message));
+    }
+    Ok(())
+}
+
 /// One of the responses of all; none for what was not dropped any more.
 fn one_of_all(settings: &DeveloperSettings, id: EventId, result: OneByHand) -> Option<Response> {
     let url = callback_url(settings, id.webhook);
@@ -130,7 +141,7 @@ fn one_of_all(settings: &DeveloperSettings, id: EventId, result: OneByHand) -> O
             timeout: false,
             success: false,
         }),
-        OneByHand::Busy | OneByHand::NotDropped(_) | OneByHand::Before(_) => None,
+        OneByHand::Busy | OneByHand::NoSlot | OneByHand::NotDropped(_) | OneByHand::Before(_) => None,
     }
 }
 

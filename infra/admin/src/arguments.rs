@@ -72,6 +72,19 @@ pub(crate) enum Command {
   tenday operator --stack tenday doctor
   tenday operator --stack tenday --json doctor")]
     Doctor,
+    /// Who changed what, newest first: a developer's settings, or the platform's clients and erasures
+    ///
+    /// Kept for 400 days (the parameter AuditDays). It has names, and never a value, a secret or a body.
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday audit --developer DEV-acme
+  tenday operator --stack tenday --json audit --platform --limit 20")]
+    Audit {
+        #[command(flatten)]
+        owner: Owner,
+        /// The most that are shown
+        #[arg(long, default_value_t = 1000, value_name = "NUMBER")]
+        limit: usize,
+    },
     /// The least IAM policy that a command needs
     #[command(after_help = "Examples:
   tenday operator --stack tenday policy 'developers erase'

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tenday_model::delivery::health::Health;
 use tenday_model::delivery::job::Filter;
 use tenday_model::ids::{DeveloperId, WebhookId};
+use tenday_model::settings::audit::Change;
 use tenday_store::{Deleted, DeveloperPage, Erased, Erasure, Export, Filled, Progress, StoreError};
 
 use crate::arguments::DevelopersCommand;
@@ -236,7 +237,12 @@ async fn export(found: &Deployment, developer: DeveloperId, output: &mut impl Wr
             rows += 1;
         }
     }
-    if rows == 0 { Err(AdminError::NobodysDeveloper(developer)) } else { Ok(()) }
+    if rows == 0 {
+        return Err(AdminError::NobodysDeveloper(developer));
+    }
+    let (by, ids) = (found.operating().author_at(found.now().await?), vec![developer.to_string()]);
+    found.audit()?.note(&by, Some(&developer), Change::DeveloperExported, ids).await?;
+    Ok(())
 }
 
 async fn erase(

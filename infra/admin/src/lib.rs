@@ -9,11 +9,13 @@
 //! | `place` | which deployment is it? |
 //! | `clients`, `import` | who may ask for tokens; what do developers bring along? |
 //! | `developers`, `webhooks`, `events`, `dropped` | what is there, and why is it so? |
+//! | `audit` | who changed what? |
 //! | `letters`, `doctor`, `usage`, `keys` | how does the deployment itself fare? |
 //! | `policy` | which rights does each of these need? |
 //! | `show` | how does an answer look? |
 
 mod arguments;
+mod audit;
 mod clients;
 mod developers;
 mod doctor;
@@ -59,6 +61,7 @@ pub async fn run(operator: Operator, output: &mut impl Write) -> Result<(), Admi
         Command::Usage(usage) => usage::run(place, usage, json, output).await,
         Command::Keys(command) => keys::run(place, command, json, output).await,
         Command::Doctor => doctor::run(place, json, output).await,
+        Command::Audit { owner, limit } => audit::run(place, owner, limit, json, output).await,
         Command::Policy { words } => policy::run(place, words, output).await,
     }
 }
@@ -119,8 +122,7 @@ async fn clients(place: Place, command: ClientsCommand, json: bool, output: &mut
             if json {
                 writeln!(output, "{:#}", json!({ "revoked": revoked }))?;
             } else if !revoked.is_empty() {
-                let minutes = tenday_api::LIFETIME / 60;
-                writeln!(output, "Access tokens that were given out before hold for up to {minutes} minutes.")?;
+                writeln!(output, "Access tokens that were given out before are worthless within a minute.")?;
             }
             if !missing.is_empty() {
                 return Err(AdminError::NoSuchClients(missing));

@@ -14,8 +14,8 @@ use crate::place::{Deployment, Place};
 pub(crate) enum On {
     Settings,
     Events,
-    /// The sparse indexes of the events table.
-    DroppedIndexes,
+    /// A sparse index of the events table.
+    Index(&'static str),
     Key,
     /// A queue, by its name in the template.
     Queue(&'static str),
@@ -33,13 +33,20 @@ type Grant = (&'static [&'static str], On);
 /// What finding a deployment by its stack takes, whatever is done then.
 const FIND: [Grant; 1] = [(&["cloudformation:DescribeStacks", "cloudformation:ListStackResources"], On::Stack)];
 
+/// All of a developer's dropped events.
+const DROPPED: On = On::Index("dropped-by-developer");
+
 const DEAD_LETTERS: [&str; 3] = ["DeliveriesDeadLetters", "RetriesDeadLetters", "IngestDeadLetters"];
 
 /// Each command, as it is written, with the name that a local run counts its calls by.
 pub(crate) const COMMANDS: &[(&str, &str, &[Grant])] = &[
     ("clients create", "operator-clients-create", &[(&["dynamodb:GetItem", "dynamodb:PutItem"], On::Settings)]),
     ("clients list", "operator-clients-list", &[(&["dynamodb:Query", "dynamodb:GetItem"], On::Settings)]),
-    ("clients revoke", "operator-clients-revoke", &[(&["dynamodb:GetItem", "dynamodb:DeleteItem"], On::Settings)]),
+    (
+        "clients revoke",
+        "operator-clients-revoke",
+        &[(&["dynamodb:GetItem", "dynamodb:DeleteItem", "dynamodb:PutItem"], On::Settings)],
+    ),
     (
         "import",
         "operator-import",
@@ -62,13 +69,13 @@ pub(crate) const COMMANDS: &[(&str, &str, &[Grant])] = &[
         &[
             (&["dynamodb:Query", "dynamodb:GetItem"], On::Settings),
             (&["dynamodb:Query"], On::Events),
-            (&["dynamodb:Query"], On::DroppedIndexes),
+            (&["dynamodb:Query"], DROPPED),
         ],
     ),
     (
         "developers export",
         "operator-developers-export",
-        &[(&["dynamodb:Scan"], On::Settings), (&["dynamodb:Scan"], On::Events)],
+        &[(&["dynamodb:Scan", "dynamodb:PutItem"], On::Settings), (&["dynamodb:Scan"], On::Events)],
     ),
     (
         "developers erase",
@@ -90,7 +97,7 @@ pub(crate) const COMMANDS: &[(&str, &str, &[Grant])] = &[
                 &["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:PutItem", "dynamodb:BatchWriteItem"],
                 On::Events,
             ),
-            (&["dynamodb:Query"], On::DroppedIndexes),
+            (&["dynamodb:Query"], DROPPED),
             (&["scheduler:ListSchedules"], On::Everything),
             (&["scheduler:DeleteSchedule"], On::Schedules),
         ],
@@ -114,12 +121,17 @@ pub(crate) const COMMANDS: &[(&str, &str, &[Grant])] = &[
         "operator-webhooks-list",
         &[(&["dynamodb:Query"], On::Settings), (&["dynamodb:Query"], On::Events)],
     ),
-    ("dropped list", "operator-dropped-list", &[(&["dynamodb:Query"], On::DroppedIndexes)]),
+    (
+        "dropped list",
+        "operator-dropped-list",
+        &[(&["dynamodb:Query"], DROPPED), (&["dynamodb:Query"], On::Index("dropped-by-webhook"))],
+    ),
     (
         "dropped reattempt",
         "operator-dropped-reattempt",
         &[
-            (&["dynamodb:Query"], On::DroppedIndexes),
+            (&["dynamodb:Query"], DROPPED),
+            (&["dynamodb:Query"], On::Index("dropped-by-webhook")),
             (&["dynamodb:PutItem"], On::Events),
             (&["sqs:SendMessage"], On::Queue("RetriesQueue")),
         ],
@@ -183,6 +195,7 @@ pub(crate) const COMMANDS: &[(&str, &str, &[Grant])] = &[
             ),
         ],
     ),
+    ("audit", "operator-audit", &[(&["dynamodb:Query"], On::Settings)]),
     ("policy", "operator-policy", &[]),
 ];
 
@@ -230,11 +243,7 @@ fn arns(found: &Deployment, on: On) -> Result<Vec<String>, AdminError> {
     Ok(match on {
         On::Settings => vec![arn("dynamodb", format!("table/{}", found.settings_table()?))],
         On::Events => vec![arn("dynamodb", format!("table/{}", found.events_table()?))],
-        On::DroppedIndexes => {
-            let table = found.events_table()?;
-            let index = |name: &str| arn("dynamodb", format!("table/{table}/index/{name}"));
-            vec![index("dropped-by-developer"), index("dropped-by-webhook")]
-        }
+        On::Index(name) => vec![arn("dynamodb", format!("table/{}/index/{name}", found.events_table()?))],
         On::Key => vec![found.key()?],
         On::Queue(name) => {
             let url = stack.resources.get(name);

@@ -92,6 +92,14 @@ class World:
             # Only so many a second may be asked for.
             api.request("POST", "/_local/clock/advance", b'{"seconds": 1}')
 
+    def fetched(self):
+        """A webhook whose events are fetched, with one that waits."""
+        webhook = api.call("developer", "POST", WEBHOOKS, {"kind": "pull"})["webhook"]["id"]
+        self.webhooks += 1
+        api.publish("transactions.updated", data={"linkId": "item-1", "newTransactions": 3})
+        api.settle()
+        return webhook
+
     def saw(self, name, status):
         """What an answer changed."""
         done = 200 <= status < 300
@@ -137,8 +145,13 @@ def before_call(context, case, kwargs):
         for parameter in parameters:
             if parameter == "id":
                 parameters[parameter] = world.link(name)
+            elif name == "pullEvents" and chance.random() < 0.7:
+                parameters[parameter] = world.fetched()
             elif parameter in world.ids:
                 parameters[parameter] = world.ids[parameter]
+    if name == "pullEvents" and isinstance(case.body, dict) and is_positive(case, ParameterLocation.BODY):
+        # Each would else wait for as long as it may.
+        case.body["waitSeconds"] = 0
     if isinstance(case.body, dict) and is_positive(case, ParameterLocation.BODY) and chance.random() < 0.8:
         if name == "publishUpdates":
             for update in case.body.get("updates", [case.body]):

@@ -10,7 +10,7 @@ use http::request::Parts;
 use jiff::Timestamp;
 use tenday_model::ids::{ClientId, DeveloperId};
 use tenday_model::settings::audit::{AuditDays, Who};
-use tenday_store::{Author, Aws, Clock, Environment, SigningKeys};
+use tenday_store::{Author, Aws, Clock, Environment, Revocations, SigningKeys};
 
 use crate::error::{ApiError, ErrorCode};
 use crate::rate_limit::{RateLimiter, RequestRate};
@@ -28,8 +28,10 @@ impl Api {
     pub fn from_environment(environment: &mut Environment, aws: &Aws) -> Self {
         environment.name_metrics();
         let clock = Clock::from_environment();
-        let keys = SigningKeys::new(aws, environment.text("SETTINGS_TABLE"));
-        let verifier = Verifier::new(keys, environment.text("TOKEN_ISSUER"), clock.clone());
+        let settings_table = environment.text("SETTINGS_TABLE");
+        let keys = SigningKeys::new(aws, settings_table.clone());
+        let revocations = Revocations::new(aws, settings_table);
+        let verifier = Verifier::new(keys, revocations, environment.text("TOKEN_ISSUER"), clock.clone());
         let limiter = RateLimiter::new(RequestRate::from_environment(environment));
         Self { verifier: Arc::new(verifier), limiter: Arc::new(limiter), clock }
     }
@@ -60,6 +62,9 @@ impl Api {
         let claims = self.verifier.verify(token).await.map_err(|problem| match problem {
             TokenProblem::Expired => ApiError::new(ErrorCode::ExpiredAccessToken, "Access token expired"),
             TokenProblem::Invalid => unauthorized("The access token is not valid. POST /auth/token gives a new one."),
+            TokenProblem::Revoked => unauthorized(
+                "The access token was revoked. POST /auth/token gives a new one, if its client is still there.",
+            ),
             TokenProblem::Keys(error) => error.into(),
         })?;
         self.limiter.take(&claims.sub, self.now())?;

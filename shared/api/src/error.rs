@@ -77,6 +77,8 @@ codes! {
     WebhookLimitReached = CONFLICT "webhook_error.limit_reached",
     /// The webhook is disabled.
     WebhookDisabled = CONFLICT "webhook_error.disabled",
+    /// Whoever operates Tenday holds all of the developer's deliveries.
+    DeliveriesPaused = CONFLICT "webhook_error.deliveries_paused",
     /// The webhook is of the other kind: what is asked for is only done with one whose events are sent, or are fetched.
     WebhookOfOtherKind = CONFLICT "webhook_error.other_kind",
     /// There is no such webhook.

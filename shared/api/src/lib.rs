@@ -41,4 +41,4 @@ pub use rate_limit::{RateLimiter, RequestRate};
 pub use serve::{RequestId, Unrouted, serve, serve_and_then, serve_with_unrouted, start};
 pub use source::Sources;
 pub use state::{HasApi, Shared};
-pub use token::{Claims, LIFETIME, TokenProblem, Verifier, issue};
+pub use token::{Claims, LIFETIME, LONGEST_LIFETIME, TokenProblem, Verifier, issue};

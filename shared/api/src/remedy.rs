@@ -66,6 +66,9 @@ impl ErrorCode {
                 "Mend the receiver, then enable the webhook with `PATCH /configuration/webhooks/{webhookId}` and \
                  `{\"status\": \"active\"}`. Its events have waited."
             }
+            Self::DeliveriesPaused => {
+                "Ask the platform why, and try again when it lets deliveries go on. Nothing is lost: what was held is sent then."
+            }
             Self::WebhookOfOtherKind => {
                 "Of a webhook's `kind` `push` the events are sent to its `callbackURL`; of one of the kind `pull` they are \
                  fetched by `POST /configuration/webhooks/{webhookId}/pull`. A webhook's kind never changes: make another one."

@@ -1,19 +1,31 @@
 //! Access tokens: ES256 JWTs that every function verifies by itself, without a call to anyone.
+//!
+//! Tokens that were revoked are worthless before they expire: which clients' are, each sandbox in use reads again once a
+//! minute.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use futures::future::join;
+use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::{Deserialize, Serialize};
 use tenday_model::ids::{ClientId, DeveloperId};
 use tenday_model::signing::signature::{EcSigningKey, KeyError};
-use tenday_store::{Clock, KeyPurpose, SigningKeys, StoreError};
+use tenday_store::{Clock, KeyPurpose, REVOKED_FOR, Revocations, SigningKeys, StoreError};
 use tokio::sync::Mutex;
 
-/// How long a token holds, in seconds.
+/// How long a client's token holds, in seconds.
 pub const LIFETIME: i64 = 3600;
+/// The longest that any token may hold, in seconds: that of a session of the dashboard.
+pub const LONGEST_LIFETIME: i64 = 12 * 3600;
+
+/// What was revoked has to be known for as long as a token lives, by whatever clock.
+const _: () = assert!(LONGEST_LIFETIME + 600 < REVOKED_FOR.as_secs());
+
+/// How long it may take until a revoked token is refused.
+const REVOKED_WITHIN: SignedDuration = SignedDuration::from_secs(60);
 
 /// What a token says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +37,9 @@ pub struct Claims {
     pub developer_id: Option<DeveloperId>,
     /// Scopes, separated by spaces.
     pub scope: String,
+    /// Of a session's token, the client of the platform's that opened the session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened_by: Option<ClientId>,
     pub iat: i64,
     pub exp: i64,
 }
@@ -36,6 +51,8 @@ pub enum TokenProblem {
     Expired,
     #[error("the access token is not valid")]
     Invalid,
+    #[error("the access token was revoked")]
+    Revoked,
     #[error("the signing keys could not be read")]
     Keys(#[from] StoreError),
 }
@@ -53,6 +70,7 @@ pub fn issue(key: &EcSigningKey, claims: &Claims) -> Result<String, KeyError> {
 /// a minute, so that made-up key ids cost nothing.
 pub struct Verifier {
     keys: SigningKeys,
+    revocations: Revocations,
     issuer: String,
     clock: Clock,
     known: Mutex<Known>,
@@ -62,24 +80,43 @@ pub struct Verifier {
 struct Known {
     keys: HashMap<String, DecodingKey>,
     lookups: Vec<Instant>,
+    /// By client, the second up to which its tokens are worthless.
+    revoked: HashMap<ClientId, i64>,
+    /// When that was read.
+    revoked_at: Option<Timestamp>,
+}
+
+impl Known {
+    fn is_revoked(&self, claims: &Claims) -> bool {
+        let clients = [Some(&claims.sub), claims.opened_by.as_ref()];
+        let mut through = clients.into_iter().flatten().filter_map(|client| self.revoked.get(client));
+        through.any(|through| claims.iat <= *through)
+    }
 }
 
 const LOOKUPS_A_MINUTE: usize = 6;
 
 impl Verifier {
-    pub fn new(keys: SigningKeys, issuer: String, clock: Clock) -> Self {
-        Self { keys, issuer, clock, known: Mutex::default() }
+    pub fn new(keys: SigningKeys, revocations: Revocations, issuer: String, clock: Clock) -> Self {
+        Self { keys, revocations, issuer, clock, known: Mutex::default() }
     }
 
-    /// Reads the keys ahead of the first request. A failure is left for that request to meet.
+    /// Reads the keys, and what is revoked, ahead of the first request. A failure is left for that request to meet.
     pub async fn warm(&self) {
-        if let Err(error) = self.look_up(&mut *self.known.lock().await).await {
+        let now = self.clock.now();
+        let mut known = self.known.lock().await;
+        let (looked_up, revoked) = join(self.look_up(&mut known), self.revocations.all(now)).await;
+        match revoked {
+            Ok(revoked) => (known.revoked, known.revoked_at) = (revoked, Some(now)),
+            Err(error) => tracing::warn!(error = %error, "what is revoked could not be read ahead"),
+        }
+        if let Err(error) = looked_up {
             tracing::warn!(error = %error, "the signing keys could not be read ahead");
         }
     }
 
     /// # Errors
-    /// When the token is expired, forged, or for another deployment, or the keys cannot be read.
+    /// When the token is expired, revoked, forged, or for another deployment, or the keys, or what is revoked, cannot be read.
     pub async fn verify(&self, token: &str) -> Result<Claims, TokenProblem> {
         let header = decode_header(token).map_err(|_| TokenProblem::Invalid)?;
         if header.alg != Algorithm::ES256 {
@@ -97,7 +134,22 @@ impl Verifier {
         if claims.exp <= self.clock.now().as_second() {
             return Err(TokenProblem::Expired);
         }
-        Ok(claims)
+        // Only now: a token that is none of ours makes nobody read anything.
+        let mut known = self.known.lock().await;
+        self.refresh(&mut known).await?;
+        if known.is_revoked(&claims) { Err(TokenProblem::Revoked) } else { Ok(claims) }
+    }
+
+    /// Reads again what is revoked, if a minute has passed.
+    async fn refresh(&self, known: &mut Known) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        // A clock that went back tells of no age.
+        let age = known.revoked_at.map(|at| now.duration_since(at).abs());
+        if age.is_none_or(|age| age >= REVOKED_WITHIN) {
+            known.revoked = self.revocations.all(now).await?;
+            known.revoked_at = Some(now);
+        }
+        Ok(())
     }
 
     async fn key(&self, kid: &str) -> Result<Option<DecodingKey>, StoreError> {

@@ -14,6 +14,7 @@ use tenday_model::delivery::job::Job;
 use tenday_model::delivery::page::{Ending, OnFault, Page, Step};
 use tenday_model::ids::{DeveloperId, EventId, WebhookId};
 use tenday_model::settings::configuration::Configuration;
+use tenday_model::settings::control::Control;
 use tenday_store::{
     Aws, Clock, DeveloperSettings, Environment, Events, Jobs, Rates, StoreError, StoredWebhook, Updates,
 };
@@ -46,6 +47,8 @@ pub enum OneByHand {
     Impossible(AttemptFault),
     /// Another reattempt of it is under way.
     Busy,
+    /// Its developer's limit has no slot within reach.
+    NoSlot,
     /// It is not dropped: delivered already, still on its schedule, or unknown.
     NotDropped(Option<Event>),
     /// It was reattempted before, since the job began; whether that succeeded.
@@ -59,6 +62,7 @@ impl OneByHand {
             Self::Waits(_) => Ending::Waits,
             Self::Impossible(_) => Ending::Impossible,
             Self::Busy => Ending::Busy,
+            Self::NoSlot => Ending::NoSlot,
             Self::NotDropped(_) => Ending::NotDropped,
             Self::Before(success) => Ending::Before(*success),
         }
@@ -115,7 +119,8 @@ impl Reattempts {
         self.attempts.timeout()
     }
 
-    /// Waits for the webhook's rate limit, if it has one, for no longer than `wait`; false when there was no slot.
+    /// Waits for the webhook's rate limit, and then for its developer's, if they have any, for no longer than `wait` each;
+    /// false when there was no slot.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -123,13 +128,16 @@ impl Reattempts {
         &self,
         developer: &DeveloperId,
         webhook: &StoredWebhook,
+        control: Control,
         wait: Duration,
     ) -> Result<bool, StoreError> {
-        let Some(limit) = webhook.webhook.rate_limit else { return Ok(true) };
-        let now = self.clock.now();
-        let slots = self.rates.take(developer, webhook.webhook.id, limit, 1, now, wait).await?;
-        let Some(slot) = slots.first() else { return Ok(false) };
-        sleep_until(*slot, now).await;
+        let webhooks = webhook.webhook.rate_limit.map(|limit| (Some(webhook.webhook.id), limit));
+        for (webhook, limit) in webhooks.into_iter().chain(control.limit.map(|limit| (None, limit))) {
+            let now = self.clock.now();
+            let slots = self.rates.take(developer, webhook, limit, 1, now, wait).await?;
+            let Some(slot) = slots.first() else { return Ok(false) };
+            sleep_until(*slot, now).await;
+        }
         Ok(true)
     }
 
@@ -222,7 +230,7 @@ impl Reattempts {
             match step {
                 Step::Admit { webhook, limit, wanted } => {
                     let wait = SLOT_WAIT.min(stop_at.saturating_duration_since(Instant::now()));
-                    let taken = self.rates.take(developer, webhook, limit, wanted, self.clock.now(), wait).await;
+                    let taken = self.rates.take(developer, Some(webhook), limit, wanted, self.clock.now(), wait).await;
                     let slots = taken.map_err(|error| {
                         done.fault = Some(error.into());
                         Failed
@@ -236,6 +244,16 @@ impl Reattempts {
                         let Some(webhook) = webhook else { return (event, Ok(OneByHand::NotDropped(None))) };
                         if let Some(slot) = slot {
                             sleep_until(slot, self.clock.now()).await;
+                        }
+                        if let Some(limit) = settings.control.limit {
+                            let (now, wait) = (self.clock.now(), stop_at.saturating_duration_since(Instant::now()));
+                            match self.rates.take(developer, None, limit, 1, now, wait).await {
+                                Ok(slots) => match slots.first() {
+                                    Some(slot) => sleep_until(*slot, now).await,
+                                    None => return (event, Ok(OneByHand::NoSlot)),
+                                },
+                                Err(error) => return (event, Err(error.into())),
+                            }
                         }
                         (event, self.one(developer, configuration, webhook, event, Some(began)).await)
                     });

@@ -66,4 +66,5 @@ pub use settings::developer::{DeveloperSettings, OldSecret, Settings, StoredWebh
 pub use settings::links::{LinkWrite, Links, MadeWebhook, Rebound, Registered};
 pub use settings::sessions::{Session, Sessions};
 pub use signing::keyring::{Keyring, Sealed};
+pub use signing::revocations::{REVOKED_FOR, Revocations};
 pub use signing::signing_keys::{KeyPurpose, PublicKey, SigningKeys};

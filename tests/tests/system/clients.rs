@@ -7,6 +7,8 @@ use http::Method;
 use jsonwebtoken::decode_header;
 use serde_json::json;
 use tenday_local::Options;
+use tenday_model::settings::audit::{AuditDays, Who};
+use tenday_store::{Author, Aws, Clients};
 use tests::{Receiver, System};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -43,6 +45,73 @@ async fn a_client_that_asks_too_often_is_told_when_to_come_back() {
         statuses.push(system.request(Method::POST, "/auth/token", &[], Some(form)).await.status);
     }
     assert_eq!((statuses[0], statuses.last()), (401, Some(&429)));
+}
+
+/// Asks for the configuration with a token, and answers the status.
+async fn status(system: &System, token: &str) -> u16 {
+    let bearer = format!("Bearer {token}");
+    system.request(Method::GET, "/configuration", &[("authorization", &bearer)], None).await.status
+}
+
+#[tokio::test]
+async fn tokens_of_a_revoked_client_are_worthless_within_a_minute() {
+    let system = System::start().await;
+    let clients =
+        Clients::new(&Aws::at(system.run.endpoint_url()), system.run.output("SettingsTableName").unwrap().to_owned());
+    let by = |at| Author { who: Who::Operator("local".to_owned()), at, kept: AuditDays::default() };
+    let now = || jiff::Timestamp::from_millisecond(system.run.now_ms()).unwrap();
+    let (developer, other, platform) = (system.developer(), system.other(), system.platform());
+    let (token, others) = (developer.token().await, other.token().await);
+    // A session that the platform's client opens has a token of its own.
+    let session = async |fresh: bool| {
+        let opened = platform.post("/dashboard/sessions", json!({ "developerId": "DEV-local-developer" })).await;
+        if !fresh {
+            return opened.status.to_string();
+        }
+        let opened = opened.expect(201);
+        let code = opened["url"].as_str().unwrap().split_once("#code=").unwrap().1.to_owned();
+        let form = format!("grant_type=authorization_code&code={code}");
+        let answer = system.request(Method::POST, "/auth/token", &[], Some(&form)).await.expect(200);
+        answer["access_token"].as_str().unwrap().to_owned()
+    };
+    let in_session = session(true).await;
+    for token in [&token, &others, &in_session] {
+        assert_eq!(status(&system, token).await, 404, "no configuration yet");
+    }
+
+    // No request pays for it: one look in a minute, however many there are.
+    system.run.clear_calls();
+    for _ in 0..10 {
+        status(&system, &token).await;
+    }
+    assert_eq!(system.calls_of("Configuration", "dynamodb", "Query"), 10, "the configuration's own");
+
+    // The tokens of a client that leaked; the client itself stays, and its next token holds.
+    let leaked = "CLI-local-developer".parse().unwrap();
+    clients.revoke_tokens(&by(now()), Some(&"DEV-local-developer".parse().unwrap()), &leaked).await.unwrap();
+    system.run.advance(Duration::from_secs(60)).await.unwrap();
+    system.run.clear_calls();
+    let bearer = format!("Bearer {token}");
+    let refused = system.request(Method::GET, "/configuration", &[("authorization", &bearer)], None).await;
+    refused.expect_error(401, "api_error.auth.unauthorized");
+    assert_eq!(system.calls_of("Configuration", "dynamodb", "Query"), 1, "which are revoked, and nothing of theirs");
+    let next = system.developer().token().await;
+    for token in [&next, &others, &in_session] {
+        assert_eq!(status(&system, token).await, 404);
+    }
+
+    // A client that is gone, with the sessions that it opened.
+    let gone = clients.get(&"CLI-local-platform".parse().unwrap()).await.unwrap().unwrap();
+    clients.delete(&by(now()), &gone).await.unwrap();
+    system.run.advance(Duration::from_secs(60)).await.unwrap();
+    assert_eq!(status(&system, &in_session).await, 401);
+    assert_eq!(session(false).await, "401", "its own");
+    for token in [&next, &others] {
+        assert_eq!(status(&system, token).await, 404);
+    }
+    // For as long as any of its tokens could live, and in every sandbox: none that starts later takes them.
+    assert_eq!(status(&system, &token).await, 401);
+    system.request(Method::GET, "/updates/UPD-x", &[("authorization", &bearer)], None).await.expect(401);
 }
 
 /// Whoever floods the tokens, with a new made-up client and another claim of where they are in each request, uses up what

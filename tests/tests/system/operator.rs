@@ -174,9 +174,10 @@ async fn each_question_about_two_developers_and_ten_thousand_events_is_one_comma
     let why = operator_json(&system, &["events", "why", &failing]).await;
     assert_eq!((&why["attempts"].as_array().unwrap().len(), &why["carriedBy"]), (&2, &json!("schedule")), "{why:#}");
     let said = operator(&system, &["events", "why", &failing]).await.unwrap();
-    for part in ["http_status 500", "in a schedule until then", "filter fields.event_id", "\\u{1b}[31mno"] {
+    for part in ["http_status 500", "in a schedule until then", "filter fields.event_id", "[31mno"] {
         assert!(said.contains(part), "{part}: {said}");
     }
+    assert!(!said.contains('\u{1b}'), "{said:?}");
     let unknown = EventId {
         update: UpdateId::new(Timestamp::now(), [9; 10]),
         webhook: WebhookId::new(Timestamp::now(), [9; 10]),
@@ -214,6 +215,10 @@ async fn each_question_about_two_developers_and_ten_thousand_events_is_one_comma
     assert_eq!(dropped["events"].as_array().unwrap().len(), 6, "{dropped:#}");
     other.patch(&format!("/configuration/webhooks/{id}"), json!({ "status": "active" })).await.expect(200);
     bad.answer(204);
+    let of_webhook = operator_json(&system, &["dropped", "list", "--developer", OTHER, "--webhook", id]).await;
+    assert_eq!(of_webhook, dropped);
+    let of_another = ["dropped", "reattempt", "--developer", OTHER, "--webhook", text(&well["webhook"]["id"])];
+    assert_eq!(operator_json(&system, &of_another).await["queued"], 0);
     let job = operator_json(&system, &["dropped", "reattempt", "--developer", OTHER]).await;
     assert_eq!(job["queued"], 6, "{job:#}");
     system.settle().await;
@@ -240,6 +245,15 @@ async fn each_question_about_two_developers_and_ten_thousand_events_is_one_comma
     assert!(lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
     assert!(lines.contains("CLI-local-developer") && !lines.contains(OTHER) && !lines.contains("\"secret"), "secrets");
     assert_policy_fits(&system, "developers export", "operator-developers-export").await;
+
+    // Who changed what? The export is written down too, and shown with the developer's own changes.
+    let audit = operator_json(&system, &["audit", "--developer", DEVELOPER]).await;
+    let changes: Vec<&str> = audit["entries"].as_array().unwrap().iter().map(|entry| text(&entry["change"])).collect();
+    assert_eq!(changes[..2], ["developer.exported", "webhook.created"], "{audit:#}");
+    assert_eq!(audit["entries"][0]["by"], json!({ "kind": "operator", "name": "local" }), "{audit:#}");
+    let said = operator(&system, &["audit", "--platform"]).await.unwrap();
+    assert!(said.contains("client.created"), "{said}");
+    assert_policy_fits(&system, "audit", "operator-audit").await;
 
     // Is everything as it should be?
     let doctor = operator_json(&system, &["doctor"]).await;
@@ -302,4 +316,55 @@ async fn dead_letters_are_shown_and_sent_back() {
     assert_eq!(receiver.received().len(), 1, "published at last");
     let sent = operator_json(&system, &["dead-letters", "replay", "--queue", "ingest"]).await;
     assert_eq!(sent, json!({ "ingest": 0 }));
+}
+
+#[tokio::test]
+async fn keys_are_replaced_while_everything_goes_on() {
+    let system = System::start().await;
+    let developer = system.developer();
+    let receiver = Receiver::start().await;
+    let webhook = developer.subscribe(None, &receiver.url()).await;
+    let path = format!("/configuration/webhooks/{}", text(&webhook["id"]));
+    developer.patch(&path, json!({ "headers": { "x-key": "a value" } })).await.expect(200);
+    developer.post(&format!("{path}/secret/rotate"), json!({})).await.expect(200);
+    let gone = developer.post("/configuration/webhooks", json!({ "callbackURL": receiver.url() })).await.expect(201);
+    let gone = format!("/configuration/webhooks/{}", text(&gone["webhook"]["id"]));
+    let gone_secret = developer.get(&format!("{gone}/secret")).await.expect(200);
+    let request = developer.delete(&gone).await.expect(200);
+    let secret = developer.get(&format!("{path}/secret")).await.expect(200);
+    system.platform_publish(DEVELOPER).await;
+    system.settle().await;
+
+    let status = operator_json(&system, &["keys", "status"]).await;
+    let sealed = status["dataKeys"][0]["sealed"].as_u64().unwrap();
+    assert!(sealed >= 6, "a secret, an old one, headers, a deleted webhook's secret, two signing keys: {status:#}");
+    assert_eq!(status["kmsKeyState"], "Enabled", "{status:#}");
+    let key = text(&status["kmsKey"]).to_owned();
+    let rotated = operator_json(&system, &["keys", "rotate", "--data-key", "--signing-keys", "--kms-key", &key]).await;
+    assert_eq!(rotated["dataKey"], json!({ "number": 2, "sealedAnew": sealed }), "{rotated:#}");
+    let status = operator_json(&system, &["keys", "status"]).await;
+    let expected = json!([
+        { "number": 1, "seals": false, "sealed": 0 },
+        { "number": 2, "seals": true, "sealed": sealed + 2 },
+    ]);
+    assert_eq!((&status["dataKeys"], &status["wrappedForToo"]), (&expected, &json!([key])), "{status:#}");
+    assert_eq!(status["signingKeys"].as_array().unwrap().len(), 4, "{status:#}");
+    let keys = system.request(http::Method::GET, "/.well-known/jwks.json", &[], None).await.expect(200);
+    assert!(keys["keys"].as_array().unwrap().len() >= 2, "{keys:#}");
+
+    // Functions that knew the first key only read on, the secrets are what they were, and so is what is delivered.
+    assert_eq!(developer.get(&format!("{path}/secret")).await.expect(200), secret);
+    system.platform_publish(DEVELOPER).await;
+    system.settle().await;
+    let received = receiver.received();
+    assert_eq!((received.len(), received[1].header("x-key")), (2, "a value"));
+    let restored = format!("/configuration/webhooks/restore/{}", text(&request["requestId"]));
+    developer.post_nothing(&restored).await.expect(200);
+    assert_eq!(developer.get(&format!("{gone}/secret")).await.expect(200), gone_secret);
+    let new = developer.post("/configuration/webhooks", json!({ "callbackURL": receiver.url() })).await.expect(201);
+    let new = format!("/configuration/webhooks/{}", text(&new["webhook"]["id"]));
+    developer.get(&format!("{new}/secret")).await.expect(200);
+    assert_eq!(operator_json(&system, &["doctor"]).await["failed"], 0);
+    assert_policy_fits(&system, "keys status", "operator-keys-status").await;
+    assert_policy_fits(&system, "keys rotate", "operator-keys-rotate").await;
 }

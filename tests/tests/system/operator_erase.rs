@@ -14,7 +14,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use serde_json::{Value, json};
-use tenday_store::{Aws, Client, Clients, secret_digest};
+use tenday_model::settings::audit::{AuditDays, Who};
+use tenday_store::{Author, Aws, Client, Clients, secret_digest};
 use tests::{Receiver, System};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -139,6 +140,9 @@ async fn left_of(system: &System, developer: &str) -> Vec<Value> {
     rows(system).await.into_iter().filter(of).collect()
 }
 
+/// Far enough away for no schedule to fire before a test is over.
+const RETRY: u64 = 80_000;
+
 /// A developer with something of everything.
 struct Stage<'a> {
     system: &'a System,
@@ -148,7 +152,7 @@ struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     /// One webhook that works, and one that fails and whose event waits in a schedule.
-    async fn set(system: &'a System, developer: &str, good: &Receiver, bad: &Receiver) -> Self {
+    async fn set(system: &'a System, developer: &str, receivers: [&Receiver; 2], retry: u64) -> Self {
         let aws = Aws::at(system.run.endpoint_url());
         let clients = Clients::new(&aws, system.run.output("SettingsTableName").unwrap().to_owned());
         let id = developer.replace("DEV-", "CLI-");
@@ -159,13 +163,15 @@ impl<'a> Stage<'a> {
             scopes,
             secret_digest: secret_digest("secret"),
         };
-        clients.put(&client).await.unwrap();
+        let by =
+            Author { who: Who::Operator("local".to_owned()), at: jiff::Timestamp::now(), kept: AuditDays::default() };
+        clients.put(&by, &client).await.unwrap();
         let form = format!("grant_type=client_credentials&client_id={id}&client_secret=secret");
         let token = system.request(Method::POST, "/auth/token", &[], Some(&form)).await.expect(200);
         let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
         let stage = Self { system, developer: developer.to_owned(), bearer };
-        stage.post("/configuration", json!({ "ipAllowlist": ["127.0.0.1"], "retrySchedule": [1200] })).await;
-        for receiver in [good, bad] {
+        stage.post("/configuration", json!({ "ipAllowlist": ["127.0.0.1"], "retrySchedule": [retry] })).await;
+        for receiver in receivers {
             stage.post("/configuration/webhooks", json!({ "callbackURL": receiver.url(), "rateLimit": 500 })).await;
         }
         stage.publish("item-1").await;
@@ -197,11 +203,11 @@ async fn nothing_of_an_erased_developer_is_left_whatever_call_the_command_dies_a
     let (good, bad) = (Receiver::start().await, Receiver::start().await);
     bad.answer(500);
     let cut = Cut::start(&system).await;
-    Stage::set(&system, "DEV-stays", &good, &bad).await;
+    Stage::set(&system, "DEV-stays", [&good, &bad], RETRY).await;
     system.settle().await;
     let stays = left_of(&system, "DEV-stays").await.len();
 
-    let stage = Stage::set(&system, "DEV-first", &good, &bad).await;
+    let stage = Stage::set(&system, "DEV-first", [&good, &bad], RETRY).await;
     system.settle().await;
     assert_eq!(system.run.schedules(), 2);
     assert!(left_of(&system, "DEV-first").await.len() > 8);
@@ -215,7 +221,7 @@ async fn nothing_of_an_erased_developer_is_left_whatever_call_the_command_dies_a
 
     for kill in 1..=calls {
         let developer = format!("DEV-killed-{kill}");
-        Stage::set(&system, &developer, &good, &bad).await;
+        Stage::set(&system, &developer, [&good, &bad], RETRY).await;
         system.settle().await;
         assert!(!cut.erase(&developer, &[], Some(kill)).await, "{kill} of {calls}");
         assert!(cut.erase(&developer, &[], None).await);
@@ -238,7 +244,7 @@ async fn a_developer_is_erased_while_they_are_being_delivered_to() {
     bad.answer(500);
     let cut = Cut::start(&system).await;
     let developer = "DEV-busy";
-    let stage = Stage::set(&system, developer, &good, &bad).await;
+    let stage = Stage::set(&system, developer, [&good, &bad], 1200).await;
     let link = "mk_YSAtdSxLqwzyTwX5oR3ZNR";
     let registered = json!({
         "developerId": developer, "environment": "sandbox", "state": "connected", "products": ["transactions"], "callbackURL": good.url(),
@@ -249,7 +255,7 @@ async fn a_developer_is_erased_while_they_are_being_delivered_to() {
     let gone = stage.post("/configuration/webhooks", json!({ "callbackURL": good.url() })).await;
     let gone = format!("/configuration/webhooks/{}", gone["webhook"]["id"].as_str().unwrap());
     stage.send(Method::DELETE, &gone, None).await.expect(200);
-    let another = Stage::set(&system, "DEV-busy-too", &good, &bad).await;
+    let another = Stage::set(&system, "DEV-busy-too", [&good, &bad], 1200).await;
     system.settle().await;
 
     let platform = system.platform();
@@ -306,7 +312,7 @@ async fn two_operators_erase_at_once_and_one_receipt_stays() {
     let system = System::start().await;
     let (good, bad) = (Receiver::start().await, Receiver::start().await);
     bad.answer(500);
-    Stage::set(&system, "DEV-a", &good, &bad).await;
+    Stage::set(&system, "DEV-a", [&good, &bad], RETRY).await;
     system.settle().await;
     let (one, two) = (Cut::start(&system).await, Cut::start(&system).await);
     let (first, second) = tokio::join!(one.erase("DEV-a", &[], None), two.erase("DEV-a", &[], None));
@@ -323,7 +329,7 @@ async fn nothing_is_left_of_an_erased_link_and_everything_of_the_others() {
     bad.answer(500);
     bad.say("about whom?");
     let cut = Cut::start(&system).await;
-    let stage = Stage::set(&system, "DEV-a", &good, &bad).await;
+    let stage = Stage::set(&system, "DEV-a", [&good, &bad], 1200).await;
     let link = "mk_YSAtdSxLqwzyTwX5oR3ZNR";
     let registered = json!({
         "developerId": "DEV-a", "environment": "sandbox", "state": "connected", "products": ["transactions"], "callbackURL": good.url(),

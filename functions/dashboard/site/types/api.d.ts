@@ -15,10 +15,11 @@ export type Moment = Schemas['Date'];
 export type Configuration = Schemas['Configuration'];
 export type NewConfiguration = Schemas['NewConfiguration'];
 export type ConfigurationChange = Schemas['ConfigurationChange'];
-export type Webhook = Schemas['Webhook'];
+/** With what stands in the address's place, if it has none. */
+export type Webhook = Schemas['Webhook'] & { callbackURL: string };
 export type NewWebhook = Schemas['NewWebhook'];
 export type WebhookChange = Schemas['WebhookChange'];
-export type WebhookList = Schemas['WebhookList'];
+export type WebhookList = Omit<Schemas['WebhookList'], 'webhooks'> & { webhooks?: Webhook[] };
 export type Event = Schemas['Event'];
 export type EventList = Schemas['EventList'];
 export type EventInFull = Schemas['EventInFull'];

@@ -126,7 +126,7 @@ function eventTable(page, choice, webhooks, signal) {
         const answer = await reattempt(event.id);
         const tr = element.querySelector(`[data-row="${CSS.escape(event.id)}"]`);
         if (!tr?.isConnected) return;
-        const text = answer.success ? 'Delivered' : `Not delivered: ${answer.responseMessage}`;
+        const text = answer.success ? (answer.callbackUrl ? 'Delivered' : answer.responseMessage) : `Not delivered: ${answer.responseMessage}`;
         announce(text);
         const last = tr.querySelector('td:last-child');
         if (answer.success) {

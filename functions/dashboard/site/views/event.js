@@ -42,6 +42,7 @@ function standing(event) {
     const pairs = [['Published', when(event.publishedTime)]];
     if (event.nextAttemptTime) pairs.push(['Next attempt', due(event.nextAttemptTime)]);
     if (event.droppedTime) pairs.push(['Dropped', [when(event.droppedTime), ': ', DROPPED_BECAUSE[event.dropReason ?? ''] ?? '']]);
+    if (event.fetches) pairs.push(['Fetches', String(event.fetches)]);
     pairs.push(['Kept until', when(event.expiresTime)], ['Update', copyable(event.updateId, "the update's id")]);
     return pairs;
 }
@@ -50,11 +51,11 @@ function standing(event) {
 async function again(event, place, context) {
     const answer = await reattempt(event.id);
     if (context.signal.aborted) return;
-    await context.redraw(answer.success ? 'The event is delivered.' : 'The attempt failed; the event stays dropped.');
+    await context.redraw(answer.success ? (answer.callbackUrl ? 'The event is delivered.' : answer.responseMessage) : 'The attempt failed; the event stays dropped.');
     const shown = document.getElementById('reattempt-answer') ?? place;
     shown.replaceChildren();
     append(shown, [h('div', { class: 'notice', 'data-status': answer.success ? 'active' : 'failing' },
-        h('p', null, answer.success ? 'Delivered: the receiver answered ' : 'Not delivered: ',
+        h('p', null, answer.success ? (answer.callbackUrl ? 'Delivered: the receiver answered ' : '') : 'Not delivered: ',
             answer.responseCode ? [h('code', null, brief(answer.responseCode, 12)), ' '] : null, long(answer.responseMessage),
             answer.success ? '' : '. The event stays dropped.'))]);
 }

@@ -60,7 +60,7 @@ export async function changeWebhook({ parameter: id, signal, go }) {
         content: [
             head(title, { above: link(here, 'The webhook'), below: code(webhook.id) }),
             facts([['Events', taken(webhook)]]),
-            form('webhook', [callbackField(webhook.callbackURL), ...commonFields(webhook)],
+            form('webhook', [webhook.kind === 'pull' ? null : callbackField(webhook.callbackURL), ...commonFields(webhook)],
                 { submit: 'Save', action: 'save', beside: step('cancel', here, 'Cancel') }, async (element) => {
                     const changed = changes(element, webhook);
                     if (!Object.keys(changed).length) throw new Mistake('callbackURL', 'Nothing is changed yet.');
@@ -107,14 +107,14 @@ function commonFields(webhook) {
     headers.hidden = names.length > 0;
     const replace = h('input', { type: 'checkbox', name: 'replaceHeaders', onchange: () => { headers.hidden = !replace.checked; } });
     return [
-        field({
+        ...(webhook?.kind === 'pull' ? [] : [field({
             name: 'retrySchedule', label: 'Retries', hint: "Delays after each failure: 30s, 5m, 1h. Empty: as the configuration's.",
             control: h('input', { value: written(webhook?.retrySchedule), spellcheck: 'false', placeholder: '5m, 5m, 5m' }),
         }),
         field({
             name: 'rateLimit', label: 'Attempts a second', hint: 'At most, from 1 to 1,000. Empty: no limit of its own.',
             control: h('input', { inputmode: 'numeric', value: webhook?.rateLimit ?? '', class: 'narrow' }),
-        }),
+        })]),
         names.length ? h('div', { class: 'field' },
             h('p', { class: 'label' }, 'Headers'),
             h('p', { class: 'hint' }, 'Set: ', names.map((name, i) => [i ? ', ' : '', h('code', null, brief(name, 60))]), '. Their values are not shown.'),
@@ -151,7 +151,7 @@ function changes(element, webhook) {
     /** @type {WebhookChange} */
     const changed = {};
     const url = value(element, 'callbackURL');
-    if (url !== webhook.callbackURL) changed.callbackURL = url;
+    if (url && url !== webhook.callbackURL) changed.callbackURL = url;
     const retries = schedule(value(element, 'retrySchedule'), 'retrySchedule');
     if (String(retries) !== String(webhook.retrySchedule ?? null)) changed.retrySchedule = retries;
     const rate = rateOf(element);

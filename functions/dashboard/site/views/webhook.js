@@ -42,7 +42,7 @@ export async function webhook(context) {
                 h('div', null,
                     section('Settings', settings(webhook)),
                     write ? section('Secret', secret(webhook)) : null,
-                    section('Does my address match?', check(webhook, context)))),
+                    webhook.kind === 'pull' ? null : section('Does my address match?', check(webhook, context)))),
         ],
     };
 }

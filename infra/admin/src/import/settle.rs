@@ -125,7 +125,7 @@ impl Target {
 
     async fn read(&self, developer: &DeveloperId) -> Result<Option<Life>, StoreError> {
         let Some(settings) = self.settings.read(developer, Timestamp::now()).await? else { return Ok(None) };
-        let DeveloperSettings { configuration, webhooks, generation } = settings;
+        let DeveloperSettings { configuration, webhooks, generation, .. } = settings;
         let mut life = Life::new(configuration, generation);
         for StoredWebhook { webhook, secret, old_secrets, .. } in &webhooks {
             let mut secrets = Vec::new();

@@ -244,7 +244,11 @@ fn declare<'a>(scope: &mut Scope, sections: &Sections<'a>, endpoint: &str) -> Re
         let one = std::slice::from_ref(on);
         for name in on.items("DependsOn").unwrap_or(one) {
             let text = name.as_text("DependsOn")?;
-            if !known.contains_key(text) {
+            // SAM makes a stage for each HTTP API, under this name.
+            let api = text.strip_suffix("ApiGatewayDefaultStage");
+            let is_stage =
+                api.is_some_and(|api| resources.iter().any(|one| one.kind == Kind::HttpApi && one.id == api));
+            if !is_stage && !known.contains_key(text) {
                 let hint = did_you_mean(text, known.keys().map(String::as_str));
                 let problem = format!("Resource `{}` depends on `{text}`, which is not a resource{hint}", entry.key);
                 return Err(Problem::new(name.line, problem));

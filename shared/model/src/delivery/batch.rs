@@ -24,6 +24,7 @@ use crate::delivery::pulling::{self, Day};
 use crate::delivery::rate::{RateLimit, put_off};
 use crate::delivery::recording::{self, Automatic};
 use crate::ids::{DeveloperId, EventId, UpdateId, WebhookId};
+use crate::settings::control::Control;
 use crate::settings::webhook::{Disabled, DisabledReason, Webhook};
 
 /// How often a message is taken in all. One that was taken more often is not attempted any more; its queue makes a dead
@@ -42,7 +43,7 @@ pub struct Message {
     pub event: EventId,
     /// Which attempt, from 1.
     pub attempt: u16,
-    /// How often this attempt was put off for its webhook's rate limit.
+    /// How often this attempt was put off for a rate limit.
     pub waits: u8,
     /// How often it was taken from its queue, this time included, and before it the messages that it was sent in place of.
     pub taken: u32,
@@ -71,6 +72,9 @@ pub trait Known {
     /// Whether the developer's configuration has any address that events may be sent to.
     fn has_address(&self, developer: &DeveloperId) -> bool;
 
+    /// What the operator has set of the developer.
+    fn control(&self, developer: &DeveloperId) -> Control;
+
     /// The delays before each retry of a webhook's events.
     fn delays(&self, developer: &DeveloperId, webhook: WebhookId) -> Vec<Duration>;
 }
@@ -91,6 +95,10 @@ impl<K: Known> Known for Arc<K> {
 
     fn has_address(&self, developer: &DeveloperId) -> bool {
         K::has_address(self, developer)
+    }
+
+    fn control(&self, developer: &DeveloperId) -> Control {
+        K::control(self, developer)
     }
 
     fn delays(&self, developer: &DeveloperId, webhook: WebhookId) -> Vec<Duration> {
@@ -119,8 +127,9 @@ pub enum Step {
     Look { place: Place, update: UpdateId },
     /// Take the one probe of an open breaker, by moving it from `due` to `next`: [`Batch::claimed`].
     Claim { place: Place, due: Timestamp, next: Timestamp },
-    /// Take slots under a webhook's rate limit, one for each of `places`: [`Batch::admitted`].
-    Admit { webhook: WebhookKey, limit: RateLimit, places: Vec<Place> },
+    /// Take slots under a rate limit, a webhook's or with none of all of its developer's, one for each of `places`:
+    /// [`Batch::admitted`].
+    Admit { developer: DeveloperId, webhook: Option<WebhookId>, limit: RateLimit, places: Vec<Place> },
     /// Tell the name that the developer's type gives the event: [`Batch::named`].
     Name { place: Place },
     /// See to it that what was published for a pulled webhook on this day, and still waits when nobody may fetch it any
@@ -217,7 +226,10 @@ enum Stage {
         due: Timestamp,
         next: Timestamp,
     },
+    /// It needs a slot under its webhook's own limit.
     Limited(RateLimit),
+    /// It needs one under its developer's limit, whichever slot it has under its webhook's.
+    Capped(RateLimit, Option<Timestamp>),
     Ready(Option<Timestamp>),
     Attempting,
     Made(Made),
@@ -387,7 +399,7 @@ impl<K: Known> Batch<K> {
     pub fn claimed(&mut self, place: Place, taken: Result<bool, Failed>) {
         let Stage::Probe { next, .. } = self.stages[place.0] else { return };
         match taken {
-            Ok(true) => self.stages[place.0] = Stage::Ready(None),
+            Ok(true) => self.has_slot(place, None),
             Ok(false) => self.unattempted(place, Unattempted::PutOff(next)),
             Err(Failed) => self.stages[place.0] = Stage::Back,
         }
@@ -400,11 +412,18 @@ impl<K: Known> Batch<K> {
             return;
         };
         for (number, place) in places.iter().enumerate() {
-            let Stage::Limited(limit) = self.stages[place.0] else { continue };
-            if let Some(slot) = slots.get(number) {
-                self.stages[place.0] = Stage::Ready(Some(*slot));
-                continue;
-            }
+            let limit = match (&self.stages[place.0], slots.get(number)) {
+                (Stage::Limited(_), Some(slot)) => {
+                    self.has_slot(*place, Some(*slot));
+                    continue;
+                }
+                (Stage::Capped(_, own), Some(slot)) => {
+                    self.stages[place.0] = Stage::Ready(Some(own.map_or(*slot, |own| own.max(*slot))));
+                    continue;
+                }
+                (Stage::Limited(limit) | Stage::Capped(limit, _), None) => *limit,
+                _ => continue,
+            };
             let message = &self.messages[place.0];
             let delay = put_off(limit, number - slots.len(), message.waits);
             let delay = SignedDuration::try_from(jittered(message.event, message.waits.into(), delay));
@@ -569,10 +588,10 @@ impl<K: Known> Batch<K> {
             Decision::SendNext { since, due } => self.next_attempt(place, since, due),
             Decision::Attempt => {
                 let webhook = self.known.webhook(&message.developer, message.event.webhook);
-                self.stages[place.0] = match webhook.and_then(|webhook| webhook.rate_limit) {
-                    Some(limit) => Stage::Limited(limit),
-                    None => Stage::Ready(None),
-                };
+                match webhook.and_then(|webhook| webhook.rate_limit) {
+                    Some(limit) => self.stages[place.0] = Stage::Limited(limit),
+                    None => self.has_slot(place, None),
+                }
             }
             Decision::Probe { due, next } => self.stages[place.0] = Stage::Probe { due, next },
             // One that was attempted or put off before is stored already, for its owner to see.
@@ -588,7 +607,9 @@ impl<K: Known> Batch<K> {
         if std::mem::replace(&mut self.isolated, true) {
             return;
         }
-        let risky = self.all(|stage| matches!(stage, Stage::Probe { .. } | Stage::Limited(_) | Stage::Ready(_)));
+        let risky = self.all(|stage| {
+            matches!(stage, Stage::Probe { .. } | Stage::Limited(_) | Stage::Capped(..) | Stage::Ready(_))
+        });
         let suspects = risky.iter().filter(|place| is_suspect(self.messages[place.0].taken));
         let Some(suspect) = suspects.copied().max_by_key(|place| self.messages[place.0].taken) else { return };
         self.cleared = false;
@@ -610,15 +631,32 @@ impl<K: Known> Batch<K> {
         Some(Step::Claim { place, due, next })
     }
 
-    /// The next webhook with a limit, and its attempts: whoever waited most goes first.
+    /// As far as its webhook goes it may be attempted, in this slot if it has one; its developer may have a limit too.
+    fn has_slot(&mut self, place: Place, slot: Option<Timestamp>) {
+        self.stages[place.0] = match self.known.control(&self.messages[place.0].developer).limit {
+            Some(limit) => Stage::Capped(limit, slot),
+            None => Stage::Ready(slot),
+        };
+    }
+
+    /// The next webhook with a limit, and then the next developer with one, and their attempts: whoever waited most goes
+    /// first.
     fn limit(&mut self) -> Option<Step> {
-        let first = self.first(|stage| matches!(stage, Stage::Limited(_)))?;
-        let Stage::Limited(limit) = self.stages[first.0] else { return None };
-        let webhook = self.messages[first.0].webhook();
-        let mut places = self.all(|stage| matches!(stage, Stage::Limited(_)));
-        places.retain(|place| self.messages[place.0].webhook() == webhook);
+        let limited = |stage: &Stage| matches!(stage, Stage::Limited(_));
+        let capped = |stage: &Stage| matches!(stage, Stage::Capped(..));
+        let (first, of_webhook) = match self.first(limited) {
+            Some(first) => (first, true),
+            None => (self.first(capped)?, false),
+        };
+        let (Stage::Limited(limit) | Stage::Capped(limit, _)) = self.stages[first.0] else { return None };
+        let (developer, webhook) = self.messages[first.0].webhook();
+        let mut places = if of_webhook { self.all(limited) } else { self.all(capped) };
+        places.retain(|place| {
+            let message = &self.messages[place.0];
+            message.developer == developer && (!of_webhook || message.event.webhook == webhook)
+        });
         places.sort_by_key(|place| std::cmp::Reverse(self.messages[place.0].waits));
-        Some(Step::Admit { webhook, limit, places })
+        Some(Step::Admit { developer, webhook: of_webhook.then_some(webhook), limit, places })
     }
 
     /// The next webhook and day of which events are to wait, and these.

@@ -61,6 +61,8 @@ pub enum Ending {
     NotDropped,
     /// Another reattempt has it.
     Busy,
+    /// Its developer's limit has no slot within reach.
+    NoSlot,
     /// A fault of ours.
     Fault,
 }
@@ -149,6 +151,7 @@ impl Page {
             Ending::Impossible => job.count(false),
             Ending::NotDropped => {}
             Ending::Busy => self.busy.push(event),
+            Ending::NoSlot => self.left.push(event),
             Ending::Fault if self.on_fault == OnFault::Count => job.count(false),
             Ending::Fault => {
                 self.left.push(event);

@@ -4,12 +4,13 @@
 //! each with a [`filter`] and with headers of its own ([`custom_headers`]) if it needs any. What keeps one from being made,
 //! or from coming back, is an [`obstacle`]. A [`link`] is what test events are fired for; it may have an [`alias`],
 //! have Plaid's webhooks fired for it in the [`sandbox`], and be [`bound`] to a webhook that its callback leads to.
-//! [`audit`] says what is written down of every change of any of it.
+//! [`audit`] says what is written down of every change of any of it, and [`control`] what the operator sets of a developer.
 
 pub mod alias;
 pub mod audit;
 pub mod bound;
 pub mod configuration;
+pub mod control;
 pub mod custom_headers;
 pub mod filter;
 pub mod integration;

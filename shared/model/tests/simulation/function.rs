@@ -15,6 +15,7 @@ use tenday_model::delivery::health::Health;
 use tenday_model::delivery::rate::{Ask, RateLimit, ask, slots};
 use tenday_model::delivery::recording::may_record;
 use tenday_model::ids::{DeveloperId, EventId, WebhookId};
+use tenday_model::settings::control::Control;
 use tenday_model::settings::webhook::Webhook;
 
 use crate::world::{Message, World};
@@ -47,6 +48,10 @@ impl Known for Loaded {
 
     fn has_address(&self, _: &DeveloperId) -> bool {
         true
+    }
+
+    fn control(&self, _: &DeveloperId) -> Control {
+        Control::default()
     }
 
     fn delays(&self, _: &DeveloperId, _: WebhookId) -> Vec<Duration> {

@@ -14,6 +14,7 @@ use tenday_model::delivery::event::{Event, EventStatus};
 use tenday_model::delivery::health::Health;
 use tenday_model::ids::{DeveloperId, EventId, WebhookId};
 use tenday_model::settings::configuration::{Configuration, effective_delays};
+use tenday_model::settings::control::Control;
 use tenday_model::settings::webhook::Webhook;
 
 use crate::aws::random::random;
@@ -28,6 +29,7 @@ use crate::dynamodb::rows::Freshness;
 use crate::dynamodb::transaction::TRANSACTION;
 use crate::dynamodb::write::{Write, Written};
 use crate::error::StoreError;
+use crate::settings::controls::control_from;
 use crate::settings::developer::{StoredWebhook, configuration_from, webhook_from};
 use crate::settings::erased::erased_at;
 
@@ -46,6 +48,8 @@ pub struct Deliveries {
     pub(crate) events: HashMap<Key, Event>,
     /// Each with the life of it, to which its webhooks belong. Shared, so that attempts on other threads may hold one.
     configurations: HashMap<DeveloperId, (Arc<Configuration>, u64)>,
+    /// What the operator has set, of the developers with a configuration.
+    controls: HashMap<DeveloperId, Control>,
     webhooks: HashMap<(DeveloperId, WebhookId), StoredWebhook>,
     pub(crate) health: HashMap<(DeveloperId, WebhookId), Health>,
     erased: HashSet<DeveloperId>,
@@ -83,6 +87,10 @@ impl Known for Deliveries {
 
     fn has_address(&self, developer: &DeveloperId) -> bool {
         self.configurations.get(developer).is_some_and(|(configuration, _)| !configuration.allowlist.is_empty())
+    }
+
+    fn control(&self, developer: &DeveloperId) -> Control {
+        self.controls.get(developer).copied().unwrap_or_default()
     }
 
     fn delays(&self, developer: &DeveloperId, webhook: WebhookId) -> Vec<Duration> {
@@ -341,6 +349,7 @@ impl Deliveries {
             self.erased.insert(developer);
         } else if keys::sk(item) == Some(keys::CONFIGURATION) {
             let (configuration, generation) = configuration_from(item)?;
+            self.controls.insert(developer.clone(), control_from(item)?);
             self.configurations.insert(developer, (Arc::new(configuration), generation));
         } else {
             let webhook = webhook_from(item)?;

@@ -30,7 +30,7 @@ const KEPT: SignedDuration = SignedDuration::from_hours(24);
 #[derive(Debug)]
 pub struct Rates {
     rows: Rows,
-    known: Mutex<HashMap<(DeveloperId, WebhookId), i64>>,
+    known: Mutex<HashMap<(DeveloperId, Option<WebhookId>), i64>>,
 }
 
 impl Rates {
@@ -38,14 +38,15 @@ impl Rates {
         Self { rows: Rows::of(aws, events_table), known: Mutex::default() }
     }
 
-    /// Takes at most `wanted` slots that come within `wait`. Who takes them uses them at their times.
+    /// Takes at most `wanted` slots that come within `wait`: of a webhook's own limit, or, with none, of the one that holds
+    /// for all of the developer's. Who takes them uses them at their times.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn take(
         &self,
         developer: &DeveloperId,
-        webhook: WebhookId,
+        webhook: Option<WebhookId>,
         limit: RateLimit,
         wanted: usize,
         now: Timestamp,
@@ -100,18 +101,19 @@ impl Rates {
         developer: &DeveloperId,
         webhook: WebhookId,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let found = self.rows.get(keys::rate(developer, webhook), crate::dynamodb::rows::Freshness::Recent).await?;
+        let found =
+            self.rows.get(keys::rate(developer, Some(webhook)), crate::dynamodb::rows::Freshness::Recent).await?;
         let Some(item) = found else { return Ok(None) };
         let next: Option<i64> = Reader { kind: "rate", item: &item }.optional_number("nextFree")?;
         Ok(next.and_then(|next| Timestamp::from_microsecond(next).ok()))
     }
 
-    fn recall(&self, developer: &DeveloperId, webhook: WebhookId) -> Option<i64> {
+    fn recall(&self, developer: &DeveloperId, webhook: Option<WebhookId>) -> Option<i64> {
         let known = self.known.lock().ok()?;
         known.get(&(developer.clone(), webhook)).copied()
     }
 
-    fn remember(&self, developer: &DeveloperId, webhook: WebhookId, next_free: i64, now: i64) {
+    fn remember(&self, developer: &DeveloperId, webhook: Option<WebhookId>, next_free: i64, now: i64) {
         let Ok(mut known) = self.known.lock() else { return };
         if known.len() >= REMEMBERED {
             known.retain(|_, free| *free > now);

@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 use serde::Serialize;
 use tenday_model::ids::EventId;
+#[cfg(feature = "operator")]
+use tenday_model::ids::WebhookId;
 use tenday_telemetry::metrics;
 
 use crate::aws::services::Aws;
@@ -95,11 +97,15 @@ pub(crate) fn name_of(event: EventId, attempt: u16, due: Timestamp) -> String {
     format!("{event}-{attempt}-{:x}", due.as_second())
 }
 
-/// Which event's schedule a name is of.
+/// Which webhook's schedule a name is of: one of its events', or a day's.
 #[cfg(feature = "operator")]
-pub(crate) fn event_of(name: &str) -> Option<EventId> {
+pub(crate) fn webhook_of(name: &str) -> Option<WebhookId> {
+    if let Some(day) = name.strip_prefix("sweep-") {
+        let (webhook, _) = day.rsplit_once('-')?;
+        return format!("{}{webhook}", WebhookId::PREFIX).parse().ok();
+    }
     let (event, _) = name.split_once('-')?;
-    format!("EVT-{event}").parse().ok()
+    format!("EVT-{event}").parse::<EventId>().ok().map(|event| event.webhook)
 }
 
 #[cfg(all(test, feature = "operator"))]
@@ -107,11 +113,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_schedules_name_tells_its_event() {
+    fn a_schedules_name_tells_its_webhook() {
         let event: EventId = "EVT-06dafskv3hu3t2idbdn7v04h080pl9vijse7ofka9ldmsvs0i410".parse().unwrap();
         let name = name_of(event, 7, Timestamp::UNIX_EPOCH);
         assert!(name.len() <= 64, "{name}");
-        assert_eq!(event_of(&name), Some(event));
-        assert_eq!(event_of("the-canary"), None);
+        assert_eq!(webhook_of(&name), Some(event.webhook));
+        assert_eq!(webhook_of(&format!("sweep-{}-20783", event.webhook.uuid())), Some(event.webhook));
+        assert_eq!(webhook_of("the-canary"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! The keys of both tables. Each is made from a developer's id, so that no query can be written without one. The
-//! exceptions hold nothing of a developer's: a client's row, which is how a developer is found in the first place, the
-//! signing keys, the keyring, and the claims of a link's id and alias, which only say whose the link is. Two kinds of rows are
+//! exceptions hold nothing of a developer's: a client's row, which is how a developer is found in the first place, that its
+//! tokens are revoked, the signing keys, the keyring, and the claims of a link's id and alias, which only say whose the link is. Two kinds of rows are
 //! found by their id alone, and their keys carry the developer all the same: an update, because only the platform asks
 //! for one by id, and a link, because a developer who names somebody else's has to be told so, and not that there is
 //! none (docs/sources.md, S0.6).
@@ -64,6 +64,11 @@ pub(crate) const DELETIONS_AND_SETTINGS: [&str; 2] = [DELETIONS_PREFIX, "S$"];
 /// Which deletion a row is of, if it is one's.
 pub(crate) fn deletion_of(item: &Item) -> Option<RequestId> {
     sk(item).and_then(|sort| sort.strip_prefix(DELETIONS_PREFIX))?.parse().ok()
+}
+
+/// What the operator has set of a developer.
+pub(crate) fn control(owner: &DeveloperId) -> Item {
+    key(developer(owner), "CONTROL".to_owned())
 }
 
 pub(crate) fn client(client: &ClientId) -> Item {
@@ -139,6 +144,7 @@ pub(crate) fn alias(alias: &Alias) -> Item {
 pub(crate) const LINK_CLAIM: &str = "CLAIM";
 
 pub(crate) const SIGNING_KEYS: &str = "SIGNING-KEYS";
+pub(crate) const REVOKED_TOKENS: &str = "REVOKED-TOKENS";
 pub(crate) const KEYRING: &str = "KEYRING";
 
 // -------------------------------------------------------------------------------------------------- events table
@@ -226,9 +232,9 @@ pub(crate) fn health_of(developer: &DeveloperId) -> String {
     format!("{developer}#HEALTH")
 }
 
-/// When a webhook's next slot under its rate limit is free.
-pub(crate) fn rate(developer: &DeveloperId, webhook: WebhookId) -> Item {
-    key(format!("{developer}#RATE"), webhook.to_string())
+/// When the next slot under a webhook's rate limit is free, or under the one of all of a developer's.
+pub(crate) fn rate(developer: &DeveloperId, webhook: Option<WebhookId>) -> Item {
+    key(format!("{developer}#RATE"), webhook.map_or_else(|| "ALL".to_owned(), |webhook| webhook.to_string()))
 }
 
 pub(crate) fn job(developer: &DeveloperId, job: JobId) -> Item {

@@ -8,6 +8,7 @@ use tenday_model::delivery::event::TEN_DAYS;
 use tenday_model::ids::DeveloperId;
 use tenday_model::settings::audit::AuditEntry;
 use tenday_model::settings::configuration::Configuration;
+use tenday_model::settings::control::Control;
 use tenday_model::settings::filter::EventNames;
 use tenday_model::settings::integration::Integration;
 use tenday_model::settings::link::{Environment, Link, LinkState};
@@ -20,12 +21,14 @@ use crate::error::StoreError;
 use crate::settings::audit::{audit_item, entry_from};
 use crate::settings::changes::{deleted_from, deletion_item};
 use crate::settings::clients::{Client, client_from, client_item, listed_client, secret_digest};
+use crate::settings::controls::{StoredControl, control_from, control_item, stored_control_from};
 use crate::settings::developer::{
     DeveloperSettings, OldSecret, StoredWebhook, configuration_from, configuration_item, webhook_from, webhook_item,
 };
 use crate::settings::links::{alias_from, alias_item, claim_item, link_from, link_item};
 use crate::settings::sessions::{CLIENT, session_from, session_item};
 use crate::signing::keyring::{DataKeys, Keyring, Sealed, keyring_from, keyring_item};
+use crate::signing::revocations::{revocation_from, revocation_item};
 use crate::signing::signing_keys::{KeyPurpose, PublicKey, StoredKey, key_from, public_from, signer_of};
 
 const ROWS: &str = include_str!("settings.json");
@@ -47,11 +50,30 @@ fn a_configuration_means_what_it_meant() {
         let (configuration, generation) = configuration_from(item)?;
         let mut meaning = configuration_meaning(&configuration);
         meaning["generation"] = json!(generation);
-        let settings = DeveloperSettings { configuration, webhooks: Vec::new(), generation };
+        let control = control_from(item)?;
+        let Control { paused_since, limit } = control;
+        meaning["paused since"] = json!(paused_since);
+        meaning["limit of all webhooks"] = json!(limit);
+        let settings = DeveloperSettings { configuration, webhooks: Vec::new(), generation, control };
         let mut written = configuration_item(&owner(item), &settings)?;
         // Counted as webhooks come and go.
         written.insert("webhookCount".to_owned(), item["webhookCount"].clone());
         Ok((meaning, Some(written)))
+    });
+}
+
+#[test]
+fn what_the_operator_has_set_means_what_it_meant() {
+    check(ROWS, "control", |item| {
+        let StoredControl { control, version } = stored_control_from(item)?;
+        let Control { paused_since, limit } = control;
+        let meaning = json!({
+            "developer": owner(item),
+            "paused since": paused_since,
+            "limit of all webhooks": limit,
+            "version": version,
+        });
+        Ok((meaning, Some(control_item(&owner(item), control, version.unwrap_or_default()))))
     });
 }
 
@@ -295,6 +317,16 @@ fn a_signing_key_signs_and_its_public_half_verifies() {
             "ends": ends.then(|| Timestamp::from_second(expires_at(item)).unwrap()),
         });
         Ok((meaning, None))
+    });
+}
+
+#[test]
+fn a_revocation_means_what_it_meant() {
+    check(ROWS, "revocation", |item| {
+        let (client, through) = revocation_from(item)?;
+        let until = Timestamp::from_second(expires_at(item)).unwrap();
+        let meaning = json!({ "client": client, "through": Timestamp::from_second(through).unwrap(), "until": until });
+        Ok((meaning, Some(revocation_item(&client, through, until))))
     });
 }
 

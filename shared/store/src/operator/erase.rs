@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use tenday_model::delivery::event::{DropReason, Event, State};
+use tenday_model::delivery::event::{DropReason, Event, EventStatus, State};
 use tenday_model::ids::{DeveloperId, EventId, RequestId, WebhookId};
 use tenday_model::publishing::render::link_of;
 use tenday_model::settings::audit::Change;
@@ -203,8 +203,8 @@ impl Erasing {
         let mut after = None;
         loop {
             let page = self.schedules.page(after).await?;
-            let own = |event: &Option<EventId>| event.is_some_and(|event| webhooks.contains(&event.webhook));
-            names.extend(page.names.into_iter().filter(|(_, event)| own(event)).map(|(name, _)| name));
+            let own = |webhook: &Option<WebhookId>| webhook.is_some_and(|webhook| webhooks.contains(&webhook));
+            names.extend(page.names.into_iter().filter(|(_, webhook)| own(webhook)).map(|(name, _)| name));
             after = page.next;
             if after.is_none() {
                 break;
@@ -373,6 +373,7 @@ impl Erasing {
         if let Ok(link) = link.parse() {
             self.erase_link_rows(erasure, &link).await?;
         }
+        self.erase_audit_of(erasure, link).await?;
         let updates = self.updates_about(developer, link).await?;
         let mut touched = BTreeSet::new();
         for (_, webhooks) in &updates {
@@ -410,6 +411,17 @@ impl Erasing {
         gone.extend(rows.iter().filter(|row| own(row) == Some(keys::LINK_CLAIM)).cloned());
         self.remove(&self.settings, erasure, "claims", &gone).await?;
         self.remove(&self.settings, erasure, "links", std::slice::from_ref(row)).await.map(|_| ())
+    }
+
+    /// Removes what was written down of changes of a link: it names the link.
+    async fn erase_audit_of(&self, erasure: &Erasure, link: &str) -> Result<(), StoreError> {
+        let query = Query::of(keys::audit_of(Some(&erasure.developer))).fresh(Freshness::Latest);
+        let mut named = self.settings.all(query).await?;
+        named.retain(|item| {
+            let ids: Option<Vec<String>> = Reader { kind: "audit entry", item }.optional_json("ids").ok().flatten();
+            ids.is_some_and(|ids| ids.iter().any(|id| id == link))
+        });
+        self.remove(&self.settings, erasure, "audit rows", &named).await.map(|_| ())
     }
 
     /// Takes a link off the links of a webhook.
@@ -470,14 +482,16 @@ impl Erasing {
             let stored = item.as_ref().filter(|item| !is_expired(item, now)).map(event_from).transpose()?;
             let expires = tenday_model::delivery::event::in_ten_days(now);
             let mut event = stored.clone().unwrap_or_else(|| Event::new(id, String::new(), 0, expires));
-            if stored.is_some() && event.attempts.is_empty() && !matches!(event.state, State::Pending { .. }) {
+            // It waits for an attempt, or for somebody who fetches it.
+            let is_open = event.status() == EventStatus::Pending;
+            if stored.is_some() && event.attempts.is_empty() && !is_open {
                 return Ok(());
             }
             if let Some(name) = item.as_ref().and_then(schedule_of) {
                 self.schedules.remove(&name).await?;
             }
             event.attempts.clear();
-            if let State::Pending { .. } = event.state {
+            if is_open {
                 event.state = State::Dropped { reason: DropReason::Expired, at: now };
                 event.expires_at = expires;
             }

@@ -2,10 +2,10 @@
 
 use aws_sdk_scheduler::Client;
 use jiff::Timestamp;
-use tenday_model::ids::EventId;
+use tenday_model::ids::{EventId, WebhookId};
 
 use crate::aws::services::Aws;
-use crate::delivery::schedules::{event_of, name_of};
+use crate::delivery::schedules::{name_of, webhook_of};
 use crate::error::StoreError;
 
 /// The schedules of one deployment, past any function.
@@ -18,8 +18,8 @@ pub struct WaitingRetries {
 /// The schedules of a page, and where the next one starts.
 #[derive(Debug, Default)]
 pub struct SchedulePage {
-    /// Each with the event that it is of, if its name tells one.
-    pub names: Vec<(String, Option<EventId>)>,
+    /// Each with the webhook that it is of, if its name tells one.
+    pub names: Vec<(String, Option<WebhookId>)>,
     pub next: Option<String>,
 }
 
@@ -51,8 +51,8 @@ impl WaitingRetries {
         let listed = listed.map_err(StoreError::aws("scheduler:ListSchedules"))?;
         let names = listed.schedules.into_iter().filter_map(|schedule| schedule.name);
         let names = names.map(|name| {
-            let event = event_of(&name);
-            (name, event)
+            let webhook = webhook_of(&name);
+            (name, webhook)
         });
         Ok(SchedulePage { names: names.collect(), next: listed.next_token })
     }

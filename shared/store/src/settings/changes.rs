@@ -12,16 +12,19 @@ use tenday_model::ids::{DeveloperId, RequestId, WebhookId};
 use tenday_model::publishing::matching::can_match;
 use tenday_model::settings::audit::Change;
 use tenday_model::settings::configuration::{Configuration, MAX_WEBHOOKS, RetrySchedule};
+use tenday_model::settings::control::Control;
 use tenday_model::settings::filter::LinkIds;
 use tenday_model::settings::obstacle::Obstacle;
 use tenday_model::settings::webhook::{Disabled, DisabledReason};
 
+use crate::aws::tries::Tries;
 use crate::dynamodb::item::{Attribute, EXPIRES_AT, Item, Reader, b, into_item, is_expired, json, m, n, s};
 use crate::dynamodb::keys;
 use crate::dynamodb::rows::Freshness;
 use crate::dynamodb::write::Write;
 use crate::error::StoreError;
 use crate::settings::audit::{Author, Entry};
+use crate::settings::controls::StoredControl;
 use crate::settings::deletions::webhook_may_return;
 use crate::settings::developer::{
     ALLOWLIST_SIZE, DeveloperSettings, OldSecret, Settings, StoredWebhook, changeable, configuration_from,
@@ -157,15 +160,24 @@ impl Settings {
             return Ok(Restored::NotFound);
         };
         let (configuration, _) = configuration_from(&was)?;
-        let settings = DeveloperSettings { configuration, webhooks: Vec::new(), generation: generation(now) };
-        let put = Write::put(configuration_item(developer, &settings)?).only_if_new();
-        let entry = Entry::of(developer, Change::ConfigurationRestored, settings.configuration.id).with(request);
-        let refused = self.rows.change(by, entry, CONTENDED, vec![undo(developer, request, now), put]).await?;
-        Ok(match refused.first() {
-            None => Restored::Done(settings),
-            Some(0) => Restored::NotFound,
-            Some(_) => Restored::Refused(None),
-        })
+        let (webhooks, generation, control) = (Vec::new(), generation(now), Control::default());
+        let mut settings = DeveloperSettings { configuration, webhooks, generation, control };
+        let mut tries = Tries::default();
+        while tries.again().await {
+            let stored = StoredControl::read(&self.rows, developer).await?;
+            settings.control = stored.control;
+            let put = Write::put(configuration_item(developer, &settings)?).only_if_new();
+            let entry = Entry::of(developer, Change::ConfigurationRestored, settings.configuration.id).with(request);
+            let writes = vec![undo(developer, request, now), put, stored.copied(developer)];
+            match self.rows.change(by, entry, CONTENDED, writes).await?.first() {
+                None => return Ok(Restored::Done(settings)),
+                Some(0) => return Ok(Restored::NotFound),
+                Some(1) => return Ok(Restored::Refused(None)),
+                // The operator has just set something else.
+                Some(_) => {}
+            }
+        }
+        Err(StoreError::Contended { what: CONTENDED })
     }
 
     /// Changes a webhook; false when it is gone.

@@ -12,6 +12,7 @@ use crate::dynamodb::rows::Freshness;
 use crate::dynamodb::write::Write;
 use crate::error::StoreError;
 use crate::settings::audit::{Audited, Author, Entry};
+use crate::signing::revocations::revoke;
 
 /// One API client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,14 +66,31 @@ impl Clients {
         self.change(by, client, Change::ClientCreated, writes).await
     }
 
-    /// Removes a client. It gets no token any more; those that it has hold until they expire.
+    /// Removes a client. It gets no token any more, and those that it has are worthless within a minute.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn delete(&self, by: &Author, client: &Client) -> Result<(), StoreError> {
         let listed = keys::client_of(client.developer.as_ref(), &client.id);
-        let writes = vec![Write::delete(keys::client(&client.id)), Write::delete(listed)];
+        let revoked = revoke(&client.id, by.at, true);
+        let writes = vec![Write::delete(keys::client(&client.id)), Write::delete(listed), revoked];
         self.change(by, client, Change::ClientRevoked, writes).await
+    }
+
+    /// Makes the tokens worthless, within a minute, that a client was given until now, and those of the sessions of the
+    /// dashboard that it opened. The client stays, and its next tokens hold; so there need not be one of this id: a
+    /// session's token has one that is stored nowhere. `owner` is whose it is; none is the platform.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn revoke_tokens(
+        &self,
+        by: &Author,
+        owner: Option<&DeveloperId>,
+        client: &ClientId,
+    ) -> Result<(), StoreError> {
+        let entry = Entry::of(owner, Change::TokensRevoked, client);
+        self.rows.change(by, entry, "the client", vec![revoke(client, by.at, false)]).await.map(|_| ())
     }
 
     /// A developer's clients, or the platform's, by their ids.

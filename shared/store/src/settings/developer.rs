@@ -13,6 +13,7 @@ use tenday_model::destination::address::Allowlist;
 use tenday_model::ids::{DeveloperId, WebhookId};
 use tenday_model::settings::audit::Change;
 use tenday_model::settings::configuration::Configuration;
+use tenday_model::settings::control::Control;
 use tenday_model::settings::custom_headers::CustomHeaders;
 use tenday_model::settings::filter::EventNames;
 use tenday_model::settings::integration::Integration;
@@ -20,6 +21,7 @@ use tenday_model::settings::webhook::{Disabled, Origin, Way, Webhook};
 use tenday_model::signing::signature::Secret;
 
 use crate::aws::services::Aws;
+use crate::aws::tries::Tries;
 use crate::dynamodb::item::{Attribute, Item, Reader, b, is_expired, json, n, s};
 use crate::dynamodb::keys;
 use crate::dynamodb::query::Query;
@@ -28,6 +30,7 @@ use crate::dynamodb::write::Write;
 use crate::error::StoreError;
 use crate::settings::audit::{Audited, Author, Entry};
 use crate::settings::changes::{CONTENDED, generation};
+use crate::settings::controls::{StoredControl, attributes, control_from};
 use crate::settings::erased::erased_at;
 use crate::settings::links::links_value;
 use crate::signing::keyring::{Keyring, Sealed};
@@ -39,6 +42,8 @@ pub struct DeveloperSettings {
     pub webhooks: Vec<StoredWebhook>,
     /// Which life of the configuration this is.
     pub generation: u64,
+    /// What the operator has set of the developer.
+    pub control: Control,
 }
 
 /// A webhook with its signing secrets, sealed.
@@ -108,7 +113,8 @@ impl Settings {
     }
 
     /// Stores a developer's first configuration; none when there is one already. With it the developer comes on the list of
-    /// developers: an import makes configurations of developers without clients.
+    /// developers: an import makes configurations of developers without clients. What the operator has set of the developer
+    /// holds for it too.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -119,11 +125,23 @@ impl Settings {
         configuration: Configuration,
     ) -> Result<Option<DeveloperSettings>, StoreError> {
         let generation = generation(configuration.created_at);
-        let settings = DeveloperSettings { configuration, webhooks: Vec::new(), generation };
-        let put = Write::put(configuration_item(developer, &settings)?).only_if_new();
-        let entry = Entry::of(developer, Change::ConfigurationCreated, settings.configuration.id);
-        let writes = vec![put, Write::put(keys::listed_developer(developer))];
-        Ok(self.rows.change(by, entry, CONTENDED, writes).await?.is_empty().then_some(settings))
+        let mut settings =
+            DeveloperSettings { configuration, webhooks: Vec::new(), generation, control: Control::default() };
+        let mut tries = Tries::default();
+        while tries.again().await {
+            let stored = StoredControl::read(&self.rows, developer).await?;
+            settings.control = stored.control;
+            let put = Write::put(configuration_item(developer, &settings)?).only_if_new();
+            let entry = Entry::of(developer, Change::ConfigurationCreated, settings.configuration.id);
+            let writes = vec![put, stored.copied(developer), Write::put(keys::listed_developer(developer))];
+            match self.rows.change(by, entry, CONTENDED, writes).await?.first() {
+                None => return Ok(Some(settings)),
+                Some(0) => return Ok(None),
+                // The operator has just set something else.
+                Some(_) => {}
+            }
+        }
+        Err(StoreError::Contended { what: CONTENDED })
     }
 
     /// Disables an active webhook; one that is disabled already, or gone, stays as it is.
@@ -161,7 +179,7 @@ pub(super) fn settings_from(items: &[Item]) -> Result<Option<DeveloperSettings>,
             webhooks.push(webhook);
         }
     }
-    Ok(Some(DeveloperSettings { configuration, webhooks, generation }))
+    Ok(Some(DeveloperSettings { configuration, webhooks, generation, control: control_from(found)? }))
 }
 
 pub(crate) fn configuration_item(developer: &DeveloperId, settings: &DeveloperSettings) -> Result<Item, StoreError> {
@@ -177,6 +195,9 @@ pub(crate) fn configuration_item(developer: &DeveloperId, settings: &DeveloperSe
     item.insert("version".into(), n(configuration.version));
     item.insert("generation".into(), n(settings.generation));
     item.insert("webhookCount".into(), n(settings.webhooks.len()));
+    for (name, value) in attributes(settings.control) {
+        item.extend(value.map(|value| (name.to_owned(), value)));
+    }
     Ok(item)
 }
 

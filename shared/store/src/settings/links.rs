@@ -24,6 +24,7 @@ use crate::dynamodb::write::Write;
 use crate::error::StoreError;
 use crate::settings::audit::{Audited, Author, Entry};
 use crate::settings::changes::{configuration_key, webhook_key};
+use crate::settings::controls::StoredControl;
 use crate::settings::developer::{DeveloperSettings, StoredWebhook, configuration_item, webhook_item};
 
 /// What came of registering a link.
@@ -127,17 +128,20 @@ impl Links {
             if configuration.is_some() {
                 writes.push(Write::put(keys::listed_developer(&link.developer)));
             }
-            writes.push(match configuration {
+            match configuration {
                 Some(configuration) => {
+                    let stored = StoredControl::read(&self.rows, &link.developer).await?;
                     let settings = DeveloperSettings {
                         configuration: configuration.clone(),
                         webhooks: vec![webhook.clone()],
                         generation: webhook.generation,
+                        control: stored.control,
                     };
-                    Write::put(configuration_item(&link.developer, &settings)?).only_if_new()
+                    writes.push(Write::put(configuration_item(&link.developer, &settings)?).only_if_new());
+                    writes.push(stored.copied(&link.developer));
                 }
-                None => count_for_link(&link.developer, webhook.generation),
-            });
+                None => writes.push(count_for_link(&link.developer, webhook.generation)),
+            }
         }
         let refused = self.rows.change(by, entry, "the link", writes).await?;
         Ok(if refused.is_empty() {

@@ -1,5 +1,6 @@
-//! What proves where a request came from, at rest: [`keyring`] seals every secret, and [`signing_keys`] keeps the keys of
-//! tokens and webhooks.
+//! What proves where a request came from, at rest: [`keyring`] seals every secret, [`signing_keys`] keeps the keys of
+//! tokens and webhooks, and [`revocations`] says which tokens are worthless all the same.
 
 pub(crate) mod keyring;
+pub(crate) mod revocations;
 pub(crate) mod signing_keys;
