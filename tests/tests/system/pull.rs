@@ -44,7 +44,8 @@ impl<'a> Desk<'a> {
 
     /// Publishes, and answers the event's id once it waits.
     async fn publish(&self) -> String {
-        let update = self.system.platform_publish(DEVELOPER).await;
+        let data = json!({ "linkId": "item-1", "newTransactions": 3, "environment": "sandbox" });
+        let update = self.system.platform().publish(DEVELOPER, "transactions.updated", data).await;
         self.system.settle().await;
         update["events"][0]["eventId"].as_str().unwrap().to_owned()
     }
@@ -112,7 +113,10 @@ async fn a_fetched_event_is_what_a_receiver_would_have_got_and_an_acknowledgemen
     let listed = desk.developer.get(&format!("{WEBHOOKS}/{}/events?status=delivered", desk.id())).await.expect(200);
     assert_eq!(listed["events"][0]["id"], event);
     let webhook = desk.developer.webhook(&desk.webhook).await;
-    assert_eq!((&webhook["lastEvent"], &webhook["status"], &webhook["errors"]), (&json!(event), &json!("active"), &json!([])));
+    assert_eq!(
+        (&webhook["lastEvent"], &webhook["status"], &webhook["errors"]),
+        (&json!(event), &json!("active"), &json!([]))
+    );
 }
 
 #[tokio::test]
@@ -128,9 +132,8 @@ async fn what_is_not_acknowledged_comes_again_when_its_visibility_ends_and_never
     system.advance(Duration::from_secs(11)).await;
     let second = desk.pull(json!({})).await;
     assert_eq!((ids(&second), &second["events"][0]["fetches"]), (vec![event.as_str()], &json!(2)));
-    let timestamp = |pulled: &Value| {
-        pulled["events"][0]["headers"]["webhook-timestamp"].as_str().unwrap().parse::<i64>().unwrap()
-    };
+    let timestamp =
+        |pulled: &Value| pulled["events"][0]["headers"]["webhook-timestamp"].as_str().unwrap().parse::<i64>().unwrap();
     assert!(timestamp(&second) >= timestamp(&first) + 600, "it is that of the fetch");
     assert_eq!(second["events"][0]["body"], first["events"][0]["body"]);
     // Long after: it counts all the same.
@@ -211,7 +214,8 @@ async fn what_is_reported_twice_of_anothers_or_of_nothing_is_answered_each_by_it
     let update = system.platform_publish(DEVELOPER).await;
     system.settle().await;
     let second_event = update["events"].as_array().unwrap().iter();
-    let second_event = second_event.clone().find(|event| event["webhookId"] == second["id"]).unwrap()["eventId"].clone();
+    let second_event =
+        second_event.clone().find(|event| event["webhookId"] == second["id"]).unwrap()["eventId"].clone();
 
     let report = json!({
         "maxEvents": 0,
@@ -220,8 +224,16 @@ async fn what_is_reported_twice_of_anothers_or_of_nothing_is_answered_each_by_it
     });
     let answer = desk.pull(report).await;
     let expected = [
-        "acknowledged", "already_delivered", "unknown", "unknown", "unknown", "unknown", "already_delivered", "failed",
-        "already_dropped", "unknown",
+        "acknowledged",
+        "already_delivered",
+        "unknown",
+        "unknown",
+        "unknown",
+        "unknown",
+        "already_delivered",
+        "failed",
+        "already_dropped",
+        "unknown",
     ];
     assert_eq!(results(&answer), expected, "{answer:#}");
     assert_eq!(answer["results"][4]["id"], "nonsense");
