@@ -33,7 +33,7 @@ use crate::{Functions, webhook_not_found};
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Writes that are made at once: each has a connection of its own.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 8;
 
 /// The most that events may take in one answer, of the six megabytes that Lambda lets a function answer with.
 const MOST_BYTES: usize = 5 * 1024 * 1024;
@@ -211,9 +211,9 @@ impl Fetch<'_> {
             }
         }
         match fault {
-            // What could not be fetched now comes again; what was fetched has to get to its developer.
             Some(error) if events.is_empty() => Err(error),
-            _ => Ok(Fetched { events, left: fit < found.len() }),
+            // What could not be fetched now comes again; what was fetched has to get to its developer.
+            fault => Ok(Fetched { events, left: fault.is_some() || fit < found.len() }),
         }
     }
 
