@@ -70,8 +70,13 @@ pub(crate) enum Command {
     /// One line for each check: ok, warn or FAIL, and what to do. Ends with 1 if a check failed.
     #[command(after_help = "Examples:
   tenday operator --stack tenday doctor
-  tenday operator --stack tenday --json doctor")]
-    Doctor,
+  tenday operator --stack tenday --json doctor
+  tenday operator --stack tenday doctor --scan")]
+    Doctor {
+        /// Look for what is left of deleted configurations too: a scan of the settings table
+        #[arg(long)]
+        scan: bool,
+    },
     /// Who changed what, newest first: a developer's settings, or the platform's clients and erasures
     ///
     /// Kept for 400 days (the parameter AuditDays). It has names, and never a value, a secret or a body.

@@ -196,6 +196,7 @@ pub(crate) const COMMANDS: &[(&str, &str, &[Grant])] = &[
                     "dynamodb:DescribeContinuousBackups",
                     "dynamodb:GetItem",
                     "dynamodb:Query",
+                    "dynamodb:Scan",
                 ],
                 On::Settings,
             ),
