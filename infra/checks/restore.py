@@ -66,7 +66,11 @@ class Platform(smoke.Smoke):
 
     def settled(self, event):
         """The event, once it has ended."""
-        return self.event(event, status="dropped")
+        try:
+            return self.event(event, status="dropped")
+        except Failed as failed:
+            found = self.api.try_call("developer", "GET", f"/configuration/events/{event}")
+            raise Failed(f"{failed}; it is {found}") from None
 
 
 def rows(deployment, table):
@@ -108,7 +112,7 @@ def try_it(profile):
         path.api.tokens.clear()
         anew = path.publish("again")
         check(anew != again, "an event of an update that is lost has its id again")
-        path.settled(before)
+        path.event(before, status="dropped")
         check(path.settled(anew)["attempts"], "what was published again is not attempted")
         for event in (lost, again):
             found = path.settled(event)
@@ -127,8 +131,8 @@ def try_it(profile):
         check(secret == path.secret, "in the second stack the secret is another")
         there.settled(there.publish("moved"))
         return f"restored, published again, and taken up by a second stack; {smoke.checks()} checks"
-    except Failed:
-        raise
+    except Failed as failed:
+        raise Failed("\n".join([str(failed), *deployment.complaints()])) from None
     except Exception:
         print(ministack.tail(), file=sys.stderr)
         raise
