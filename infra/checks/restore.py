@@ -68,7 +68,7 @@ class Platform(smoke.Smoke):
         """The event, once there was an attempt of it."""
         def holds():
             status, found = self.api.try_call("developer", "GET", f"/configuration/events/{event}")
-            return status == 200 and found["attempts"] and found
+            return status == 200 and found.get("attempts") and found
 
         return self.wait(f"an attempt of {event}", holds)
 
