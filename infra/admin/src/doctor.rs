@@ -190,15 +190,12 @@ async fn tables(found: &Deployment, checks: &mut Checks) {
             ),
             None => {}
         }
-        if is_settings && found.local.is_none() {
-            match checks.had(what, found.aws.point_in_time_recovery(&table).await) {
-                Some(false) => checks.say(
-                    what,
-                    Found::Fail,
-                    format!("{table} cannot be restored to a moment: bash infra/stack.sh repair"),
-                ),
-                Some(true) | None => {}
-            }
+        if is_settings
+            && found.local.is_none()
+            && checks.had(what, found.aws.point_in_time_recovery(&table).await) == Some(false)
+        {
+            let says = format!("{table} cannot be restored to a moment: bash infra/stack.sh repair");
+            checks.say(what, Found::Fail, says);
         }
         if !state.deletion_protection && found.local.is_none() {
             let says = format!("{table} can be deleted: KeepTables=true in production");

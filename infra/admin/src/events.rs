@@ -210,6 +210,9 @@ impl Page {
     /// What the next attempt waits for.
     fn waits_for(&self) -> Vec<String> {
         let mut why = Vec::new();
+        if let Some(since) = self.loaded.control(&self.developer).paused_since {
+            why.push(format!("its developer is paused since {}: `developers resume` goes on", moment(since)));
+        }
         if self.loaded.is_erased(&self.developer) {
             why.push("its developer was erased: nothing is attempted any more".to_owned());
         } else if self.webhook().is_none() {

@@ -109,4 +109,20 @@ mod tests {
         command.build();
         walk(&command, "tenday");
     }
+
+    #[test]
+    fn every_command_has_an_example() {
+        fn walk(command: &clap::Command, path: &str, without: &mut Vec<String>) {
+            let after = command.get_after_help().or(command.get_after_long_help()).map(ToString::to_string);
+            if !after.is_some_and(|after| after.contains("Example") && after.contains(path)) {
+                without.push(path.to_owned());
+            }
+            for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+                walk(sub, &format!("{path} {}", sub.get_name()), without);
+            }
+        }
+        let mut without = Vec::new();
+        walk(&Tenday::command(), "tenday", &mut without);
+        assert_eq!(without, [""; 0]);
+    }
 }

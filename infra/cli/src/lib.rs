@@ -14,7 +14,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
 use api::Api;
 use arguments::{Command, Tenday};
@@ -35,11 +35,6 @@ where
 {
     let tenday = Tenday::try_parse_from(arguments)?;
     Box::pin(command(tenday.command, &Environment::read(), &mut Console::plain(output))).await
-}
-
-/// The whole command line, with every command and option, to be looked at.
-pub fn command_line() -> clap::Command {
-    Tenday::command()
 }
 
 async fn command(command: Command, environment: &Environment, console: &mut Console<'_>) -> Result<(), TendayError> {

@@ -10,6 +10,7 @@ mod bad_input;
 mod browser;
 mod callbacks;
 mod checks;
+mod cli;
 mod clients;
 mod conformance;
 mod contract;

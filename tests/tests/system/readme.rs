@@ -6,14 +6,14 @@ use tests::{Receiver, System};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 /// A shell that is given block after block.
-struct Shell {
+pub(crate) struct Shell {
     process: tokio::process::Child,
     stdin: tokio::process::ChildStdin,
     lines: tokio::io::Lines<BufReader<tokio::process::ChildStdout>>,
 }
 
 impl Shell {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut process = tokio::process::Command::new("bash")
             .args(["-euo", "pipefail"])
             .stdin(Stdio::piped())
@@ -27,7 +27,7 @@ impl Shell {
     }
 
     /// Runs a block to its end, and answers what it printed.
-    async fn run(&mut self, block: &str) -> String {
+    pub(crate) async fn run(&mut self, block: &str) -> String {
         self.stdin.write_all(format!("{block}\necho; echo the-block-ends\n").as_bytes()).await.unwrap();
         let mut printed = String::new();
         while let Some(line) = self.lines.next_line().await.unwrap() {

@@ -227,7 +227,7 @@ pub(crate) async fn resend(
 
 /// What a receiver said to an event that was sent again, or that it waits to be fetched.
 pub(crate) fn reattempted(answer: &Value, console: &Console<'_>) -> String {
-    let verdict = match answer["success"].as_bool() {
+    let verdict = match answer["success"].as_bool().filter(|_| !answer["callbackUrl"].is_null()) {
         Some(true) => console.painted("taken"),
         Some(false) => console.painted("not taken"),
         None => "waits".to_owned(),

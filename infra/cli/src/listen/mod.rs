@@ -30,6 +30,7 @@ use forward::Forward;
 use keys::Press;
 use pump::{Pump, Until};
 use screen::Screen;
+use webhook::Held;
 
 /// Get your events on this machine: fetched, and posted to a local server
 ///
@@ -90,12 +91,12 @@ pub(crate) async fn run(
         Pump::new(api, webhook, &forward, &screen, listen.again_after, until, stopped.clone())
     };
     let main = pump(claimed.webhook.id(), Until::Stopped);
-    let drains: Vec<Pump<'_, '_>> = claimed.drained.iter().map(|left| pump(left.id(), Until::Empty)).collect();
+    let Claimed { webhook, is_ours, drained, .. } = claimed;
+    let drains = drained.into_iter().map(|left| drain(pump(left.id(), Until::Empty), left, api, &screen));
 
     let everything = async {
-        let drained = join_all(drains.iter().map(Pump::run));
-        let ((), drained) = try_join(main.run(), drained.map(Ok)).await?;
-        Ok(drained)
+        // One that cannot be drained is left to the next `listen`.
+        try_join(main.run(), join_all(drains).map(Ok)).await.map(drop)
     };
     let mut everything = std::pin::pin!(everything);
     let pressed = Notify::new();
@@ -110,7 +111,7 @@ pub(crate) async fn run(
     let mut again = std::pin::pin!(again);
     let mut keys = keys::Keys::new(screen.is_terminal())?;
     screen.is_raw(keys.are_read());
-    let drained: Result<Vec<Result<(), TendayError>>, TendayError> = loop {
+    let ended: Result<(), TendayError> = loop {
         tokio::select! {
             ended = &mut everything => break ended,
             failed = &mut again => return Err(failed),
@@ -129,33 +130,32 @@ pub(crate) async fn run(
     };
     drop(keys);
     screen.is_raw(false);
-    let drained = drained?;
-    let ends = ended(claimed, drained, api, &screen);
+    ended?;
     tokio::select! {
-        ended = ends => ended,
+        ended = end(webhook, is_ours, api, &screen) => ended,
         () = signals.next() => Ok(()),
     }
 }
 
-/// Deletes what was made, and says what is left in it.
-async fn ended(
-    claimed: Claimed,
-    drained: Vec<Result<(), TendayError>>,
-    api: &Api,
-    screen: &Screen<'_, '_>,
-) -> Result<(), TendayError> {
-    for (left, drained) in claimed.drained.into_iter().zip(drained) {
-        // One that holds something still is drained by the next `listen`.
-        if drained.is_ok() && left.waiting(api).await? == 0 {
-            left.delete(api).await?;
-        }
+/// Hands over what an earlier `listen` left, and deletes its webhook once nothing is in it any more.
+async fn drain(pump: Pump<'_, '_>, left: Held, api: &Api, screen: &Screen<'_, '_>) -> Result<(), TendayError> {
+    pump.run().await?;
+    if left.waiting(api).await? > 0 {
+        return Ok(());
     }
-    if !claimed.is_ours {
+    let id = left.id();
+    left.delete(api).await?;
+    screen.drained(id)
+}
+
+/// Deletes what was made, and says what is left in it.
+async fn end(webhook: Held, is_ours: bool, api: &Api, screen: &Screen<'_, '_>) -> Result<(), TendayError> {
+    if !is_ours {
         return screen.ends(None);
     }
-    let waiting = claimed.webhook.waiting(api).await?;
-    let id = claimed.webhook.id();
-    let request = claimed.webhook.delete(api).await?;
+    let waiting = webhook.waiting(api).await?;
+    let id = webhook.id();
+    let request = webhook.delete(api).await?;
     screen.ends(Some((&id, &request, waiting)))
 }
 

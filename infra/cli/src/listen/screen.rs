@@ -93,6 +93,14 @@ impl<'a, 'c> Screen<'a, 'c> {
         Ok(())
     }
 
+    /// Nothing is left in a webhook of an earlier `listen`, which is deleted.
+    pub(super) fn drained(&self, webhook: WebhookId) -> Result<(), TendayError> {
+        if self.json {
+            return Ok(self.object(&json!({ "type": "drained", "time": now(), "webhookId": webhook }))?);
+        }
+        Ok(self.line(format!("  {webhook} is empty, and deleted"))?)
+    }
+
     pub(super) fn handed_over(&self, webhook: &WebhookId, event: Pulled, outcome: &Outcome) -> Result<(), TendayError> {
         self.event(webhook, &event, outcome, false)?;
         self.last.replace(Some(Last { webhook: *webhook, event, is_taken: outcome.is_taken() }));
