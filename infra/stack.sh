@@ -338,7 +338,7 @@ first_steps() {
 Tenday $version runs as the stack $stack in $region of the account $account.
 
   export TENDAY=$api
-  export TENDAY_STACK=$stack        # for `tenday operator`
+  export TENDAY_STACK=$stack        # for the commands below
 
 Make a client for the platform, and one for a developer; each secret is shown once:
 
