@@ -64,9 +64,13 @@ class Platform(smoke.Smoke):
                   "data": {"linkId": item, "newTransactions": 3}}
         return self.api.call("platform", "POST", "/updates", update)["events"][0]["eventId"]
 
-    def settled(self, event):
-        """The event, once it has ended."""
-        return self.event(event, status="dropped")
+    def attempted(self, event):
+        """The event, once there was an attempt of it."""
+        def holds():
+            status, found = self.api.try_call("developer", "GET", f"/configuration/events/{event}")
+            return status == 200 and found.get("attempts") and found
+
+        return self.wait(f"an attempt of {event}", holds)
 
 
 def rows(deployment, table):
@@ -84,7 +88,7 @@ def try_it(profile):
         path.configuration()
         path.webhook()
         before = path.publish("before")
-        path.settled(before)
+        path.event(before, status="dropped")
 
         # The functions' messages wait from here on, as they do while whoever is called finds the page.
         page_stop = "so that nothing is acknowledged"
@@ -108,10 +112,10 @@ def try_it(profile):
         path.api.tokens.clear()
         anew = path.publish("again")
         check(anew != again, "an event of an update that is lost has its id again")
-        path.settled(before)
-        check(path.settled(anew)["attempts"], "what was published again is not attempted")
+        path.event(before, status="dropped")
+        path.attempted(anew)
         for event in (lost, again):
-            found = path.settled(event)
+            found = path.event(event, status="dropped")
             check((found["dropReason"], found["attempts"]) == ("expired", []), f"of what was not published again: {found}")
         check(rows(deployment, deployment.names["EventsTable"]) == own, "the old table is written")
         secret = path.get(f"/configuration/webhooks/{path.id}/secret")["secret"]
@@ -125,10 +129,10 @@ def try_it(profile):
         there = Platform(moved, clients)
         secret = there.get(f"/configuration/webhooks/{path.id}/secret")["secret"]
         check(secret == path.secret, "in the second stack the secret is another")
-        there.settled(there.publish("moved"))
+        there.attempted(there.publish("moved"))
         return f"restored, published again, and taken up by a second stack; {smoke.checks()} checks"
-    except Failed:
-        raise
+    except Failed as failed:
+        raise Failed("\n".join([str(failed), *deployment.complaints()])) from None
     except Exception:
         print(ministack.tail(), file=sys.stderr)
         raise

@@ -103,20 +103,28 @@ impl Deliver {
         let wait = spare.min(SLOT_WAIT);
         let stop_at = Instant::now() + spare.min(JOB_RUN);
         let sweeper = Sweeper { events: &self.events, retries: &self.retries, clock: &self.clock };
-        let swept = sweeper.sweep(&sweeps, stop_at).await;
-        swept.iter().for_each(|id| {
-            unfinished.remove(id);
-        });
-        let (suspects, pushes): (Vec<_>, Vec<_>) = pushes.into_iter().partition(Push::is_suspect);
-        let finished = if suspects.is_empty() && !work.iter().any(Work::is_suspect) {
-            let (delivered, pushed) =
-                join(Box::pin(self.deliver(work, wait)), Box::pin(self.push(pushes, stop_at))).await;
-            delivered.into_iter().chain(pushed).collect()
-        } else {
-            Box::pin(self.one_after_another(work, pushes, suspects, deadline)).await
-        };
-        unfinished.retain(|id| !finished.contains(id));
+        let (swept, finished) =
+            join(Box::pin(sweeper.sweep(&sweeps, stop_at)), Box::pin(self.work(work, pushes, wait, stop_at, deadline)))
+                .await;
+        unfinished.retain(|id| !finished.contains(id) && !swept.contains(id));
         BatchResponse::failures(unfinished)
+    }
+
+    /// Does what messages ask for, and answers the ids of those that nothing depends on any more.
+    async fn work(
+        self: &Arc<Self>,
+        work: Vec<Work>,
+        pushes: Vec<Push>,
+        wait: Duration,
+        stop_at: Instant,
+        deadline: SystemTime,
+    ) -> HashSet<String> {
+        let (suspects, pushes): (Vec<_>, Vec<_>) = pushes.into_iter().partition(Push::is_suspect);
+        if !suspects.is_empty() || work.iter().any(Work::is_suspect) {
+            return Box::pin(self.one_after_another(work, pushes, suspects, deadline)).await;
+        }
+        let (delivered, pushed) = join(Box::pin(self.deliver(work, wait)), Box::pin(self.push(pushes, stop_at))).await;
+        delivered.into_iter().chain(pushed).collect()
     }
 
     /// How much more time there is than one attempt and what comes after it need.
