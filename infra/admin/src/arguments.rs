@@ -178,8 +178,8 @@ pub(crate) enum DevelopersCommand {
     },
     /// Hold a developer's attempts: none is made, dropped or counted, and publishing goes on
     ///
-    /// It acts within a minute, and survives deployments and whatever the developer does. An event is held for as long as its
-    /// update is kept.
+    /// It acts within a minute, and survives deployments and whatever the developer does. What is held for too long for its
+    /// update to be kept is dropped as `expired`, and says so in the developer's lists.
     #[command(after_help = "Examples:
   tenday operator --stack tenday developers pause DEV-acme")]
     Pause {
@@ -248,7 +248,7 @@ pub(crate) enum DevelopersCommand {
 pub(crate) enum EventsCommand {
     /// Why an event arrived, or did not: published, matched, attempts, what it waits for and until when
     ///
-    /// Reads twelve times at most. For what was logged of it, the answer has the query for CloudWatch Logs Insights.
+    /// Reads tables, queues and schedules ten times at most; finding a stack takes four requests more. For what was logged of it, the answer has the query for CloudWatch Logs Insights.
     #[command(after_help = "Examples:
   tenday operator --stack tenday events why EVT-…
   tenday operator --stack tenday --json events why EVT-… --developer DEV-acme")]
