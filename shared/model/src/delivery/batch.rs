@@ -168,6 +168,7 @@ pub struct Later {
 
 /// What came of attempts, to be recorded in one go.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there are few, and none is kept")]
 pub enum Record {
     /// Failed attempts of one webhook, and its health, in one transaction; which disables the webhook first if need be.
     /// Answered with the events that somebody else has recorded an attempt of meanwhile.

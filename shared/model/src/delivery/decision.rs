@@ -44,9 +44,10 @@ pub fn plan(number: u16, message_id: &str, stored: Option<&Event>) -> Plan {
         State::Waiting { why: Waiting::ForPull { .. }, .. } | State::Delivered | State::Dropped { .. } => {
             Plan::Acknowledge
         }
-        State::Waiting { why: Waiting::Held { .. }, .. } if event.automatic < number => Plan::Attempt,
+        State::Waiting { why: Waiting::Held { .. }, .. } | State::Pending { .. } if event.automatic < number => {
+            Plan::Attempt
+        }
         State::Waiting { .. } => Plan::Acknowledge,
-        State::Pending { .. } if event.automatic < number => Plan::Attempt,
         State::Pending { due } => match due {
             // Only the message that recorded the attempt may have died before it sent the next one. Any other is a
             // stray copy; if it sent the next one too, there would be two chains of retries from here on.
@@ -86,6 +87,7 @@ pub enum Decision {
 }
 
 /// Decides by what is stored. `webhook` is none when it, or its configuration, was deleted.
+#[expect(clippy::too_many_arguments, reason = "each is one thing that is known of the message")]
 pub fn decide(
     event: EventId,
     number: u16,
