@@ -220,7 +220,8 @@ fn a_command_line_that_is_wrong_is_seen() {
         "cargo test --workspace --test nothing",
         "cargo run --bin tenday-nothing",
         "cargo nonsense",
-        "tenday-admin clients forget",
+        "tenday operator clients forget",
+        "tenday webhooks forget",
         "TENDAY_NONSENSE=1 cargo test",
     ] {
         let words: Vec<&str> = line.split_whitespace().collect();
