@@ -4,9 +4,9 @@
 #     bash infra/release.sh --version V [--out DIRECTORY] [--architecture arm64 | x86_64] [--repository OWNER/NAME]
 #     bash infra/release.sh --version V [--out DIRECTORY] --built ARCHITECTURE=DIRECTORY [--built ...]
 #
-# Without --built it builds the functions optimised, each architecture with one compilation, and the command `tenday` for this
-# machine; that needs Rust and cargo-lambda (docs/deploy.md). With --built nothing is compiled. DIRECTORY is target/release-V
-# unless told otherwise. Needs Python 3.11.
+# Without --built it builds the functions optimised, all of an architecture in one compilation, and the command `tenday`; that
+# needs Rust and cargo-lambda (docs/deploy.md). With --built nothing is compiled. DIRECTORY is target/release-V unless told
+# otherwise. Needs Python 3.11.
 #
 # Reproducible: paths of this machine are mapped away, zips have fixed times, and nothing tells when it was made. The same
 # commit, versions of Rust, cargo-lambda and Zig give the same bytes; another one of these gives other binaries.
@@ -49,8 +49,10 @@ if [ ${#built[@]} = 0 ]; then
     home=${CARGO_HOME:-$HOME/.cargo}
     # Where something was compiled is no part of it.
     export RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$PWD=/tenday --remap-path-prefix=$home=/cargo"
+    # Of the functions alone: with the whole workspace, each would have what only the tools need.
     packages=()
-    for function in functions/*/; do packages+=(--bin "$(basename "$function")"); done
+    for function in functions/*/; do packages+=(--package "$(basename "$function")"); done
+    mkdir -p "$out"
     for architecture in "${architectures[@]}"; do
         case $architecture in
         arm64) option=--arm64 ;;
@@ -60,9 +62,8 @@ if [ ${#built[@]} = 0 ]; then
         place=target/lambda-$architecture
         cargo lambda build --release --locked "$option" --lambda-dir "$place" "${packages[@]}"
         built+=(--built "$architecture=$place")
+        cargo lambda build --release --locked "$option" --lambda-dir "$place" --package tenday --bin tenday
+        cp "$place/tenday/bootstrap" "$out/tenday-linux-$architecture"
     done
-    cargo build --release --locked --workspace --bin tenday
-    mkdir -p "$out"
-    cp target/release/tenday "$out/tenday-linux-$(uname -m | sed 's/^aarch64$/arm64/')"
 fi
 "$python" infra/release.py --version "$version" --out "$out" --repository "$repository" "${built[@]}"

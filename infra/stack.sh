@@ -331,14 +331,14 @@ guarded() {
 }
 
 first_steps() {
-    local api settings
-    api=$(output ApiUrl) settings=$(output SettingsTableName)
+    local api
+    api=$(output ApiUrl)
     cat <<STEPS
 
 Tenday $version runs as the stack $stack in $region of the account $account.
 
   export TENDAY=$api
-  export SETTINGS_TABLE=$settings
+  export TENDAY_STACK=$stack        # for the commands below
 
 Make a client for the platform, and one for a developer; each secret is shown once:
 

@@ -118,7 +118,7 @@ class Installed(Deployment):
     """The stack that stack.sh made."""
 
     def __init__(self, ministack):
-        self.ministack, self.client = ministack, ministack.client
+        self.ministack, self.client, self.stack = ministack, ministack.client, STACK
 
     def code(self):
         """What Deliver runs, by its hash."""

@@ -116,9 +116,10 @@ class MiniStack:
 class Deployment:
     """The stack on a MiniStack. `change` is done to the template first: for the self-test alone."""
 
-    def __init__(self, ministack, profile, change=lambda template: None):
+    def __init__(self, ministack, profile, change=lambda template: None, stack=STACK, parameters=PARAMETERS):
         self.ministack = ministack
         self.client = ministack.client
+        self.stack, self.parameters = stack, parameters
         template = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
         self.package(template, profile)
         change(template)
@@ -128,7 +129,8 @@ class Deployment:
     def package(self, template, profile):
         """What `sam package` does: zips the binaries, and says where they are."""
         s3 = self.client("s3")
-        s3.create_bucket(Bucket=BUCKET)
+        if BUCKET not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
+            s3.create_bucket(Bucket=BUCKET)
         for resource in template["Resources"].values():
             if resource["Type"] != FUNCTION:
                 continue
@@ -143,16 +145,19 @@ class Deployment:
 
     def create(self, body):
         cloudformation = self.client("cloudformation")
-        parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in PARAMETERS.items()]
-        cloudformation.create_stack(StackName=STACK, TemplateBody=body, Parameters=parameters,
+        parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in self.parameters.items()]
+        # Too long to be sent along, as for AWS.
+        self.client("s3").put_object(Bucket=BUCKET, Key=f"{self.stack}.json", Body=body.encode())
+        cloudformation.create_stack(StackName=self.stack, Parameters=parameters,
+                                    TemplateURL=f"https://s3.{REGION}.amazonaws.com/{BUCKET}/{self.stack}.json",
                                     Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"])
         until = time.monotonic() + DEPLOY_SECONDS
-        while "IN_PROGRESS" in (stack := cloudformation.describe_stacks(StackName=STACK)["Stacks"][0])["StackStatus"]:
+        while "IN_PROGRESS" in (stack := cloudformation.describe_stacks(StackName=self.stack)["Stacks"][0])["StackStatus"]:
             if time.monotonic() > until:
                 raise Failed("the stack is still not there")
             time.sleep(0.1)
         if stack["StackStatus"] != "CREATE_COMPLETE":
-            events = cloudformation.describe_stack_events(StackName=STACK)["StackEvents"]
+            events = cloudformation.describe_stack_events(StackName=self.stack)["StackEvents"]
             reasons = [f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}"
                        for event in events if "FAILED" in event["ResourceStatus"]]
             raise Failed(f"the stack ends as {stack['StackStatus']}: {'; '.join(reasons)}")
@@ -160,11 +165,11 @@ class Deployment:
     def adopt(self):
         """Learns what the stack is, and does what MiniStack left undone."""
         cloudformation = self.client("cloudformation")
-        stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
+        stack = cloudformation.describe_stacks(StackName=self.stack)["Stacks"][0]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-        resources = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
+        resources = cloudformation.describe_stack_resources(StackName=self.stack)["StackResources"]
         self.names = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
-        processed = cloudformation.get_template(StackName=STACK, TemplateStage="Processed")["TemplateBody"]
+        processed = cloudformation.get_template(StackName=self.stack, TemplateStage="Processed")["TemplateBody"]
         self.template = json.loads(processed) if isinstance(processed, str) else processed
         self.bridge()
 

@@ -10,29 +10,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 stack=${1:-tenday}
-outputs=$(aws cloudformation describe-stacks --stack-name "$stack" --query 'Stacks[0].Outputs' --output json)
-output() { python3 -c 'import json, sys; print({o["OutputKey"]: o["OutputValue"] for o in json.loads(sys.argv[1])}[sys.argv[2]])' "$outputs" "$1"; }
-# Of an answer of tenday's.
-field() { python3 -c 'import json, sys; print(json.loads(sys.argv[1])[sys.argv[2]])' "$1" "$2"; }
-
-SETTINGS_TABLE=$(output SettingsTableName)
-export SETTINGS_TABLE
-tenday=${TENDAY:-target/debug/tenday}
-[ -n "${TENDAY:-}" ] || cargo build --workspace --bin tenday --locked
-# What TENDAY is here, the main path's scripts take for an address.
-unset TENDAY
-admin() { "$tenday" operator --json clients "$@"; }
-
-made=()
-trap 'if ((${#made[@]})); then admin revoke "${made[@]}" >/dev/null; fi' EXIT
-export TENDAY_DEVELOPER=DEV-smoke
-developer=$(admin create --developer "$TENDAY_DEVELOPER")
-made+=("$(field "$developer" clientId)")
-platform=$(admin create --platform)
-made+=("$(field "$platform" clientId)")
-
-TENDAY_BASE_URL=${TENDAY_BASE_URL:-$(output ApiUrl)}
-TENDAY_CLIENT_ID=$(field "$developer" clientId) TENDAY_CLIENT_SECRET=$(field "$developer" clientSecret)
-TENDAY_PLATFORM_CLIENT_ID=$(field "$platform" clientId) TENDAY_PLATFORM_CLIENT_SECRET=$(field "$platform" clientSecret)
-export TENDAY_BASE_URL TENDAY_CLIENT_ID TENDAY_CLIENT_SECRET TENDAY_PLATFORM_CLIENT_ID TENDAY_PLATFORM_CLIENT_SECRET
+# shellcheck disable=SC2034
+developer_id=DEV-smoke
+# shellcheck source=infra/checks/clients_of_stack.sh
+. infra/checks/clients_of_stack.sh
 python3 infra/checks/smoke.py

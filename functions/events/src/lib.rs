@@ -1,5 +1,5 @@
-//! A developer's events: history, one event, the dropped ones, reattempts by hand (docs/sources.md, S3), and fetching; and whether
-//! an attempt would get to a webhook's address.
+//! A developer's events: history, one event, the dropped ones, reattempts by hand (docs/sources.md, S3), and fetching those that
+//! are not sent; and whether an attempt would get to a webhook's address.
 
 mod answers;
 mod check;

@@ -104,14 +104,15 @@ const LONGEST_WAIT: i64 = 20;
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Pull {
-    /// The most events to fetch. With 0 the call only reports.
-    #[schema(value_type = Option<i64>, minimum = 0, maximum = 100, default = 10)]
+    /// The most events to fetch; unless given, 10. With 0 the call only reports.
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 100)]
     max_events: Option<Whole>,
-    /// How long to wait for an event if none is there.
-    #[schema(value_type = Option<i64>, minimum = 0, maximum = 20, default = 0)]
+    /// How long to wait for an event if none is there, in seconds; unless given, not at all.
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 20)]
     wait_seconds: Option<Whole>,
-    /// For how long nobody else gets what is fetched. What was not reported by then comes again.
-    #[schema(value_type = Option<i64>, minimum = 1, maximum = 43_200, default = 60)]
+    /// For how long nobody else gets what is fetched, in seconds; unless given, a minute. What was not reported by then comes
+    /// again.
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 43_200)]
     visibility_seconds: Option<Whole>,
     /// Ids of events that were taken: each ends as delivered.
     #[serde(default)]

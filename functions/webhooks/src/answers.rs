@@ -70,8 +70,7 @@ struct ChangedWebhook {
     #[schema(required)]
     event_name: Option<String>,
     id: WebhookId,
-    kind: Kind,
-    /// Where its events are sent. One whose events are fetched has none.
+    /// One whose events are fetched has none.
     #[serde(rename = "callbackURL", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     callback_url: Option<CallbackUrl>,
@@ -279,7 +278,6 @@ pub(crate) fn changed(webhook: Webhook, changes: WebhookChanges) -> Changed {
             id: webhook.id,
             event_names: webhook.several_events().cloned(),
             link_ids: changes.link_ids.unwrap_or(webhook.link_ids.clone()),
-            kind: webhook.way.kind(),
             callback_url: changes.callback_url.or(webhook.callback_url().cloned()),
         },
     }

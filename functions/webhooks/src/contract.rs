@@ -166,7 +166,6 @@ pub(crate) fn change() -> Operation {
             json!({ "webhook": {
                 "eventName": "DATA_UPDATES",
                 "id": WEBHOOK,
-                "kind": "push",
                 "callbackURL": "https://example.com/new-callback-url",
             }}),
         )

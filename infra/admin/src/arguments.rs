@@ -70,8 +70,13 @@ pub(crate) enum Command {
     /// One line for each check: ok, warn or FAIL, and what to do. Ends with 1 if a check failed.
     #[command(after_help = "Examples:
   tenday operator --stack tenday doctor
-  tenday operator --stack tenday --json doctor")]
-    Doctor,
+  tenday operator --stack tenday --json doctor
+  tenday operator --stack tenday doctor --scan")]
+    Doctor {
+        /// Look for what is left of deleted configurations too: a scan of the settings table
+        #[arg(long)]
+        scan: bool,
+    },
     /// Who changed what, newest first: a developer's settings, or the platform's clients and erasures
     ///
     /// Kept for 400 days (the parameter AuditDays). It has names, and never a value, a secret or a body.
@@ -121,9 +126,21 @@ pub(crate) enum ClientsCommand {
         #[command(flatten)]
         owner: Owner,
     },
-    /// Revoke clients: they get no tokens any more
+    /// Make the tokens of clients worthless that they have now, within a minute; the clients stay
     ///
-    /// Access tokens that were given out before hold until they expire, within an hour.
+    /// For a token that leaked. The next token that the client asks for holds. The tokens of a session of the dashboard end
+    /// with those of the client that opened it, or by the session's own id, which the audit names: then say whose it is.
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday clients revoke-tokens CLI-…
+  tenday operator --stack tenday clients revoke-tokens CLI-… --developer DEV-acme")]
+    RevokeTokens {
+        #[arg(required = true, value_name = "CLI-…")]
+        ids: Vec<ClientId>,
+        /// Whose they are, if they are not stored
+        #[arg(long, value_name = "DEV-…")]
+        developer: Option<DeveloperId>,
+    },
+    /// Revoke clients: they get no tokens any more, and those that they have are worthless within a minute
     #[command(after_help = "Examples:
   tenday operator --stack tenday clients revoke CLI-…")]
     Revoke {
@@ -158,6 +175,37 @@ pub(crate) enum DevelopersCommand {
     Show {
         #[arg(value_name = "DEV-…")]
         developer: DeveloperId,
+    },
+    /// Hold a developer's attempts: none is made, dropped or counted, and publishing goes on
+    ///
+    /// It acts within a minute, and survives deployments and whatever the developer does. What is held for too long for its
+    /// update to be kept is dropped as `expired`, and says so in the developer's lists.
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday developers pause DEV-acme")]
+    Pause {
+        #[arg(value_name = "DEV-…")]
+        developer: DeveloperId,
+    },
+    /// Make a developer's attempts again, and send what was held
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday developers resume DEV-acme")]
+    Resume {
+        #[arg(value_name = "DEV-…")]
+        developer: DeveloperId,
+    },
+    /// Cap how many attempts a second all of a developer's webhooks get together
+    #[command(after_help = "Examples:
+  tenday operator --stack tenday developers limit DEV-acme --per-second 20
+  tenday operator --stack tenday developers limit DEV-acme --none")]
+    Limit {
+        #[arg(value_name = "DEV-…")]
+        developer: DeveloperId,
+        /// As many at most, from 1 to 1000
+        #[arg(long, value_name = "NUMBER", required_unless_present = "none")]
+        per_second: Option<u32>,
+        /// Take the limit away
+        #[arg(long, conflicts_with = "per_second")]
+        none: bool,
     },
     /// Print all that is stored of a developer, as JSON lines, without secrets
     ///
@@ -200,7 +248,7 @@ pub(crate) enum DevelopersCommand {
 pub(crate) enum EventsCommand {
     /// Why an event arrived, or did not: published, matched, attempts, what it waits for and until when
     ///
-    /// Reads twelve times at most. For what was logged of it, the answer has the query for CloudWatch Logs Insights.
+    /// Reads tables, queues and schedules ten times at most; finding a stack takes four requests more. For what was logged of it, the answer has the query for CloudWatch Logs Insights.
     #[command(after_help = "Examples:
   tenday operator --stack tenday events why EVT-…
   tenday operator --stack tenday --json events why EVT-… --developer DEV-acme")]
@@ -314,15 +362,17 @@ pub(crate) enum KeysCommand {
     #[command(after_help = "Examples:
   tenday operator --stack tenday keys status")]
     Status,
-    /// Replace keys, while everything goes on
+    /// Replace keys, while everything goes on: the data key and the signing keys, unless told otherwise
     ///
     /// --data-key makes a new data key, and seals every secret anew under it; the old key stays, and opens what is not
     /// sealed anew yet. --kms-key wraps the data keys for another KMS key beside the present one: after it, deploy with that
-    /// key. --signing-keys makes new keys for tokens and webhooks; the old ones verify on. Stopped anywhere, run it again.
+    /// key. --signing-keys makes new keys for tokens and webhooks; the old ones verify on, unless --end-old takes them out:
+    /// then every token that there is becomes worthless. Stopped anywhere, run it again.
     #[command(after_help = "Examples:
+  tenday operator --stack tenday keys rotate
   tenday operator --stack tenday keys rotate --data-key
   tenday operator --stack tenday keys rotate --kms-key arn:aws:kms:…:key/…
-  tenday operator --stack tenday keys rotate --signing-keys")]
+  tenday operator --stack tenday keys rotate --signing-keys --end-old")]
     Rotate {
         #[command(flatten)]
         what: Rotation,
@@ -331,7 +381,6 @@ pub(crate) enum KeysCommand {
 
 /// What is rotated.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
 pub(crate) struct Rotation {
     /// A new data key, and every secret sealed anew under it
     #[arg(long)]
@@ -342,6 +391,9 @@ pub(crate) struct Rotation {
     /// New signing keys for tokens and webhooks
     #[arg(long)]
     pub(crate) signing_keys: bool,
+    /// Take the old signing keys out at once, because one leaked
+    #[arg(long, requires = "signing_keys")]
+    pub(crate) end_old: bool,
 }
 
 /// Whose clients.

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tenday_model::delivery::health::Health;
 use tenday_model::delivery::job::Filter;
+use tenday_model::delivery::rate::RateLimit;
 use tenday_model::ids::{DeveloperId, WebhookId};
 use tenday_model::settings::audit::Change;
-use tenday_store::{Deleted, DeveloperPage, Erased, Erasure, Export, Filled, Progress, StoreError};
+use tenday_store::{Deleted, DeveloperPage, Erased, Erasure, Export, Filled, Progress, ReleaseMessage, StoreError};
 
 use crate::arguments::DevelopersCommand;
 use crate::error::AdminError;
@@ -41,6 +42,24 @@ pub(crate) async fn run(
         DevelopersCommand::Show { developer } => {
             let found = place.find("operator-developers-show").await?;
             show(&found, &developer, as_json, output).await
+        }
+        DevelopersCommand::Pause { developer } => {
+            let found = place.find("operator-developers-pause").await?;
+            let changed = control(&found, &developer, Control::Pause).await?;
+            told(&developer, changed, "paused", "was paused already", as_json, output)
+        }
+        DevelopersCommand::Resume { developer } => {
+            let found = place.find("operator-developers-resume").await?;
+            let changed = control(&found, &developer, Control::Resume).await?;
+            // Even if it was resumed already: whoever did may have died before this.
+            found.queue("RetriesQueue")?.release(&ReleaseMessage::new(developer.clone()), 0).await?;
+            told(&developer, changed, "resumed", "was not paused", as_json, output)
+        }
+        DevelopersCommand::Limit { developer, per_second, .. } => {
+            let limit = per_second.map(RateLimit::try_from).transpose().map_err(AdminError::Limit)?;
+            let found = place.find("operator-developers-limit").await?;
+            let changed = control(&found, &developer, Control::Limit(limit)).await?;
+            told(&developer, changed, "limited", "had this limit already", as_json, output)
         }
         DevelopersCommand::Export { developer } => {
             let found = place.find("operator-developers-export").await?;
@@ -137,6 +156,7 @@ async fn whole(found: &Deployment, developer: &DeveloperId, now: Timestamp) -> R
     };
     let dropped = found.jobs()?.count(developer, &Filter::default(), None, Instant::now() + COUNTING).await?;
     let erased = deletions.is_none();
+    let control = settings.control(developer).await?;
     let deletions = deletions.map(|read| (read.settings, read.deletions)).unwrap_or_default();
     let (configured, deletions) = deletions;
     let webhooks: Vec<Value> = configured
@@ -170,6 +190,8 @@ async fn whole(found: &Deployment, developer: &DeveloperId, now: Timestamp) -> R
     let shown = json!({
         "developerId": developer,
         "erased": erased,
+        "pausedSince": control.paused_since.map(moment),
+        "limitPerSecond": control.limit.map(RateLimit::per_second),
         "configuration": configuration,
         "webhooks": webhooks,
         "clients": clients.iter().map(|client| json!({ "clientId": client.id, "scopes": client.scopes })).collect::<Vec<_>>(),
@@ -208,6 +230,12 @@ async fn show(
             writeln!(output, "  addresses       {addresses}")?;
         }
     }
+    if let Some(since) = shown["pausedSince"].as_str() {
+        writeln!(output, "  paused          since {since}: developers resume {developer}")?;
+    }
+    if let Some(limit) = shown["limitPerSecond"].as_u64() {
+        writeln!(output, "  limit           {limit} attempts a second")?;
+    }
     for client in shown["clients"].as_array().into_iter().flatten() {
         let scopes = client["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str);
         writeln!(output, "  client          {}  {}", text(&client["clientId"]), scopes.collect::<Vec<_>>().join(" "))?;
@@ -220,6 +248,50 @@ async fn show(
     let webhooks = shown["webhooks"].as_array().cloned().unwrap_or_default();
     writeln!(output, "  webhooks        {}", webhooks.len())?;
     columns(output, &webhooks.iter().map(|webhook| webhooks::row(webhook, now, 1)).collect::<Vec<_>>())?;
+    Ok(())
+}
+
+/// What is set of a developer.
+enum Control {
+    Pause,
+    Resume,
+    Limit(Option<RateLimit>),
+}
+
+/// Whether anything changed.
+async fn control(found: &Deployment, developer: &DeveloperId, control: Control) -> Result<bool, AdminError> {
+    found.same_version()?;
+    let (now, settings) = (found.now().await?, found.settings()?);
+    let configured = match settings.read(developer, now).await {
+        Err(StoreError::Erased) => return Err(AdminError::IsErased { developer: developer.clone() }),
+        read => read?.is_some(),
+    };
+    if !configured && !found.directory()?.has(developer).await? {
+        return Err(AdminError::NobodysDeveloper(developer.clone()));
+    }
+    let by = found.operating().author_at(now);
+    Ok(match control {
+        Control::Pause => settings.pause(&by, developer).await?,
+        Control::Resume => settings.resume(&by, developer).await?,
+        Control::Limit(limit) => settings.limit(&by, developer, limit).await?,
+    })
+}
+
+fn told(
+    developer: &DeveloperId,
+    changed: bool,
+    done: &str,
+    was: &str,
+    as_json: bool,
+    output: &mut impl Write,
+) -> Result<(), AdminError> {
+    if as_json {
+        writeln!(output, "{:#}", json!({ "developerId": developer, "changed": changed }))?;
+    } else if changed {
+        writeln!(output, "{developer} is {done}. It acts within a minute.")?;
+    } else {
+        writeln!(output, "{developer} {was}: nothing was changed.")?;
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use tenday_model::delivery::rate::RateLimitError;
 use tenday_model::ids::{ClientId, DeveloperId, EventId};
 use tenday_store::StoreError;
 
@@ -40,6 +41,8 @@ pub enum AdminError {
     IsErased { developer: DeveloperId },
     #[error("{0} is erased for ever: say so with --yes. What will go: `tenday operator developers export {0}`")]
     NotConfirmed(DeveloperId),
+    #[error("{0}")]
+    Limit(RateLimitError),
     #[error("{0} check(s) failed")]
     Unwell(usize),
     #[error("there is no command `{0}` whose policy could be printed; the commands are: {1}")]

@@ -193,6 +193,12 @@ impl Page {
                 format!("the receiver took it{}", last.unwrap_or_default())
             }
             State::Dropped { reason, at } => format!("dropped at {}: {}", moment(at), of_drop(reason)),
+            State::Waiting { why: Waiting::Held { attempt, since, .. }, until } => format!(
+                "held since {}, before attempt {attempt}: the developer is paused, or was, and `developers resume` sends it; \
+                 after {} it is dropped",
+                moment(since),
+                moment(until)
+            ),
             State::Waiting { why: Waiting::ForPull { visible_at }, until } => format!(
                 "it waits until {} for its developer to fetch it; fetched {} times so far{}",
                 moment(until),
@@ -210,6 +216,9 @@ impl Page {
     /// What the next attempt waits for.
     fn waits_for(&self) -> Vec<String> {
         let mut why = Vec::new();
+        if let Some(since) = self.loaded.control(&self.developer).paused_since {
+            why.push(format!("its developer is paused since {}: `developers resume` goes on", moment(since)));
+        }
         if self.loaded.is_erased(&self.developer) {
             why.push("its developer was erased: nothing is attempted any more".to_owned());
         } else if self.webhook().is_none() {

@@ -82,6 +82,7 @@ async fn status(found: &Deployment, as_json: bool, output: &mut impl Write) -> R
 
 async fn rotate(found: &Deployment, what: Rotation, as_json: bool, output: &mut impl Write) -> Result<(), AdminError> {
     let keyring = found.keyring()?;
+    let everything = !what.data_key && !what.signing_keys && what.kms_key.is_none();
     let mut done = serde_json::Map::new();
     if let Some(arn) = what.kms_key {
         keyring.wrap_for(&arn).await?;
@@ -90,7 +91,7 @@ async fn rotate(found: &Deployment, what: Rotation, as_json: bool, output: &mut 
         }
         done.insert("wrappedFor".to_owned(), arn.into());
     }
-    if what.data_key {
+    if what.data_key || everything {
         let (number, sealed) = new_data_key(&keyring).await?;
         if !as_json {
             writeln!(output, "Data key {number} seals from now on; {sealed} secrets were sealed anew under it.")?;
@@ -98,13 +99,18 @@ async fn rotate(found: &Deployment, what: Rotation, as_json: bool, output: &mut 
         }
         done.insert("dataKey".to_owned(), json!({ "number": number, "sealedAnew": sealed }));
     }
-    if what.signing_keys {
+    if what.signing_keys || everything {
         let now: Timestamp = found.now().await?;
-        SigningKeys::new(&found.aws, found.settings_table()?).make_anew(&keyring, now).await?;
-        if !as_json {
+        let keys = SigningKeys::new(&found.aws, found.settings_table()?);
+        keys.make_anew(&keyring, now).await?;
+        let ended = if what.end_old { keys.end_older(now).await? } else { 0 };
+        if !as_json && what.end_old {
+            writeln!(output, "A new key of tokens and one of webhooks are there; {ended} old ones are gone.")?;
+            writeln!(output, "Every token from before is worthless once a sandbox reads the keys anew.")?;
+        } else if !as_json {
             writeln!(output, "A new key of tokens and one of webhooks are there; the old ones verify on.")?;
         }
-        done.insert("signingKeys".to_owned(), true.into());
+        done.insert("signingKeys".to_owned(), json!({ "made": 2, "ended": ended }));
     }
     if as_json {
         writeln!(output, "{:#}", Value::Object(done))?;

@@ -51,7 +51,7 @@ use place::Place;
 pub async fn run(operator: Operator, output: &mut impl Write) -> Result<(), AdminError> {
     let Operator { place, json, command } = operator;
     match command {
-        Command::Clients(command) => clients(place, command, json, output).await,
+        Command::Clients(command) => Box::pin(clients(place, command, json, output)).await,
         Command::Import(import) => import::run(place, *import, json, output).await,
         Command::Developers(command) => developers::run(place, command, json, output).await,
         Command::Events(command) => events::run(place, command, json, output).await,
@@ -60,7 +60,7 @@ pub async fn run(operator: Operator, output: &mut impl Write) -> Result<(), Admi
         Command::DeadLetters(command) => letters::run(place, command, json, output).await,
         Command::Usage(usage) => usage::run(place, usage, json, output).await,
         Command::Keys(command) => keys::run(place, command, json, output).await,
-        Command::Doctor => doctor::run(place, json, output).await,
+        Command::Doctor { scan } => doctor::run(place, scan, json, output).await,
         Command::Audit { owner, limit } => audit::run(place, owner, limit, json, output).await,
         Command::Policy { words } => policy::run(place, words, output).await,
     }
@@ -100,6 +100,35 @@ async fn clients(place: Place, command: ClientsCommand, json: bool, output: &mut
                     let created = created_at(&client.id).map_or_else(|| "-".to_owned(), |at| format!("{at:.0}"));
                     writeln!(output, "{}  {created}  {}", client.id, client.scopes.join(" "))?;
                 }
+            }
+        }
+        ClientsCommand::RevokeTokens { ids, developer } => {
+            let found = place.find("operator-clients-revoke-tokens").await?;
+            let (clients, by) = (found.clients()?, found.operating().author_at(found.now().await?));
+            let mut revoked = Vec::new();
+            let mut missing = Vec::new();
+            for id in ids {
+                // The token of a session of the dashboard has an id that is stored nowhere.
+                let owner = match clients.get(&id).await? {
+                    Some(client) => client.developer,
+                    None if developer.is_some() => developer.clone(),
+                    None => {
+                        missing.push(id);
+                        continue;
+                    }
+                };
+                clients.revoke_tokens(&by, owner.as_ref(), &id).await?;
+                revoked.push(id);
+            }
+            if json {
+                writeln!(output, "{:#}", json!({ "revoked": revoked }))?;
+            } else {
+                for id in &revoked {
+                    writeln!(output, "tokens of {id} are worthless within a minute")?;
+                }
+            }
+            if !missing.is_empty() {
+                return Err(AdminError::NoSuchClients(missing));
             }
         }
         ClientsCommand::Revoke { ids } => {

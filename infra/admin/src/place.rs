@@ -189,7 +189,9 @@ impl Deployment {
     }
 
     pub(crate) fn settings_table(&self) -> Result<String, AdminError> {
-        self.stack.resources.get("SettingsTable").cloned().ok_or(AdminError::NoTable)
+        // The output is the table that is used: one that was restored is no resource of the stack.
+        let used = self.stack.outputs.get("SettingsTableName").or_else(|| self.stack.resources.get("SettingsTable"));
+        used.cloned().ok_or(AdminError::NoTable)
     }
 
     pub(crate) fn clients(&self) -> Result<Clients, AdminError> {
@@ -205,6 +207,9 @@ impl Deployment {
     }
 
     pub(crate) fn events_table(&self) -> Result<String, AdminError> {
+        if let Some(used) = self.stack.outputs.get("EventsTableName") {
+            return Ok(used.clone());
+        }
         self.resource("EventsTable")
     }
 

@@ -48,6 +48,11 @@ pub(crate) const COMMANDS: &[(&str, &str, &[Grant])] = &[
         &[(&["dynamodb:GetItem", "dynamodb:DeleteItem", "dynamodb:PutItem"], On::Settings)],
     ),
     (
+        "clients revoke-tokens",
+        "operator-clients-revoke-tokens",
+        &[(&["dynamodb:GetItem", "dynamodb:PutItem"], On::Settings)],
+    ),
+    (
         "import",
         "operator-import",
         &[
@@ -72,6 +77,13 @@ pub(crate) const COMMANDS: &[(&str, &str, &[Grant])] = &[
             (&["dynamodb:Query"], DROPPED),
         ],
     ),
+    ("developers pause", "operator-developers-pause", CONTROL),
+    (
+        "developers resume",
+        "operator-developers-resume",
+        &[CONTROL[0], (&["sqs:SendMessage"], On::Queue("RetriesQueue"))],
+    ),
+    ("developers limit", "operator-developers-limit", CONTROL),
     (
         "developers export",
         "operator-developers-export",
@@ -157,13 +169,23 @@ pub(crate) const COMMANDS: &[(&str, &str, &[Grant])] = &[
     (
         "keys status",
         "operator-keys-status",
-        &[(&["dynamodb:Query", "dynamodb:Scan"], On::Settings), (&["kms:DescribeKey"], On::Key)],
+        &[(&["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"], On::Settings), (&["kms:DescribeKey"], On::Key)],
     ),
     (
         "keys rotate",
         "operator-keys-rotate",
         &[
-            (&["dynamodb:Query", "dynamodb:Scan", "dynamodb:PutItem", "dynamodb:UpdateItem"], On::Settings),
+            (
+                &[
+                    "dynamodb:GetItem",
+                    "dynamodb:Query",
+                    "dynamodb:Scan",
+                    "dynamodb:PutItem",
+                    "dynamodb:UpdateItem",
+                    "dynamodb:DeleteItem",
+                ],
+                On::Settings,
+            ),
             (&["kms:Decrypt", "kms:GenerateDataKey", "kms:Encrypt"], On::Key),
         ],
     ),
@@ -178,6 +200,7 @@ pub(crate) const COMMANDS: &[(&str, &str, &[Grant])] = &[
                     "dynamodb:DescribeContinuousBackups",
                     "dynamodb:GetItem",
                     "dynamodb:Query",
+                    "dynamodb:Scan",
                 ],
                 On::Settings,
             ),
@@ -199,6 +222,8 @@ pub(crate) const COMMANDS: &[(&str, &str, &[Grant])] = &[
     ("policy", "operator-policy", &[]),
 ];
 
+const CONTROL: &[Grant] =
+    &[(&["dynamodb:Query", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], On::Settings)];
 const LOOK: &[&str] = &["sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"];
 const MOVE: &[&str] = &["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
 

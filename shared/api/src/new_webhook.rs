@@ -34,8 +34,7 @@ pub struct NewWebhook {
     event_names: Option<EventNames>,
     /// The links of which the webhook hears; left out, of all. An update that is about no link is none of theirs.
     link_ids: Option<LinkIds>,
-    /// `pull`, in place of a `callbackURL`, if its events are to wait until they are fetched.
-    #[schema(default = "push")]
+    /// `pull`, in place of a `callbackURL`, if its events are to wait until they are fetched; unless given, `push`.
     kind: Option<Kind>,
     /// Where the events are POSTed to: https, without a user or a fragment. Its host has to resolve to addresses that
     /// are in the configuration's `ipAllowlist`.

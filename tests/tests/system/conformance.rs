@@ -246,6 +246,7 @@ async fn s1_post_a_webhook_for_one_event() {
         "webhook": {
             "id": "WBK-",
             "eventName": "DATA_UPDATES",
+            "kind": "push",
             "callbackURL": CALLBACK,
             "lastEvent": null,
             "lastEventTime": null,
@@ -266,6 +267,7 @@ async fn s1_post_a_webhook_for_all_events() {
         "webhook": {
             "id": "WBK-",
             "eventName": null,
+            "kind": "push",
             "callbackURL": callback,
             "lastEvent": null,
             "lastEventTime": null,
@@ -367,6 +369,7 @@ async fn s1_get_a_webhook() {
         "webhook": {
             "id": id(&created),
             "eventName": "DATA_UPDATES",
+            "kind": "push",
             "callbackURL": receiver.url(),
             "lastEvent": null,
             "lastEventTime": null,
@@ -464,6 +467,7 @@ async fn s1_get_a_webhook_with_errors_and_retrievals() {
         "webhook": {
             "id": id(&created),
             "eventName": null,
+            "kind": "push",
             "callbackURL": receiver.url(),
             "lastEvent": event,
             "lastEventTime": "ISO",

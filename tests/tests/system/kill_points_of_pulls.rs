@@ -100,10 +100,9 @@ async fn a_report_counts_once_whatever_call_events_dies_after() {
     let system = System::start().await;
     let stage = Stage::set(&system, &[60]).await;
     let webhook = pull_webhook(&stage).await;
-    for (report, done, already, status) in [
-        ("ack", "acknowledged", "already_delivered", "delivered"),
-        ("failed", "failed", "already_dropped", "dropped"),
-    ] {
+    for (report, done, already, status) in
+        [("ack", "acknowledged", "already_delivered", "delivered"), ("failed", "failed", "already_dropped", "dropped")]
+    {
         for kill in 1..MOST_CALLS {
             let story = format!("Events killed after call {kill} of {report}");
             let event = stage.publish().await;

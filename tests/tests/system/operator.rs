@@ -61,9 +61,9 @@ fn seen(system: &System, command: &str) -> BTreeSet<(String, String)> {
             other => other,
         };
         let resource = text(&one["resource"]);
-        let (table, index) = resource.split_once('/').map_or((resource, ""), |(table, index)| (table, index));
+        let (table, index) = resource.split_once("/index/").unwrap_or((resource, ""));
         let name = names.get(table).cloned().unwrap_or_else(|| table.to_owned());
-        let index = if index.is_empty() { String::new() } else { format!("/{index}") };
+        let index = if index.is_empty() { String::new() } else { format!("/index/{index}") };
         seen.insert((format!("{service}:{operation}"), format!("{name}{index}")));
     }
     seen
@@ -98,7 +98,7 @@ async fn allowed(system: &System, command: &str) -> BTreeSet<(String, String)> {
 
 /// Every grant of a command's policy was used, and everything that it did was granted. What a local run does not have is
 /// left out: stacks, functions, alarms, logs.
-async fn assert_policy_fits(system: &System, command: &str, caller: &str) {
+pub(crate) async fn assert_policy_fits(system: &System, command: &str, caller: &str) {
     let services = ["dynamodb", "sqs", "scheduler", "kms"];
     let only = |all: BTreeSet<(String, String)>| -> BTreeSet<(String, String)> {
         let local = |action: &str| services.contains(&action.split(':').next().unwrap());
@@ -188,6 +188,29 @@ async fn each_question_about_two_developers_and_ten_thousand_events_is_one_comma
     assert!(wrong.ends_with("its update is another developer's"), "{wrong}");
     assert_policy_fits(&system, "events why", "operator-events-why").await;
 
+    // Held, and no faster than that: both are there to be seen, and taken back.
+    let held = operator_json(&system, &["developers", "pause", OTHER]).await;
+    assert_eq!(held, json!({ "developerId": OTHER, "changed": true }));
+    assert_eq!(operator_json(&system, &["developers", "pause", OTHER]).await["changed"], false);
+    operator(&system, &["developers", "limit", OTHER, "--per-second", "50"]).await.unwrap();
+    let shown = operator_json(&system, &["developers", "show", OTHER]).await;
+    assert!(shown["pausedSince"].is_string() && shown["limitPerSecond"] == 50, "{shown:#}");
+    let why = operator_json(&system, &["events", "why", &failing]).await;
+    assert!(text(&why["why"]).starts_with("its developer is paused since "), "{why:#}");
+    assert_eq!(operator_json(&system, &["developers", "resume", OTHER]).await["changed"], true);
+    operator(&system, &["developers", "limit", OTHER, "--none"]).await.unwrap();
+    let nobody = operator(&system, &["developers", "pause", "DEV-nobody"]).await.unwrap_err();
+    assert!(nobody.starts_with("there is no trace of DEV-nobody"), "{nobody}");
+    let much = operator(&system, &["developers", "limit", OTHER, "--per-second", "0"]).await.unwrap_err();
+    assert!(!much.is_empty());
+    for (command, caller) in [
+        ("developers pause", "operator-developers-pause"),
+        ("developers resume", "operator-developers-resume"),
+        ("developers limit", "operator-developers-limit"),
+    ] {
+        assert_policy_fits(&system, command, caller).await;
+    }
+
     // Which webhooks fail? Five failures in a row open the breaker.
     assert_eq!(operator_json(&system, &["webhooks", "list", "--failing"]).await, json!([]));
     for _ in 0..5 {
@@ -255,13 +278,34 @@ async fn each_question_about_two_developers_and_ten_thousand_events_is_one_comma
     assert!(said.contains("client.created"), "{said}");
     assert_policy_fits(&system, "audit", "operator-audit").await;
 
+    // A token that leaked is worthless within a minute, and its client stays.
+    let leaked = other.token().await;
+    let said = operator(&system, &["clients", "revoke-tokens", "CLI-local-other"]).await.unwrap();
+    assert!(said.contains("worthless within a minute"), "{said}");
+    system.advance(Duration::from_secs(61)).await;
+    let bearer = format!("Bearer {leaked}");
+    let headers = [("authorization", bearer.as_str())];
+    let refused = system.request(http::Method::GET, "/configuration", &headers, None).await;
+    assert_eq!(refused.status, 401, "{:#}", refused.body);
+    let unknown = operator(&system, &["clients", "revoke-tokens", "CLI-nobody"]).await.unwrap_err();
+    assert_eq!(unknown, "client CLI-nobody not found");
+    assert_policy_fits(&system, "clients revoke-tokens", "operator-clients-revoke-tokens").await;
+
     // Is everything as it should be?
-    let doctor = operator_json(&system, &["doctor"]).await;
+    let doctor = operator_json(&system, &["doctor", "--scan"]).await;
     assert_eq!(doctor["failed"], 0, "{doctor:#}");
     let names: Vec<&str> = doctor["checks"].as_array().unwrap().iter().map(|check| text(&check["check"])).collect();
-    for check in ["settings table", "events table", "KMS key", "data key", "keys of tokens", "DeliveriesQueue"] {
+    for check in
+        ["settings table", "events table", "KMS key", "data key", "keys of tokens", "DeliveriesQueue", "left over"]
+    {
         assert!(names.contains(&check), "{check}: {names:?}");
     }
+
+    // What a deleted configuration leaves is found, and it is a warning to nobody.
+    developer.delete("/configuration").await.expect(200);
+    let said = operator(&system, &["doctor", "--scan"]).await.unwrap();
+    assert!(said.contains("left over: 1 webhooks of deleted configurations"), "{said}");
+    assert_policy_fits(&system, "doctor", "operator-doctor").await;
 
     // And the tool that was used for all of this says which rights each command takes.
     let policy = operator(&system, &["policy", "nothing"]).await.unwrap_err();
@@ -287,7 +331,7 @@ async fn dead_letters_are_shown_and_sent_back() {
     system.developer().subscribe(None, &receiver.url()).await;
     // What the platform wrote before it knew how: refused five times, and then a dead letter that nobody takes.
     let sqs = |operation: &str, body: Value| {
-        let headers = vec![
+        let headers = [
             ("x-amz-target".to_owned(), format!("AmazonSQS.{operation}")),
             ("content-type".to_owned(), "application/x-amz-json-1.0".to_owned()),
         ];
@@ -365,6 +409,16 @@ async fn keys_are_replaced_while_everything_goes_on() {
     let new = format!("/configuration/webhooks/{}", text(&new["webhook"]["id"]));
     developer.get(&format!("{new}/secret")).await.expect(200);
     assert_eq!(operator_json(&system, &["doctor"]).await["failed"], 0);
+
+    // One leaked: the others are taken out at once, and whoever has met a new one refuses what they signed.
+    let old = developer.token().await;
+    let ended = operator_json(&system, &["keys", "rotate", "--signing-keys", "--end-old"]).await;
+    assert_eq!(ended["signingKeys"], json!({ "made": 2, "ended": 4 }), "{ended:#}");
+    system.advance(Duration::from_secs(900)).await;
+    system.other().get("/configuration").await.expect(404);
+    let bearer = format!("Bearer {old}");
+    let headers = [("authorization", bearer.as_str())];
+    assert_eq!(system.request(http::Method::GET, "/configuration", &headers, None).await.status, 401);
     assert_policy_fits(&system, "keys status", "operator-keys-status").await;
     assert_policy_fits(&system, "keys rotate", "operator-keys-rotate").await;
 }

@@ -20,7 +20,7 @@ use tests::{Receiver, System};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
-use crate::operator::{operator, operator_json};
+use crate::operator::{assert_policy_fits, operator, operator_json};
 
 /// Stands between the command and the local run, and lets it make so many calls to AWS: the last one is done, and its answer
 /// never comes. Each time the command asks for the time, twenty seconds have passed.
@@ -364,4 +364,9 @@ async fn nothing_is_left_of_an_erased_link_and_everything_of_the_others() {
     assert!(!late.is_empty(), "the events of other links");
     assert!(late.iter().all(|request| !events.contains(request.header("webhook-id"))));
     assert_eq!(about_it(rows(&system).await), 0);
+
+    // It takes no right that its policy does not grant, and needs each that it does.
+    assert!(cut.erase("DEV-a", &[], None).await);
+    assert_eq!(left_of(&system, "DEV-a").await, Vec::<Value>::new());
+    assert_policy_fits(&system, "developers erase", "operator-developers-erase").await;
 }

@@ -44,7 +44,8 @@ impl<'a> Desk<'a> {
 
     /// Publishes, and answers the event's id once it waits.
     async fn publish(&self) -> String {
-        let update = self.system.platform_publish(DEVELOPER).await;
+        let data = json!({ "linkId": "item-1", "newTransactions": 3, "environment": "sandbox" });
+        let update = self.system.platform().publish(DEVELOPER, "transactions.updated", data).await;
         self.system.settle().await;
         update["events"][0]["eventId"].as_str().unwrap().to_owned()
     }

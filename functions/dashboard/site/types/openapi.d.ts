@@ -165,7 +165,7 @@ export interface paths {
         put?: never;
         /**
          * Subscribe to a webhook
-         * @description It needs a configuration, and at least one address in its `ipAllowlist`. The signing secret is in this answer, and in the one of `GET …/secret`. Whoever comes from another sender of Standard Webhooks brings their `secret` along, and changes nothing of the receiver.
+         * @description It needs a configuration, and at least one address in its `ipAllowlist`, unless its events are fetched: then it is of the `kind` `pull`, has no `callbackURL`, and nothing is connected to. The signing secret is in this answer, and in the one of `GET …/secret`. Whoever comes from another sender of Standard Webhooks brings their `secret` along, and changes nothing of the receiver.
          */
         post: operations["createWebhook"];
         delete?: never;
@@ -296,6 +296,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/configuration/webhooks/{webhookId}/pull": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Fetch a webhook's events
+         * @description Of a webhook of the kind `pull`: reports what became of events that were fetched before, and fetches those that wait, oldest first. Who fetches an event has it alone until `visibleUntil`; what is not acknowledged by then comes again. An acknowledgement counts after that, too. There is no cursor. What nobody acknowledges for ten days is dropped as `expired`. Reports are taken note of before anything is fetched; what is wrong with one of them never fails the call.
+         */
+        post: operations["pullEvents"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/configuration/events/{eventId}": {
         parameters: {
             query?: never;
@@ -365,7 +385,7 @@ export interface paths {
         put?: never;
         /**
          * Reattempt an event
-         * @description Attempts it now, and answers what the receiver said. A 2xx ends the event; whatever else leaves it dropped, to be reattempted again.
+         * @description Attempts it now, and answers what the receiver said. A 2xx ends the event; whatever else leaves it dropped, to be reattempted again. One whose events are fetched waits for that again, for what is left of its ten days.
          */
         post: operations["reattempt"];
         delete?: never;
@@ -6017,7 +6037,8 @@ export interface components {
         ChangedWebhook: {
             eventName: string | null;
             id: components["schemas"]["WebhookId"];
-            callbackURL: string;
+            /** @description One whose events are fetched has none. */
+            callbackURL?: string;
             /** @description Only there if the webhook takes several events. */
             eventNames?: components["schemas"]["EventNames"];
             /** @description Only there if the webhook hears of some links only. */
@@ -6067,7 +6088,9 @@ export interface components {
             id: components["schemas"]["WebhookId"];
             /** @description Null takes every event, or those of `eventNames`. */
             eventName: string | null;
-            callbackURL: string;
+            kind: components["schemas"]["WebhookKind"];
+            /** @description Where its events are sent. One whose events are fetched has none. */
+            callbackURL?: string;
             lastEvent: components["schemas"]["EventId"] | null;
             lastEventTime: components["schemas"]["Date"] | null;
             /** @description Only there if the webhook takes several events. */
@@ -6890,7 +6913,9 @@ export interface components {
             eventName: string | null;
             /** @description There if it took several events. */
             eventNames?: components["schemas"]["EventNames"];
-            callbackURL: string;
+            kind: components["schemas"]["WebhookKind"];
+            /** @description Where its events were sent. One whose events are fetched has none. */
+            callbackURL?: string;
         };
         /** @description A deletion that was not undone. */
         Deletion: {
@@ -6930,7 +6955,7 @@ export interface components {
          * @description Why an event was dropped.
          * @enum {string}
          */
-        DropReason: "attempts_spent" | "gone" | "webhook_disabled" | "webhook_deleted" | "allowlist_empty" | "inexpressible" | "expired" | "internal";
+        DropReason: "attempts_spent" | "gone" | "webhook_disabled" | "webhook_deleted" | "allowlist_empty" | "inexpressible" | "expired" | "rejected" | "internal";
         /** @enum {string} */
         Environment: "sandbox" | "production";
         /** @description The one error body. */
@@ -6952,7 +6977,7 @@ export interface components {
          * @description Every error code there is
          * @enum {string}
          */
-        ErrorCode: "api_error.auth.expired_access_token" | "api_error.auth.unauthorized" | "api_error.auth.insufficient_scope" | "api_error.request.malformed" | "api_error.request.validation_failed" | "api_error.request.too_large" | "api_error.route_not_found" | "api_error.method_not_allowed" | "api_error.rate_limit_exceeded" | "api_error.internal" | "api_error.unavailable" | "configuration_error.not_found" | "configuration_error.already_exists" | "configuration_error.changed_meanwhile" | "configuration_error.allowlist_in_use" | "webhook_error.configuration_required" | "webhook_error.allowlist_required" | "webhook_error.limit_reached" | "webhook_error.disabled" | "webhook_error.not_found" | "deletion_error.not_found" | "event_error.not_found" | "event_error.not_dropped" | "event_error.reattempt_in_progress" | "event_error.job_not_found" | "update_error.not_found" | "update_error.idempotency_conflict" | "update_error.inexpressible" | "link_error.unauthorized_access" | "link_error.not_found" | "link_error.deleted" | "link_error.forbidden_action" | "link_error.bad_state" | "link_error.bad_config" | "link_error.another_developer" | "link_error.alias_taken";
+        ErrorCode: "api_error.auth.expired_access_token" | "api_error.auth.unauthorized" | "api_error.auth.insufficient_scope" | "api_error.request.malformed" | "api_error.request.validation_failed" | "api_error.request.too_large" | "api_error.route_not_found" | "api_error.method_not_allowed" | "api_error.rate_limit_exceeded" | "api_error.internal" | "api_error.unavailable" | "configuration_error.not_found" | "configuration_error.already_exists" | "configuration_error.changed_meanwhile" | "configuration_error.allowlist_in_use" | "webhook_error.configuration_required" | "webhook_error.allowlist_required" | "webhook_error.limit_reached" | "webhook_error.disabled" | "webhook_error.other_kind" | "webhook_error.not_found" | "deletion_error.not_found" | "event_error.not_found" | "event_error.not_dropped" | "event_error.reattempt_in_progress" | "event_error.job_not_found" | "update_error.not_found" | "update_error.idempotency_conflict" | "update_error.inexpressible" | "link_error.unauthorized_access" | "link_error.not_found" | "link_error.deleted" | "link_error.forbidden_action" | "link_error.bad_state" | "link_error.bad_config" | "link_error.another_developer" | "link_error.alias_taken";
         /** @description `disabled`, `allowlist_empty`, or the outcome of an attempt. */
         ErrorKind: components["schemas"]["WebhookWord"] | components["schemas"]["OutcomeClass"];
         /** @description An event without its attempts and payload. */
@@ -6969,6 +6994,11 @@ export interface components {
             publishedTime: components["schemas"]["Date"];
             attemptCount: number;
             lastAttempt: components["schemas"]["Attempt"] | null;
+            /**
+             * Format: int32
+             * @description How often it was fetched; only there if it was.
+             */
+            fetches?: number | null;
             nextAttemptTime: components["schemas"]["Date"] | null;
             dropReason: components["schemas"]["DropReason"] | null;
             droppedTime: components["schemas"]["Date"] | null;
@@ -7034,6 +7064,12 @@ export interface components {
              * @example DATA_UPDATES
              */
             eventName: string;
+        };
+        /** @description An event that could not be taken. */
+        FailedEvent: {
+            id: string;
+            /** @description Why, to be shown with the event. */
+            message?: string | null;
         };
         /** @description What only an attempt has. */
         Failure: {
@@ -7179,12 +7215,13 @@ export interface components {
             eventName?: string | null;
             eventNames?: components["schemas"]["EventNames"] | null;
             linkIds?: components["schemas"]["LinkIds"] | null;
+            kind?: components["schemas"]["WebhookKind"] | null;
             /**
              * @description Where the events are POSTed to: https, without a user or a fragment. Its host has to resolve to addresses that
              *     are in the configuration's `ipAllowlist`.
              * @example https://example.com/link-money/callback
              */
-            callbackURL: string;
+            callbackURL?: string | null;
             retrySchedule?: components["schemas"]["RetrySchedule"] | null;
             rateLimit?: components["schemas"]["RateLimit"] | null;
             headers?: components["schemas"]["HeadersInput"] | null;
@@ -7216,7 +7253,7 @@ export interface components {
          * @description An outcome without its details: a closed set of words, the same in the API, the tables, the logs and the metrics.
          * @enum {string}
          */
-        OutcomeClass: "success" | "http_status" | "gone" | "timeout" | "connection" | "tls" | "dns" | "blocked" | "excessive";
+        OutcomeClass: "success" | "http_status" | "gone" | "timeout" | "connection" | "tls" | "dns" | "blocked" | "excessive" | "rejected";
         "Part.AccountBalanceStatus": {
             /** @description The account; digits for yodlee. */
             accountId: string;
@@ -9899,6 +9936,67 @@ export interface components {
         PublishAnswer: components["schemas"]["AcceptedUpdate"] | {
             updates: components["schemas"]["UpdateResult"][];
         };
+        /** @description What to fetch, and what to report of what was fetched before. Every field may be left out. */
+        Pull: {
+            /**
+             * Format: int64
+             * @description The most events to fetch; unless given, 10. With 0 the call only reports.
+             */
+            maxEvents?: number | null;
+            /**
+             * Format: int64
+             * @description How long to wait for an event if none is there, in seconds; unless given, not at all.
+             */
+            waitSeconds?: number | null;
+            /**
+             * Format: int64
+             * @description For how long nobody else gets what is fetched, in seconds; unless given, a minute. What was not reported by then comes
+             *     again.
+             */
+            visibilitySeconds?: number | null;
+            /** @description Ids of events that were taken: each ends as delivered. */
+            ack?: string[];
+            /** @description Events that could not be taken: each ends as dropped, to be reattempted by hand. */
+            failed?: components["schemas"]["FailedEvent"][];
+        };
+        /** @description What came of one report. */
+        PullResult: {
+            /** @description As it was given. */
+            id: string;
+            status: components["schemas"]["ReportStatus"];
+        };
+        /** @description What was fetched, and what came of the reports. */
+        Pulled: {
+            /** @description Those first that could be fetched for longest. */
+            events: components["schemas"]["PulledEvent"][];
+            /** @description Whether there are more to be fetched at once. */
+            moreAvailable: boolean;
+            /** @description One for each report, in the same order: those of `ack`, then those of `failed`. */
+            results: components["schemas"]["PullResult"][];
+        };
+        /** @description An event as its receiver would get it. */
+        PulledEvent: {
+            eventId: components["schemas"]["EventId"];
+            /** @description The name that the configuration's type gives it. */
+            eventName: string;
+            /** @description The exact bytes, which are UTF-8: what is signed. */
+            body: string;
+            /**
+             * @description All that an attempt would send, in lower case: the webhook's own, those of Standard Webhooks, the type's, and the
+             *     trace's. `webhook-timestamp` is that of the fetch.
+             */
+            headers: {
+                [key: string]: string;
+            };
+            /**
+             * Format: int32
+             * @description How often it was fetched, this time included.
+             */
+            fetches: number;
+            /** @description Until when nobody else gets it. What is not acknowledged by then comes again. */
+            visibleUntil: components["schemas"]["Date"];
+            publishedAt: components["schemas"]["Date"];
+        };
         /** @description The most attempts a second */
         RateLimit: number;
         /** @description A payload in the shape of one type */
@@ -9929,12 +10027,19 @@ export interface components {
             /** @description The receiver's status code, as text; null if it gave none. */
             responseCode: string | null;
             responseMessage: string;
-            callbackUrl: string;
+            /** @description Not there if the event is not sent, but waits to be fetched again. */
+            callbackUrl?: string;
             /** @description Null if the configuration's type has no shape for the update any more. */
             eventName: string | null;
             timeout: boolean;
+            /** @description Whether the receiver took it; or, if it is fetched, that it waits for that again. */
             success: boolean;
         };
+        /**
+         * @description What came of a report.
+         * @enum {string}
+         */
+        ReportStatus: "acknowledged" | "failed" | "already_delivered" | "already_dropped" | "unknown";
         /** @example REQ-019aa7f2-9f1c-7c3e-8a4d-5b6e7f809102 */
         RequestId: string;
         /** @description The delays before each automatic retry, in seconds, each counted from the failure before it */
@@ -10660,7 +10765,9 @@ export interface components {
             id: components["schemas"]["WebhookId"];
             /** @description Null takes every event, or those of `eventNames`. */
             eventName: string | null;
-            callbackURL: string;
+            kind: components["schemas"]["WebhookKind"];
+            /** @description Where its events are sent. One whose events are fetched has none. */
+            callbackURL?: string;
             lastEvent: components["schemas"]["EventId"] | null;
             lastEventTime: components["schemas"]["Date"] | null;
             status: components["schemas"]["WebhookStatus"];
@@ -10716,6 +10823,11 @@ export interface components {
         };
         /** @example WBK-019aa7f2-9f1c-7c3e-8a4d-5b6e7f809102 */
         WebhookId: string;
+        /**
+         * @description The word for how a webhook's events get to its developer.
+         * @enum {string}
+         */
+        WebhookKind: "push" | "pull";
         /** @description All webhooks, and what is wrong with any of them. */
         WebhookList: {
             /** @description Not there with `displayAll=false`. */
@@ -12053,6 +12165,94 @@ export interface operations {
                     };
                 };
             };
+            /** @description The webhook is of the other kind: what is asked for is only done with one whose events are sent, or are fetched. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"] & {
+                        /** @enum {string} */
+                        error_code?: "webhook_error.other_kind";
+                    };
+                };
+            };
+            429: components["responses"]["RateLimitExceeded"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    pullEvents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook's id */
+                webhookId: components["schemas"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Pull"];
+            };
+        };
+        responses: {
+            /** @description What was fetched, and what came of the reports */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pulled"];
+                };
+            };
+            /**
+             * @description - `api_error.request.malformed`: The request cannot be read: its body is not JSON, or a query parameter or header is not valid or not known.
+             *     - `api_error.request.validation_failed`: The body is JSON but not what the operation takes. `validation_errors` says what is wrong where.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"] & {
+                        /** @enum {string} */
+                        error_code?: "api_error.request.malformed" | "api_error.request.validation_failed";
+                    };
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["InsufficientScope"];
+            /**
+             * @description - `api_error.route_not_found`: There is no such route.
+             *     - `configuration_error.not_found`: There is no configuration. `POST /configuration` makes one.
+             *     - `webhook_error.not_found`: There is no such webhook.
+             */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"] & {
+                        /** @enum {string} */
+                        error_code?: "api_error.route_not_found" | "configuration_error.not_found" | "webhook_error.not_found";
+                    };
+                };
+            };
+            /** @description The webhook is of the other kind: what is asked for is only done with one whose events are sent, or are fetched. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"] & {
+                        /** @enum {string} */
+                        error_code?: "webhook_error.other_kind";
+                    };
+                };
+            };
+            413: components["responses"]["RequestTooLarge"];
             429: components["responses"]["RateLimitExceeded"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];

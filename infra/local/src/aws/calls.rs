@@ -169,7 +169,9 @@ pub(crate) fn entries(operation: &str, body: &[u8]) -> u64 {
 
 /// What a request does, part by part, and to which resource.
 fn parts(operation: &str, body: &[u8]) -> Vec<(String, String)> {
-    let Ok(body) = serde_json::from_slice::<Value>(body) else { return Vec::new() };
+    // What is asked of Scheduler by a path has none.
+    let body = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice::<Value>(body) };
+    let Ok(body) = body else { return Vec::new() };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let one = |resource: String| vec![(operation.to_owned(), resource)];
     match operation {

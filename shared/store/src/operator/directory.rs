@@ -84,6 +84,7 @@ impl Directory {
         // A configuration, a client's name among its developer's, a client.
         let filter = Filter {
             expression: "begins_with(pk, :developer) AND (sk = :configuration OR begins_with(sk, :client))".to_owned(),
+            names: Vec::new(),
             values: vec![
                 (":developer", s(DeveloperId::PREFIX)),
                 (":configuration", s(keys::CONFIGURATION)),

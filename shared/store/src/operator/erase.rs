@@ -223,6 +223,7 @@ impl Erasing {
         let developer = &erasure.developer;
         let filter = Filter {
             expression: "sk = :developer OR begins_with(pk, :own)".to_owned(),
+            names: Vec::new(),
             values: vec![(":developer", s(developer.as_str())), (":own", s(format!("{developer}#")))],
             only: vec!["pk", "sk", "nextAttemptAt", "automatic"],
         };
@@ -265,6 +266,7 @@ impl Erasing {
                           (pk = :developer OR begins_with(pk, :own) OR sk = :developer OR developer = :developer)";
         let filter = Filter {
             expression: expression.to_owned(),
+            names: Vec::new(),
             values: vec![
                 (":erasures", s(keys::ERASURES)),
                 (":developer", s(developer.as_str())),
@@ -345,6 +347,7 @@ impl Erasing {
         let expression = "pk = :developer OR begins_with(pk, :own) OR sk = :developer OR developer = :developer";
         let filter = Filter {
             expression: expression.to_owned(),
+            names: Vec::new(),
             values: vec![(":developer", s(developer.as_str())), (":own", s(format!("{developer}#")))],
             only: vec!["pk", "sk"],
         };
@@ -452,6 +455,7 @@ impl Erasing {
     ) -> Result<Vec<(Item, Vec<EventId>)>, StoreError> {
         let filter = Filter {
             expression: "sk = :developer".to_owned(),
+            names: Vec::new(),
             values: vec![(":developer", s(developer.as_str()))],
             only: Vec::new(),
         };

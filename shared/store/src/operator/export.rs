@@ -47,6 +47,7 @@ impl Export {
 fn filter_of(developer: &DeveloperId) -> Filter {
     Filter {
         expression: "pk = :developer OR begins_with(pk, :own) OR sk = :developer OR developer = :developer".to_owned(),
+        names: Vec::new(),
         values: vec![(":developer", s(developer.as_str())), (":own", s(format!("{developer}#")))],
         only: Vec::new(),
     }

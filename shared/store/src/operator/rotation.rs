@@ -233,7 +233,9 @@ impl Keyring {
 /// Rows that hold something sealed.
 fn sealing() -> Filter {
     Filter {
-        expression: "attribute_exists(secret) OR attribute_exists(was.secret) OR attribute_exists(private)".to_owned(),
+        expression: "attribute_exists(#secret) OR attribute_exists(#was.#secret) OR attribute_exists(#private)"
+            .to_owned(),
+        names: vec![("#secret", "secret"), ("#was", "was"), ("#private", "private")],
         values: Vec::new(),
         only: Vec::new(),
     }

@@ -14,6 +14,8 @@ use crate::error::StoreError;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
     pub(crate) expression: String,
+    /// What a `#name` of the expression stands for: some attributes have names that DynamoDB keeps for itself.
+    pub(crate) names: Vec<(&'static str, &'static str)>,
     pub(crate) values: Vec<(&'static str, Attribute)>,
     /// Only these attributes, if any are named.
     pub(crate) only: Vec<&'static str>,
@@ -29,6 +31,8 @@ impl Rows {
             filter.only.iter().enumerate().map(|(at, name)| (format!("#only{at}"), (*name).to_owned())).collect();
         let mut only: Vec<String> = names.keys().cloned().collect();
         only.sort_unstable();
+        let own = filter.names.iter().map(|(name, attribute)| ((*name).to_owned(), (*attribute).to_owned()));
+        let names: HashMap<String, String> = names.into_iter().chain(own).collect();
         let values: HashMap<String, Attribute> =
             filter.values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         let found = self

@@ -121,6 +121,28 @@ impl SigningKeys {
         Ok(())
     }
 
+    /// Takes out every key but the newest of each purpose, because one is known to somebody else: what they signed is
+    /// refused by whoever has read the keys since. Answers how many.
+    ///
+    /// # Errors
+    /// When DynamoDB fails or a row does not read.
+    #[cfg(feature = "operator")]
+    pub async fn end_older(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let items = self.query(now).await?;
+        let stored = stored(&items)?;
+        let mut ended = 0;
+        for purpose in KeyPurpose::ALL {
+            let keys = || stored.iter().filter(|key| key.is_of(purpose));
+            let Some(newest) = keys().map(|key| (key.created_at, key.sort)).max() else { continue };
+            for key in keys().filter(|key| (key.created_at, key.sort) < newest) {
+                let row = keys::key(keys::SIGNING_KEYS.to_owned(), key.sort.to_owned());
+                self.rows.write(Write::delete(row)).await?;
+                ended += 1;
+            }
+        }
+        Ok(ended)
+    }
+
     /// Whether anything changed. Each step is found undone, and done, by the next call if this one dies before it.
     async fn rotate(&self, stored: &[StoredKey<'_>], keyring: &Keyring, now: Timestamp) -> Result<bool, StoreError> {
         if stored.is_empty() {

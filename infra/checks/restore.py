@@ -1,0 +1,158 @@
+"""docs/runbooks/restore.md, followed on MiniStack: the commands of its page, in its order, between an update that was delivered
+before the moment that is restored and updates that came after it; then a second stack on the same tables and key, as
+docs/runbooks/region.md has it.
+
+    restore.py [--profile release]
+
+Left out is what MiniStack has not: how long a restore takes, another region, and the replica of a key.
+
+Runs in the environment of requirements-ministack.txt; needs target/venv-shell, and the functions and tenday built.
+"""
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import smoke
+from local_run import ROOT, Failed, check
+from ministack import PARAMETERS, ROOT_KEYS, STACK, Deployment, MiniStack
+
+PAGE = ROOT / "docs/runbooks/restore.md"
+# What the page leaves to whoever follows it. MiniStack restores what is there now.
+INSTEAD = {"MOMENT": "2026-01-01T00:00:00Z", "sleep 60": "sleep 3", "bash stack.sh": "bash infra/stack.sh",
+           # Without publishing by EventBridge; the page says so.
+           "for function in Deliver DeadLetters;": "for function in Deliver DeadLetters Ingest;"}
+
+
+class Runbook:
+    """The blocks of the page, by the words that stand before them."""
+
+    def __init__(self, ministack):
+        text = PAGE.read_text(encoding="utf-8")
+        for old, new in INSTEAD.items():
+            check(old in text, f"the page does not say `{old}` any more")
+            text = text.replace(old, new)
+        parts = text.split("```\n")
+        self.blocks = list(zip(parts[::2], parts[1::2]))
+        # What one block defines, the next ones use, as in one shell.
+        self.known = "\n".join(line for _, block in self.blocks for line in block.splitlines()
+                               if re.match(r"\w+\(\) \{|STACK=", line))
+        self.environment = ROOT_KEYS | {
+            "PATH": f"{ROOT}/target/venv-shell/bin:{os.environ['PATH']}", "HOME": ministack.home.name,
+            "AWS_ENDPOINT_URL": ministack.endpoint, "TENDAY_POLL_SECONDS": "0.3"}
+
+    def follow(self, before):
+        blocks = [block for words, block in self.blocks if before in words]
+        check(len(blocks) == 1, f"the page has {len(blocks)} blocks after `{before}`")
+        done = subprocess.run(["bash", "-euc", f"{self.known}\n{blocks[0]}"], env=self.environment, cwd=ROOT, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        check(done.returncode == 0, f"{before}: {done.stdout}")
+
+
+class Platform(smoke.Smoke):
+    """The platform and a developer, on a stack."""
+
+    def __init__(self, deployment, clients):
+        super().__init__(smoke.Api(deployment.url, clients), smoke.DEVELOPER, smoke.Nowhere())
+
+    def publish(self, item):
+        update = {"developerId": self.developer, "eventName": "transactions.updated", "id": f"{self.run_id}-{item}",
+                  "data": {"linkId": item, "newTransactions": 3}}
+        return self.api.call("platform", "POST", "/updates", update)["events"][0]["eventId"]
+
+    def attempted(self, event):
+        """The event, once there was an attempt of it."""
+        def holds():
+            status, found = self.api.try_call("developer", "GET", f"/configuration/events/{event}")
+            return status == 200 and found.get("attempts") and found
+
+        return self.wait(f"an attempt of {event}", holds)
+
+
+def rows(deployment, table):
+    return deployment.client("dynamodb").scan(TableName=table, Select="COUNT")["Count"]
+
+
+def try_it(profile):
+    ministack = MiniStack()
+    try:
+        deployment = Deployment(ministack, profile)
+        developer, platform = deployment.clients()
+        clients = {"developer": (developer["clientId"], developer["clientSecret"]),
+                   "platform": (platform["clientId"], platform["clientSecret"])}
+        page, path = Runbook(ministack), Platform(deployment, clients)
+        path.configuration()
+        path.webhook()
+        before = path.publish("before")
+        path.event(before, status="dropped")
+
+        # The functions' messages wait from here on, as they do while whoever is called finds the page.
+        page_stop = "so that nothing is acknowledged"
+        mappings = deployment.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+        for mapping in mappings:
+            deployment.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+        time.sleep(3)
+        page.follow("**Restore**, to names")
+        lost, again = path.publish("lost"), path.publish("again")
+        page.follow(page_stop)
+        status, _ = path.api.answer("GET", "/openapi.json")
+        check(status >= 429, f"the API answers {status} while it is stopped")
+        page.follow("What a restore\ndoes not bring along")
+        page.follow("**Take it up**")
+        deployment.adopt()
+        check(deployment.outputs["SettingsTableName"] == f"{STACK}-settings-restored", f"{deployment.outputs}")
+        own = rows(deployment, deployment.names["EventsTable"])
+
+        page.follow("**Start**, and")
+        path.api.url = deployment.url
+        path.api.tokens.clear()
+        anew = path.publish("again")
+        check(anew != again, "an event of an update that is lost has its id again")
+        path.event(before, status="dropped")
+        path.attempted(anew)
+        for event in (lost, again):
+            found = path.event(event, status="dropped")
+            check((found["dropReason"], found["attempts"]) == ("expired", []), f"of what was not published again: {found}")
+        check(rows(deployment, deployment.names["EventsTable"]) == own, "the old table is written")
+        secret = path.get(f"/configuration/webhooks/{path.id}/secret")["secret"]
+        check(secret == path.secret, "the secret is another")
+
+        key = deployment.outputs["KeyringKeyArn"]
+        arn = {table: deployment.client("dynamodb").describe_table(TableName=f"{STACK}-{table}-restored")["Table"]["TableArn"]
+               for table in ("settings", "events")}
+        moved = Deployment(ministack, profile, stack=f"{STACK}-moved", parameters=PARAMETERS | {
+            "RestoredSettingsTable": arn["settings"], "RestoredEventsTable": arn["events"], "RestoredKey": key})
+        there = Platform(moved, clients)
+        secret = there.get(f"/configuration/webhooks/{path.id}/secret")["secret"]
+        check(secret == path.secret, "in the second stack the secret is another")
+        there.attempted(there.publish("moved"))
+        return f"restored, published again, and taken up by a second stack; {smoke.checks()} checks"
+    except Failed as failed:
+        raise Failed("\n".join([str(failed), *deployment.complaints()])) from None
+    except Exception:
+        print(ministack.tail(), file=sys.stderr)
+        raise
+    finally:
+        ministack.close()
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--profile", default="release", help="cargo's, of the functions [release]")
+    options = arguments.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    began = time.monotonic()
+    try:
+        print(f"{try_it(options.profile)}, in {time.monotonic() - began:.0f} s")
+    except Failed as failed:
+        print(f"restore: {failed}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
