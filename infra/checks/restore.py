@@ -65,12 +65,12 @@ class Platform(smoke.Smoke):
         return self.api.call("platform", "POST", "/updates", update)["events"][0]["eventId"]
 
     def attempted(self, event):
-        """The event, once there was an attempt of it."""
+        """Waits until there was an attempt of the event."""
         def holds():
             status, found = self.api.try_call("developer", "GET", f"/configuration/events/{event}")
-            return status == 200 and found.get("attempts") and found
+            return status == 200 and found["event"].get("attempts")
 
-        return self.wait(f"an attempt of {event}", holds)
+        self.wait(f"an attempt of {event}", holds)
 
 
 def rows(deployment, table):
@@ -145,6 +145,8 @@ def main():
     arguments.add_argument("--profile", default="release", help="cargo's, of the functions [release]")
     options = arguments.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # MiniStack takes its time until it reads a queue again that it was told to leave alone.
+    smoke.ARRIVAL_SECONDS = 240
     began = time.monotonic()
     try:
         print(f"{try_it(options.profile)}, in {time.monotonic() - began:.0f} s")
