@@ -60,6 +60,11 @@ impl DeadLetters {
                     tracing::error!(%developer, %webhook_id, day = message.day, "a day that could not be swept");
                     stay.insert(message_id);
                 }
+                Ok(Message::Release(message)) => {
+                    // Nobody's event is lost: each is held on, until the message is redriven, or the operator resumes again.
+                    tracing::error!(developer = %message.developer, "what was held could not be sent");
+                    stay.insert(message_id);
+                }
                 Err(error) => {
                     tracing::error!(message_id, error = %error, "a dead letter that does not read");
                     stay.insert(message_id);

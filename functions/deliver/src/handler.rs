@@ -18,14 +18,16 @@ use tenday_model::delivery::batch::{Attempted, Batch, Failed, Known, Made, Note,
 use tenday_model::ids::{DeveloperId, EventId};
 use tenday_model::settings::audit::{AuditDays, Who};
 use tenday_store::{
-    Author, Aws, BatchResponse, Clock, Deliveries, DeliveryMessage, Environment, Events, Queue, Schedules, Settings,
-    SqsEvent, StoreError, Updates,
+    Author, Aws, BatchResponse, Clock, Deliveries, DeliveryMessage, Environment, Events, Publishing, Queue, Schedules,
+    Settings, SqsEvent, StoreError, Updates,
 };
 use tenday_telemetry::metrics::{self, Breaker};
 use tenday_telemetry::{in_request, request_id};
 
 use crate::job::Runner;
 use crate::later::send_later;
+use crate::notices::Teller;
+use crate::release::Releaser;
 use crate::sweep::{Scheduled, Sweeper};
 use crate::work::{Origin, Push, Read, Work, read};
 
@@ -42,6 +44,8 @@ const JOB_RUN: Duration = Duration::from_secs(12);
 pub struct Deliver {
     attempts: Arc<Attempts>,
     reattempts: Reattempts,
+    /// Of notices alone. Their first messages go to the retries queue, which Deliver may send to.
+    publishing: Publishing,
     events: Events,
     settings: Settings,
     kept: AuditDays,
@@ -66,15 +70,19 @@ impl Deliver {
         let events_table = environment.text("EVENTS_TABLE");
         let reattempts = Reattempts::from_environment(environment, &aws, clock.clone());
         let retries_queue = environment.text("RETRIES_QUEUE_ARN");
+        let events = Events::new(&aws, settings_table.clone(), events_table.clone());
+        let updates = Updates::new(&aws, events_table);
+        let retries = Queue::new(&aws, environment.text("RETRIES_QUEUE_URL"));
         Self {
             attempts: Arc::clone(reattempts.attempts()),
             reattempts,
-            events: Events::new(&aws, settings_table.clone(), events_table.clone()),
+            publishing: Publishing::new(events.clone(), updates.clone(), retries.clone()),
+            events,
             settings: Settings::new(&aws, settings_table),
             kept: environment.audit_days(),
-            updates: Updates::new(&aws, events_table),
+            updates,
             deliveries: Queue::new(&aws, environment.text("DELIVERIES_QUEUE_URL")),
-            retries: Queue::new(&aws, environment.text("RETRIES_QUEUE_URL")),
+            retries,
             schedules: Schedules::new(
                 &aws,
                 environment.text("SCHEDULE_GROUP"),
@@ -94,7 +102,7 @@ impl Deliver {
     /// Handles a batch, and answers which messages go back to the queue.
     pub async fn handle(self: &Arc<Self>, batch: SqsEvent, deadline: SystemTime) -> BatchResponse {
         let mut unfinished: BTreeSet<String> = batch.records.iter().map(|record| record.message_id.clone()).collect();
-        let Read { work, pushes, sweeps } = read(batch.records, &self.retries_queue);
+        let Read { work, pushes, sweeps, releases } = read(batch.records, &self.retries_queue);
         let Some(spare) = self.spare(deadline) else {
             // Better untouched and soon taken again than sent and not recorded.
             tracing::warn!("too little time is left to make attempts");
@@ -103,20 +111,30 @@ impl Deliver {
         let wait = spare.min(SLOT_WAIT);
         let stop_at = Instant::now() + spare.min(JOB_RUN);
         let sweeper = Sweeper { events: &self.events, retries: &self.retries, clock: &self.clock };
-        let swept = sweeper.sweep(&sweeps, stop_at).await;
-        swept.iter().for_each(|id| {
-            unfinished.remove(id);
-        });
-        let (suspects, pushes): (Vec<_>, Vec<_>) = pushes.into_iter().partition(Push::is_suspect);
-        let finished = if suspects.is_empty() && !work.iter().any(Work::is_suspect) {
-            let (delivered, pushed) =
-                join(Box::pin(self.deliver(work, wait)), Box::pin(self.push(pushes, stop_at))).await;
-            delivered.into_iter().chain(pushed).collect()
-        } else {
-            Box::pin(self.one_after_another(work, pushes, suspects, deadline)).await
-        };
-        unfinished.retain(|id| !finished.contains(id));
+        let releaser =
+            Releaser { events: &self.events, settings: &self.settings, retries: &self.retries, clock: &self.clock };
+        let aside = join(sweeper.sweep(&sweeps, stop_at), releaser.release(&releases, stop_at));
+        let ((swept, released), finished) =
+            join(Box::pin(aside), Box::pin(self.work(work, pushes, wait, stop_at, deadline))).await;
+        unfinished.retain(|id| !finished.contains(id) && !swept.contains(id) && !released.contains(id));
         BatchResponse::failures(unfinished)
+    }
+
+    /// Does what messages ask for, and answers the ids of those that nothing depends on any more.
+    async fn work(
+        self: &Arc<Self>,
+        work: Vec<Work>,
+        pushes: Vec<Push>,
+        wait: Duration,
+        stop_at: Instant,
+        deadline: SystemTime,
+    ) -> HashSet<String> {
+        let (suspects, pushes): (Vec<_>, Vec<_>) = pushes.into_iter().partition(Push::is_suspect);
+        if !suspects.is_empty() || work.iter().any(Work::is_suspect) {
+            return Box::pin(self.one_after_another(work, pushes, suspects, deadline)).await;
+        }
+        let (delivered, pushed) = join(Box::pin(self.deliver(work, wait)), Box::pin(self.push(pushes, stop_at))).await;
+        delivered.into_iter().chain(pushed).collect()
     }
 
     /// How much more time there is than one attempt and what comes after it need.
@@ -217,7 +235,17 @@ impl Deliver {
             self.take(step, &mut batch, &work, &mut running, wait).await;
         }
         batch.notes().into_iter().for_each(|note| count(note, &work));
-        let unfinished: HashSet<&str> = batch.unfinished().collect();
+        let mut unfinished: HashSet<&str> = batch.unfinished().collect();
+        let teller =
+            Teller { settings: &self.settings, events: &self.events, publishing: &self.publishing, clock: &self.clock };
+        for owed in batch.owed(self.clock.now()) {
+            if let Err(error) = Box::pin(teller.tell(&owed)).await {
+                let (developer, webhook_id) = &owed.webhook;
+                tracing::error!(%error, %developer, %webhook_id, "a developer could not be told how a webhook fares");
+                // These come again, and it with them.
+                unfinished.extend(batch.of_webhook(&owed.webhook));
+            }
+        }
         let ids = work.iter().map(|work| &work.message_id);
         ids.filter(|id| !unfinished.contains(id.as_str())).cloned().chain(done).collect()
     }
@@ -399,6 +427,10 @@ fn count(note: Note, work: &[Work]) {
         Note::Dropped(place, reason) => {
             tracing::info!(event_id = %work[place.index()].message.event, reason = reason.name(), "dropped");
             metrics::dropped(reason);
+        }
+        Note::Held(place) => {
+            let message = &work[place.index()].message;
+            tracing::info!(event_id = %message.event, attempt = message.attempt, "held: its developer is paused");
         }
         Note::Waits(place) => {
             tracing::info!(event_id = %work[place.index()].message.event, "waits to be fetched");

@@ -14,6 +14,8 @@
 mod handler;
 mod job;
 mod later;
+mod notices;
+mod release;
 mod sweep;
 mod work;
 

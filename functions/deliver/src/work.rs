@@ -1,7 +1,7 @@
 //! The messages of a batch, as they were taken off their queues.
 
 use tenday_model::delivery::batch;
-use tenday_store::{DeliveryMessage, JobMessage, Message, Record, SweepMessage};
+use tenday_store::{DeliveryMessage, JobMessage, Message, Record, ReleaseMessage, SweepMessage};
 use tenday_telemetry::metrics;
 
 /// A message that asks for an attempt.
@@ -50,12 +50,19 @@ pub(crate) struct Read {
     pub(crate) work: Vec<Work>,
     pub(crate) pushes: Vec<Push>,
     pub(crate) sweeps: Vec<Sweep>,
+    pub(crate) releases: Vec<Releasing>,
 }
 
 /// A message that says that a day is over, with what was published on it to be fetched.
 pub(crate) struct Sweep {
     pub(crate) message_id: String,
     pub(crate) message: SweepMessage,
+}
+
+/// A message that says that what was held of a developer's events is to be sent again.
+pub(crate) struct Releasing {
+    pub(crate) message_id: String,
+    pub(crate) message: ReleaseMessage,
 }
 
 /// A message that pushes a job on.
@@ -92,6 +99,7 @@ pub(crate) fn read(records: Vec<Record>, retries_queue: &str) -> Read {
             Ok(Message::Delivery(_)) => tracing::error!(message_id, "a message that asks for no attempt"),
             Ok(Message::Job(message)) => read.pushes.push(Push { message_id, message, receives, origin }),
             Ok(Message::Sweep(message)) => read.sweeps.push(Sweep { message_id, message }),
+            Ok(Message::Release(message)) => read.releases.push(Releasing { message_id, message }),
             Err(error) => tracing::error!(message_id, error = %error, "a message that does not read"),
         }
     }

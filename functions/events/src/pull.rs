@@ -33,7 +33,7 @@ use crate::{Functions, webhook_not_found};
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Writes that are made at once: each has a connection of its own.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 8;
 
 /// The most that events may take in one answer, of the six megabytes that Lambda lets a function answer with.
 const MOST_BYTES: usize = 5 * 1024 * 1024;
@@ -73,8 +73,7 @@ pub(crate) async fn pull(
             answer.events = fetched.events;
         }
         // Of what was found others may have been first, or its ten days may be over.
-        let waits = answer.events.is_empty() && !answer.more_available;
-        if !waits || started.elapsed() + LOOK > pulling.wait {
+        if !answer.events.is_empty() || started.elapsed() + LOOK > pulling.wait {
             return Ok(Json(answer));
         }
         tokio::time::sleep(LOOK).await;
@@ -193,7 +192,8 @@ impl Fetch<'_> {
         let events = &self.functions.events;
         let updates = events.updates(self.developer, found.iter().map(|seen| seen.id.update), self.now).await?;
         let updates: HashMap<UpdateId, StoredUpdate> = updates.into_iter().map(|update| (update.id, update)).collect();
-        let fit = fit(found, &updates);
+        let content = |seen: &VisibleEvent| updates.get(&seen.id.update).map_or(0, |update| update.content.size());
+        let fit = fit(found.iter().map(content));
         let until = self.now.checked_add(visibility).unwrap_or(Timestamp::MAX);
         let (mark, configuration) = (random::<12>()?, Arc::new(self.settings.configuration.clone()));
         let each = found.iter().take(fit).map(|seen| {
@@ -211,9 +211,9 @@ impl Fetch<'_> {
             }
         }
         match fault {
-            // What could not be fetched now comes again; what was fetched has to get to its developer.
             Some(error) if events.is_empty() => Err(error),
-            _ => Ok(Fetched { events, left: fit < found.len() }),
+            // What could not be fetched now comes again; what was fetched has to get to its developer.
+            fault => Ok(Fetched { events, left: fault.is_some() || fit < found.len() }),
         }
     }
 
@@ -291,14 +291,27 @@ impl Fetch<'_> {
     }
 }
 
-/// How many of the events that were found fit into one answer: the first always does.
-fn fit(found: &[VisibleEvent], updates: &HashMap<UpdateId, StoredUpdate>) -> usize {
+/// How many events with so much content fit into one answer: the first always does.
+fn fit(contents: impl Iterator<Item = usize>) -> usize {
     let mut bytes = 0;
-    let fits = |seen: &&VisibleEvent| {
+    let fits = |content: &usize| {
         // As JSON text within JSON, where each quotation mark takes two bytes.
-        let body = updates.get(&seen.id.update).map_or(0, |update| 2 * update.content.size());
-        bytes += body + HEADERS_BYTES;
+        bytes += 2 * content + HEADERS_BYTES;
         bytes <= MOST_BYTES
     };
-    found.iter().take_while(fits).count().max(1)
+    contents.take_while(fits).count().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_holds_as_many_events_as_fit_and_one_at_least() {
+        assert_eq!(fit([1024; 100].into_iter()), 100);
+        // The largest that can be published.
+        let largest = 256 * 1024;
+        assert_eq!(fit([largest; 100].into_iter()), 9);
+        assert_eq!(fit([10 * 1024 * 1024].into_iter()), 1);
+    }
 }

@@ -70,8 +70,13 @@ pub(crate) enum Command {
     /// One line for each check: ok, warn or FAIL, and what to do. Ends with 1 if a check failed.
     #[command(after_help = "Examples:
   tenday operator --stack tenday doctor
-  tenday operator --stack tenday --json doctor")]
-    Doctor,
+  tenday operator --stack tenday --json doctor
+  tenday operator --stack tenday doctor --scan")]
+    Doctor {
+        /// Look for what is left of deleted configurations too: a scan of the settings table
+        #[arg(long)]
+        scan: bool,
+    },
     /// Who changed what, newest first: a developer's settings, or the platform's clients and erasures
     ///
     /// Kept for 400 days (the parameter AuditDays). It has names, and never a value, a secret or a body.
@@ -173,8 +178,8 @@ pub(crate) enum DevelopersCommand {
     },
     /// Hold a developer's attempts: none is made, dropped or counted, and publishing goes on
     ///
-    /// It acts within a minute, and survives deployments and whatever the developer does. An event is held for as long as its
-    /// update is kept.
+    /// It acts within a minute, and survives deployments and whatever the developer does. What is held for too long for its
+    /// update to be kept is dropped as `expired`, and says so in the developer's lists.
     #[command(after_help = "Examples:
   tenday operator --stack tenday developers pause DEV-acme")]
     Pause {
@@ -243,7 +248,7 @@ pub(crate) enum DevelopersCommand {
 pub(crate) enum EventsCommand {
     /// Why an event arrived, or did not: published, matched, attempts, what it waits for and until when
     ///
-    /// Reads twelve times at most. For what was logged of it, the answer has the query for CloudWatch Logs Insights.
+    /// Reads tables, queues and schedules ten times at most; finding a stack takes four requests more. For what was logged of it, the answer has the query for CloudWatch Logs Insights.
     #[command(after_help = "Examples:
   tenday operator --stack tenday events why EVT-…
   tenday operator --stack tenday --json events why EVT-… --developer DEV-acme")]

@@ -11,7 +11,7 @@ use tenday_model::delivery::job::Filter;
 use tenday_model::delivery::rate::RateLimit;
 use tenday_model::ids::{DeveloperId, WebhookId};
 use tenday_model::settings::audit::Change;
-use tenday_store::{Deleted, DeveloperPage, Erased, Erasure, Export, Filled, Progress, StoreError};
+use tenday_store::{Deleted, DeveloperPage, Erased, Erasure, Export, Filled, Progress, ReleaseMessage, StoreError};
 
 use crate::arguments::DevelopersCommand;
 use crate::error::AdminError;
@@ -51,6 +51,8 @@ pub(crate) async fn run(
         DevelopersCommand::Resume { developer } => {
             let found = place.find("operator-developers-resume").await?;
             let changed = control(&found, &developer, Control::Resume).await?;
+            // Even if it was resumed already: whoever did may have died before this.
+            found.queue("RetriesQueue")?.release(&ReleaseMessage::new(developer.clone()), 0).await?;
             told(&developer, changed, "resumed", "was not paused", as_json, output)
         }
         DevelopersCommand::Limit { developer, per_second, .. } => {

@@ -83,12 +83,15 @@ impl Checks {
     }
 }
 
-pub(crate) async fn run(place: Place, as_json: bool, output: &mut impl Write) -> Result<(), AdminError> {
+pub(crate) async fn run(place: Place, scan: bool, as_json: bool, output: &mut impl Write) -> Result<(), AdminError> {
     let found = place.find("operator-doctor").await?;
     let now = found.now().await?;
     let mut checks = Checks::default();
     stack(&found, &mut checks);
     tables(&found, &mut checks).await;
+    if scan && let Some(table) = checks.had("left over", found.settings_table()) {
+        left_over(&found, table, &mut checks).await;
+    }
     keys(&found, now, &mut checks).await;
     queues(&found, now, &mut checks).await;
     if found.local.is_none() {
@@ -212,6 +215,17 @@ async fn tables(found: &Deployment, checks: &mut Checks) {
         ),
         None => {}
     }
+}
+
+async fn left_over(found: &Deployment, table: String, checks: &mut Checks) {
+    let says = match checks.had("left over", found.aws.webhooks_left_over(table).await) {
+        None => return,
+        Some(0) => "nothing of deleted configurations".to_owned(),
+        Some(left) => {
+            format!("{left} webhooks of deleted configurations, which nothing reads; an erasure takes them along")
+        }
+    };
+    checks.say("left over", Found::Ok, says);
 }
 
 async fn keys(found: &Deployment, now: Timestamp, checks: &mut Checks) {

@@ -193,6 +193,12 @@ impl Page {
                 format!("the receiver took it{}", last.unwrap_or_default())
             }
             State::Dropped { reason, at } => format!("dropped at {}: {}", moment(at), of_drop(reason)),
+            State::Waiting { why: Waiting::Held { attempt, since, .. }, until } => format!(
+                "held since {}, before attempt {attempt}: the developer is paused, or was, and `developers resume` sends it; \
+                 after {} it is dropped",
+                moment(since),
+                moment(until)
+            ),
             State::Waiting { why: Waiting::ForPull { visible_at }, until } => format!(
                 "it waits until {} for its developer to fetch it; fetched {} times so far{}",
                 moment(until),

@@ -60,7 +60,7 @@ pub async fn run(operator: Operator, output: &mut impl Write) -> Result<(), Admi
         Command::DeadLetters(command) => letters::run(place, command, json, output).await,
         Command::Usage(usage) => usage::run(place, usage, json, output).await,
         Command::Keys(command) => keys::run(place, command, json, output).await,
-        Command::Doctor => doctor::run(place, json, output).await,
+        Command::Doctor { scan } => doctor::run(place, scan, json, output).await,
         Command::Audit { owner, limit } => audit::run(place, owner, limit, json, output).await,
         Command::Policy { words } => policy::run(place, words, output).await,
     }

@@ -78,7 +78,11 @@ pub(crate) const COMMANDS: &[(&str, &str, &[Grant])] = &[
         ],
     ),
     ("developers pause", "operator-developers-pause", CONTROL),
-    ("developers resume", "operator-developers-resume", CONTROL),
+    (
+        "developers resume",
+        "operator-developers-resume",
+        &[CONTROL[0], (&["sqs:SendMessage"], On::Queue("RetriesQueue"))],
+    ),
     ("developers limit", "operator-developers-limit", CONTROL),
     (
         "developers export",
@@ -196,6 +200,7 @@ pub(crate) const COMMANDS: &[(&str, &str, &[Grant])] = &[
                     "dynamodb:DescribeContinuousBackups",
                     "dynamodb:GetItem",
                     "dynamodb:Query",
+                    "dynamodb:Scan",
                 ],
                 On::Settings,
             ),

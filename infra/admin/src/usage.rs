@@ -87,8 +87,9 @@ fn of_lines(attempts: &Value, from: Timestamp, to: Timestamp) -> All {
             continue;
         }
         let used = all.entry(line["developer"].as_str().unwrap_or_default().to_owned()).or_default();
-        used.attempts += 1;
-        used.events += u64::from(line["attempt"] == 1);
+        let fetched = line["fetched"] == true;
+        used.attempts += u64::from(!fetched);
+        used.events += u64::from(fetched || line["attempt"] == 1);
         used.bytes += line["bytes"].as_u64().unwrap_or_default();
     }
     all
@@ -108,7 +109,7 @@ async fn of_logs(
          | sort attempts desc | limit {MOST_ROWS}"
     );
     let events = format!(
-        "filter fields.message = \"attempt\" and fields.attempt = 1{only} \
+        "filter ((fields.message = \"attempt\" and fields.attempt = 1) or fields.message = \"acknowledged\"){only} \
          | stats count(*) as events by fields.developer as developer | sort events desc | limit {MOST_ROWS}"
     );
     let (mut all, mut scanned) = (All::new(), 0.0);
@@ -134,12 +135,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_counted_by_its_first_attempt() {
+    fn an_event_is_counted_by_its_first_attempt_or_by_being_fetched() {
         let line = |at: i64, developer: &str, attempt: u64| json!({ "atMs": at, "developer": developer, "attempt": attempt, "bytes": 100 });
-        let lines = json!({ "attempts": [line(0, "DEV-a", 1), line(5, "DEV-a", 2), line(9, "DEV-b", 1), line(10, "DEV-b", 1)] });
+        let fetched = json!({ "atMs": 9, "developer": "DEV-b", "fetched": true });
+        let lines = json!({ "attempts": [fetched, line(0, "DEV-a", 1), line(5, "DEV-a", 2), line(9, "DEV-b", 1), line(10, "DEV-b", 1)] });
         let at = |millis| Timestamp::from_millisecond(millis).unwrap();
         let all = of_lines(&lines, at(0), at(10));
         assert_eq!(all["DEV-a"], Used { events: 1, attempts: 2, bytes: 200 });
-        assert_eq!(all["DEV-b"], Used { events: 1, attempts: 1, bytes: 100 }, "the end is not part of it");
+        assert_eq!(all["DEV-b"], Used { events: 2, attempts: 1, bytes: 100 }, "the end is not part of it");
     }
 }

@@ -49,8 +49,9 @@ pub(crate) struct Log {
     attempts: Arc<Mutex<VecDeque<Value>>>,
 }
 
-/// The line that tells of one attempt.
+/// The lines that tell of one attempt, and of an event that its developer fetched.
 const ATTEMPT: &str = "attempt";
+const FETCHED: &str = "acknowledged";
 /// How many of these lines are kept for whoever asks what was delivered to whom.
 const MOST_ATTEMPTS: usize = 100_000;
 
@@ -90,8 +91,8 @@ impl Log {
             Ok(Value::Object(record)) => structured(record),
             _ => ("INFO".into(), text.into(), Map::new()),
         };
-        if message == ATTEMPT {
-            self.attempted(at_ms, &fields);
+        if message == ATTEMPT || message == FETCHED {
+            self.attempted(at_ms, &fields, message == FETCHED);
         }
         self.write(LogLine {
             at_ms,
@@ -104,14 +105,17 @@ impl Log {
         });
     }
 
-    fn attempted(&self, at_ms: i64, fields: &Map<String, Value>) {
+    fn attempted(&self, at_ms: i64, fields: &Map<String, Value>, fetched: bool) {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         if attempts.len() == MOST_ATTEMPTS {
             attempts.pop_front();
         }
         let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
         let (developer, attempt, bytes) = (field("developer"), field("attempt"), field("bytes"));
-        attempts.push_back(json!({ "atMs": at_ms, "developer": developer, "attempt": attempt, "bytes": bytes }));
+        let line = json!({
+            "atMs": at_ms, "developer": developer, "attempt": attempt, "bytes": bytes, "fetched": fetched,
+        });
+        attempts.push_back(line);
     }
 
     /// The newest lines of attempts, oldest first.

@@ -35,10 +35,13 @@ pub use aws::random::random;
 pub use aws::services::Aws;
 pub use aws::tries::Tries;
 pub use delivery::events::{Deliveries, Events, Key};
+pub use delivery::held::HeldPage;
 pub use delivery::history::EventPage;
 pub use delivery::jobs::Jobs;
 pub use delivery::pulled::{Visible, VisibleEvent};
-pub use delivery::queue::{DeliveryMessage, JobMessage, Message, MessageContent, Outgoing, Queue, SweepMessage};
+pub use delivery::queue::{
+    DeliveryMessage, JobMessage, Message, MessageContent, Outgoing, Queue, ReleaseMessage, SweepMessage,
+};
 pub use delivery::rates::Rates;
 pub use delivery::schedules::Schedules;
 pub use error::StoreError;

@@ -58,7 +58,7 @@ async fn a_link_to_the_dashboard_signs_in_and_a_platform_opens_one() {
     let link = opened["url"].as_str().unwrap();
     let out = desk.with(&[("TENDAY_URL", "")]).give("login --profile acme --link --secret-stdin", link).await;
     assert_eq!(out.code, 0, "{out:?}");
-    assert!(out.out.contains("of DEV-acme, which may configuration:read."), "{out:?}");
+    assert!(out.out.contains("of DEV-acme\n  may configuration:read\n"), "{out:?}");
     assert_eq!(desk.json("status --profile acme").await["configuration"], Value::Null);
     let refused = desk.run("config set --type plaid --profile acme").await;
     assert!(refused.code == 4 && refused.err.contains("insufficient_scope"), "{refused:?}");

@@ -292,12 +292,20 @@ async fn each_question_about_two_developers_and_ten_thousand_events_is_one_comma
     assert_policy_fits(&system, "clients revoke-tokens", "operator-clients-revoke-tokens").await;
 
     // Is everything as it should be?
-    let doctor = operator_json(&system, &["doctor"]).await;
+    let doctor = operator_json(&system, &["doctor", "--scan"]).await;
     assert_eq!(doctor["failed"], 0, "{doctor:#}");
     let names: Vec<&str> = doctor["checks"].as_array().unwrap().iter().map(|check| text(&check["check"])).collect();
-    for check in ["settings table", "events table", "KMS key", "data key", "keys of tokens", "DeliveriesQueue"] {
+    for check in
+        ["settings table", "events table", "KMS key", "data key", "keys of tokens", "DeliveriesQueue", "left over"]
+    {
         assert!(names.contains(&check), "{check}: {names:?}");
     }
+
+    // What a deleted configuration leaves is found, and it is a warning to nobody.
+    developer.delete("/configuration").await.expect(200);
+    let said = operator(&system, &["doctor", "--scan"]).await.unwrap();
+    assert!(said.contains("left over: 1 webhooks of deleted configurations"), "{said}");
+    assert_policy_fits(&system, "doctor", "operator-doctor").await;
 
     // And the tool that was used for all of this says which rights each command takes.
     let policy = operator(&system, &["policy", "nothing"]).await.unwrap_err();

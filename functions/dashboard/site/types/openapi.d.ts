@@ -6037,8 +6037,7 @@ export interface components {
         ChangedWebhook: {
             eventName: string | null;
             id: components["schemas"]["WebhookId"];
-            kind: components["schemas"]["WebhookKind"];
-            /** @description Where its events are sent. One whose events are fetched has none. */
+            /** @description One whose events are fetched has none. */
             callbackURL?: string;
             /** @description Only there if the webhook takes several events. */
             eventNames?: components["schemas"]["EventNames"];

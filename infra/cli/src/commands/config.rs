@@ -125,7 +125,7 @@ fn made(mut body: Value) -> Value {
 
 fn show(configuration: &Value, console: &mut Console<'_>) -> Result<(), TendayError> {
     let kind = some(&configuration["type"]).unwrap_or_else(|| "generic".to_owned());
-    let retries = some(&configuration["retrySchedule"]).map(|seconds| format!("after {seconds} seconds"));
+    let retries = some(&configuration["retrySchedule"]).map(|seconds| format!("after {seconds} s"));
     let webhooks = configuration["webhookIds"].as_array().map_or(0, Vec::len);
     console.fields(&[
         ("id", some(&configuration["id"])),

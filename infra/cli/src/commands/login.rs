@@ -111,16 +111,13 @@ pub(crate) async fn login(
         return Ok(console.json(&answer)?);
     }
     let whose = developer.map_or_else(|| "the platform".to_owned(), |developer| clean(&developer));
-    console.line(format!(
-        "Signed in at {} as {} of {whose}, which may {}.",
-        shown(&url),
-        clean(&who),
-        clean(&granted.scope)
-    ))?;
+    console.line(format!("Signed in at {}", shown(&url)))?;
+    console.line(format!("  as {} of {whose}", clean(&who)))?;
+    console.line(format!("  may {}", clean(&granted.scope)))?;
     if link {
-        console.line(format!("The session ends at {:.0}.", granted.expires()))?;
+        console.line(format!("  until {:.0}, when the session ends", granted.expires()))?;
     }
-    Ok(console.line(format!("Kept as profile {} in {}.", common.profile, path.display()))?)
+    Ok(console.line(format!("  kept as profile {} in {}", common.profile, path.display()))?)
 }
 
 pub(crate) fn logout(logout: &Logout, environment: &Environment, console: &mut Console<'_>) -> Result<(), TendayError> {

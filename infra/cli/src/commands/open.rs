@@ -10,7 +10,7 @@ use crate::console::{Console, clean, word};
 use crate::error::TendayError;
 use crate::settings::shown;
 
-/// Open the dashboard in a browser, signed in
+/// Open the dashboard in a browser
 ///
 /// The platform's client, if it has the scope dashboard:open, is signed in as any developer, by a link that works once and for five
 /// minutes. A developer's own client signs in on the page.

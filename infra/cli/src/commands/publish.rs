@@ -106,7 +106,8 @@ fn show(result: &Value, console: &mut Console<'_>) -> Result<(), TendayError> {
     }
     console.line(word(&result["updateId"]))?;
     for event in result["events"].as_array().into_iter().flatten() {
-        console.line(format!("  {} to {}", word(&event["eventId"]), word(&event["webhookId"])))?;
+        console.line(format!("  {}", word(&event["eventId"])))?;
+        console.line(format!("    to {}", word(&event["webhookId"])))?;
     }
     if let Some(message) = some(&result["message"]) {
         console.line(format!("  {message}"))?;

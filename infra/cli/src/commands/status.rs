@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::count;
-use super::webhooks::{HEADS, PATH, problems, rows};
+use super::webhooks::{HEADS, NEWEST, PATH, problems, rows};
 use crate::api::Api;
 use crate::arguments::Common;
 use crate::console::{Console, clean, some, word};
@@ -57,7 +57,7 @@ pub(crate) async fn run(status: &Status, api: &Api, console: &mut Console<'_>) -
     for webhook in webhooks.iter().filter(|webhook| needs_somebody(webhook)) {
         console.line("")?;
         console.line(format!("{} {}", word(&webhook["id"]), console.painted(&word(&webhook["status"]))))?;
-        problems(webhook, console)?;
+        problems(webhook, NEWEST, console)?;
         if webhook["status"] == "disabled" {
             console.line(format!("  to do: tenday webhooks set {} --enable", word(&webhook["id"])))?;
         }

@@ -263,7 +263,7 @@ fn shown(command: &WebhooksCommand, answer: &Value, console: &mut Console<'_>) -
         }
         WebhooksCommand::Show { .. } => {
             console.fields(&fields(webhook))?;
-            problems(webhook, console)
+            problems(webhook, usize::MAX, console)
         }
         WebhooksCommand::Set(_) | WebhooksCommand::Restore { .. } => Ok(console.fields(&fields(webhook))?),
         WebhooksCommand::Check { .. } => check(answer, console),
@@ -318,6 +318,9 @@ pub(crate) fn rows(webhooks: &[Value]) -> Vec<Vec<String>> {
     webhooks.iter().map(row).collect()
 }
 
+/// How many errors of a webhook are shown among others.
+pub(crate) const NEWEST: usize = 3;
+
 pub(crate) const HEADS: [&str; 6] = ["WEBHOOK", "STATUS", "EVENTS", "TO", "LAST EVENT", "DROPPED"];
 
 fn list(answer: &Value, console: &mut Console<'_>) -> Result<(), TendayError> {
@@ -329,14 +332,14 @@ fn list(answer: &Value, console: &mut Console<'_>) -> Result<(), TendayError> {
     for webhook in webhooks.iter().filter(|webhook| webhook["status"] != "active") {
         console.line("")?;
         console.line(word(&webhook["id"]))?;
-        problems(webhook, console)?;
+        problems(webhook, NEWEST, console)?;
     }
     Ok(())
 }
 
-/// What is wrong with a webhook.
-pub(crate) fn problems(webhook: &Value, console: &mut Console<'_>) -> Result<(), TendayError> {
-    for error in webhook["errors"].as_array().into_iter().flatten() {
+/// What is wrong with a webhook: the newest of it, where there are others to show, too.
+pub(crate) fn problems(webhook: &Value, most: usize, console: &mut Console<'_>) -> Result<(), TendayError> {
+    for error in webhook["errors"].as_array().into_iter().flatten().take(most) {
         console.line(format!("  {}  {}: {}", word(&error["time"]), word(&error["code"]), word(&error["message"])))?;
     }
     if let Some(until) = some(&webhook["nextAttemptTime"]) {
@@ -364,7 +367,7 @@ fn fields(webhook: &Value) -> Vec<(&'static str, Option<String>)> {
         ("status", some(&webhook["status"])),
         ("secret", some(&webhook["secret"])),
         ("headers", names),
-        ("retries", some(&webhook["retrySchedule"]).map(|seconds| format!("after {seconds} seconds"))),
+        ("retries", some(&webhook["retrySchedule"]).map(|seconds| format!("after {seconds} s"))),
         ("rate limit", some(&webhook["rateLimit"]).map(|limit| format!("{limit} a second"))),
         ("made for", some(&webhook["origin"])),
         ("bound links", some(&webhook["boundLinks"])),

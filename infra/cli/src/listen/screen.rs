@@ -54,7 +54,7 @@ impl<'a, 'c> Screen<'a, 'c> {
     }
 
     pub(super) fn is_raw(&self, raw: bool) {
-        if raw && !self.raw.get() {
+        if raw && !self.raw.replace(raw) {
             let _ = self.line("  r sends the last one again, Ctrl-C ends");
         }
         self.raw.set(raw);
@@ -79,16 +79,18 @@ impl<'a, 'c> Screen<'a, 'c> {
                 "takenUp": claimed.taken_up, "draining": claimed.drained.iter().map(|left| left.id()).collect::<Vec<_>>(),
             }))?);
         }
-        self.line(format!("Listening at {} with {id}, for {target}", shown(api)))?;
+        self.line(format!("Listening at {}", shown(api)))?;
+        self.line(format!("  posting to {target}"))?;
+        self.line(format!("  fetching {id}"))?;
         if let Some(waiting) = claimed.taken_up {
             let waiting = that_wait(waiting);
-            self.line(format!("  taken up from a listen that did not end well: {waiting} in it"))?;
+            self.line(format!("  taken up from a listen that was killed, with {waiting} in it"))?;
         }
         for left in &claimed.drained {
-            self.line(format!("  {} was left by a listen for other events: what waits in it comes first", left.id()))?;
+            self.line(format!("  handing over what a listen for other events left in {}", left.id()))?;
         }
         if let Some(secret) = secret {
-            self.line(format!("  signed with {} (tenday webhooks secret {id})", clean(secret)))?;
+            self.line(format!("  signed with {}", clean(secret)))?;
         }
         Ok(())
     }
@@ -210,8 +212,8 @@ impl<'a, 'c> Screen<'a, 'c> {
             return Ok(self.line(format!("Ended, and deleted {webhook}."))?);
         }
         let waiting = that_wait(waiting);
-        self.line(format!("Ended, and deleted {webhook} with {waiting} that your server did not take."))?;
-        self.line("For ten days these bring them back, and fetch them:")?;
+        self.line(format!("Ended, and deleted {webhook}"))?;
+        self.line(format!("with {waiting} that your server did not take. For ten days these bring them back:"))?;
         self.line(format!("  tenday webhooks restore {}", clean(request)))?;
         Ok(self.line(format!("  tenday listen --webhook {webhook} --forward-to URL"))?)
     }

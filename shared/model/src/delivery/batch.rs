@@ -19,11 +19,14 @@ use jiff::{SignedDuration, Timestamp};
 use crate::delivery::decision::{Decision, Wait, decide, is_over, jittered, may_be_over, wait};
 use crate::delivery::event::{Attempt, DropReason, Event, in_ten_days};
 use crate::delivery::health::{Health, WebhookError};
+use crate::delivery::holding;
+use crate::delivery::noticing::{self, Told};
 use crate::delivery::outcome::Outcome;
 use crate::delivery::pulling::{self, Day};
 use crate::delivery::rate::{RateLimit, put_off};
 use crate::delivery::recording::{self, Automatic};
 use crate::ids::{DeveloperId, EventId, UpdateId, WebhookId};
+use crate::publishing::notice::Notice;
 use crate::settings::control::Control;
 use crate::settings::webhook::{Disabled, DisabledReason, Webhook};
 
@@ -212,10 +215,21 @@ pub enum Note {
     Dropped(Place, DropReason),
     /// An event waits until its developer fetches it.
     Waits(Place),
+    /// An event is held, for its developer is paused.
+    Held(Place),
     BreakerOpened,
     BreakerClosed,
     /// A message is attempted by itself, because it was taken before.
     Apart(Place),
+}
+
+/// What is to be told of a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owed {
+    pub webhook: WebhookKey,
+    pub notices: Vec<Notice>,
+    /// What was told once these are published.
+    pub told: Told,
 }
 
 /// Where a message stands.
@@ -264,6 +278,7 @@ enum Unattempted {
     PutOff(Timestamp),
     Drop(DropReason),
     WaitForPull,
+    Hold,
 }
 
 /// A batch under way.
@@ -274,6 +289,9 @@ pub struct Batch<K> {
     stages: Vec<Stage>,
     /// How webhooks fare by what this batch has recorded.
     health: HashMap<WebhookKey, Health>,
+    /// The webhooks that this batch has disabled, or of which it has dropped events.
+    disabled: HashMap<WebhookKey, Disabled>,
+    dropped: HashSet<WebhookKey>,
     /// Whether the suspects were set apart.
     isolated: bool,
     /// Whether what is apart has been put out of the reach of what comes next.
@@ -291,6 +309,8 @@ impl<K: Known> Batch<K> {
             stages: messages.iter().map(|_| Stage::Back).collect(),
             messages,
             health: HashMap::new(),
+            disabled: HashMap::new(),
+            dropped: HashSet::new(),
             isolated: false,
             cleared: true,
             came: false,
@@ -309,6 +329,7 @@ impl<K: Known> Batch<K> {
                 batch.known.event(developer, event),
                 batch.known.webhook(developer, event.webhook),
                 batch.known.health(developer, event.webhook),
+                batch.known.control(developer).is_paused(),
                 now,
             );
             let goes_on = matches!(decision, Decision::Attempt | Decision::Probe { .. } | Decision::PutOff { .. });
@@ -461,7 +482,12 @@ impl<K: Known> Batch<K> {
         match (stored, why) {
             (Ok(true), Unattempted::PutOff(until)) => self.put_off(place, until, now),
             (Ok(true), Unattempted::Drop(reason)) => {
+                self.dropped.insert(self.messages[place.0].webhook());
                 self.notes.push(Note::Dropped(place, reason));
+                self.stages[place.0] = Stage::Finished;
+            }
+            (Ok(true), Unattempted::Hold) => {
+                self.notes.push(Note::Held(place));
                 self.stages[place.0] = Stage::Finished;
             }
             (Ok(true), Unattempted::WaitForPull) => {
@@ -497,7 +523,10 @@ impl<K: Known> Batch<K> {
     /// though its answer was lost is gone by all the same: how a webhook fares, too.
     pub fn recorded(&mut self, record: Record, lost: Result<Vec<EventId>, Failed>, now: Timestamp) {
         match record {
-            Record::Failed { webhook, events, health, .. } => {
+            Record::Failed { webhook, events, health, disable } => {
+                if let (Some(disabled), Ok(_)) = (disable, &lost) {
+                    self.disabled.insert(webhook.clone(), disabled);
+                }
                 match lost {
                     Ok(lost) => self.failures_recorded(&webhook, &events, &health, &lost, now),
                     Err(Failed) => events.iter().for_each(|(place, _)| self.stages[place.0] = Stage::Back),
@@ -533,6 +562,7 @@ impl<K: Known> Batch<K> {
                 // Somebody else recorded this attempt: who is not first sends no retry.
                 self.stages[place.0] = Stage::Back;
             } else if let Some((reason, _)) = event.dropped() {
+                self.dropped.insert(webhook.clone());
                 self.notes.push(Note::Dropped(*place, reason));
                 self.stages[place.0] = Stage::Finished;
             } else {
@@ -540,6 +570,35 @@ impl<K: Known> Batch<K> {
                 self.next_attempt(*place, since, event.due().unwrap_or(now));
             }
         }
+    }
+
+    /// What is to be told of the webhooks of this batch, once all else is done. What an earlier invocation died before it had
+    /// told is owed still.
+    pub fn owed(&self, now: Timestamp) -> Vec<Owed> {
+        let mut webhooks: Vec<WebhookKey> = self.messages.iter().map(Message::webhook).collect();
+        webhooks.sort_unstable();
+        webhooks.dedup();
+        let owed = |key: WebhookKey| {
+            let webhook = self.known.webhook(&key.0, key.1)?;
+            let disabled = self.disabled.get(&key).or(webhook.disabled.as_ref());
+            let health = self.fares(&key).cloned().unwrap_or_default();
+            let read = |place: &Place| self.messages[place.0].webhook() == key && self.was_dropped(*place, now);
+            let dropped = self.dropped.contains(&key) || (0..self.messages.len()).map(Place).any(|place| read(&place));
+            let (notices, told) = noticing::owed(webhook, disabled, &health, dropped, now)?;
+            Some(Owed { webhook: key, notices, told })
+        };
+        webhooks.into_iter().filter_map(owed).collect()
+    }
+
+    /// Whether its event was dropped within this hour when it was read.
+    fn was_dropped(&self, place: Place, now: Timestamp) -> bool {
+        let dropped = self.read(place).and_then(Event::dropped);
+        dropped.is_some_and(|(_, at)| noticing::hour(at) == noticing::hour(now))
+    }
+
+    /// The messages of a webhook.
+    pub fn of_webhook(&self, webhook: &WebhookKey) -> impl Iterator<Item = &str> {
+        self.messages.iter().filter(move |message| message.webhook() == *webhook).map(|message| message.id.as_str())
     }
 
     /// The ids of the messages that go back to their queue.
@@ -599,6 +658,7 @@ impl<K: Known> Batch<K> {
             Decision::PutOff { until } => self.unattempted(place, Unattempted::PutOff(until)),
             Decision::Drop(reason) => self.unattempted(place, Unattempted::Drop(reason)),
             Decision::WaitForPull => self.stages[place.0] = Stage::Sweep,
+            Decision::Hold => self.unattempted(place, Unattempted::Hold),
         }
     }
 
@@ -686,6 +746,7 @@ impl<K: Known> Batch<K> {
                 Unattempted::PutOff(until) => recording::put_off(event, until),
                 Unattempted::Drop(reason) => recording::dropped(event, reason, now),
                 Unattempted::WaitForPull => pulling::wait(event),
+                Unattempted::Hold => holding::hold(event, message.attempt, message.taken.saturating_sub(1), now),
             };
             events.push((place, *why, event));
         }

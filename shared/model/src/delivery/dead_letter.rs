@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::delivery::event::{DropReason, Event, State, in_ten_days, records_may_have_expired};
+use crate::delivery::event::{DropReason, Event, in_ten_days, records_may_have_expired};
 use crate::delivery::job::Job;
 use crate::delivery::recording::dropped;
 use crate::ids::EventId;
@@ -11,8 +11,9 @@ use crate::ids::EventId;
 /// recorded of it meanwhile; none if nothing depends on the message. `name` is what the developer's type calls it.
 pub fn keep(id: EventId, attempt: u16, stored: Option<Event>, name: String, now: Timestamp) -> Option<Event> {
     let event = match stored {
-        // It was delivered or dropped after all, it waits for somebody else, or its attempts went on without this message.
-        Some(event) if !matches!(event.state, State::Pending { .. }) || event.automatic > attempt => return None,
+        // It was delivered or dropped after all, it waits to be fetched, or its attempts went on without this message. What is
+        // held is dropped too: this may be the very message that it was sent again by.
+        Some(event) if !event.state.takes_attempts() || event.automatic > attempt => return None,
         Some(event) => event,
         // It may have been delivered long ago: what has expired never comes back.
         None if records_may_have_expired(id.update, now) => return None,

@@ -9,7 +9,7 @@ use aws_lc_rs::digest;
 use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::delivery::event::{DropReason, Event, State, TEN_DAYS, records_may_have_expired};
+use crate::delivery::event::{DropReason, Event, State, TEN_DAYS, Waiting, records_may_have_expired};
 use crate::delivery::health::Health;
 use crate::delivery::outcome::Outcome;
 use crate::ids::EventId;
@@ -40,8 +40,12 @@ pub enum Plan {
 pub fn plan(number: u16, message_id: &str, stored: Option<&Event>) -> Plan {
     let Some(event) = stored else { return Plan::Attempt };
     match event.state {
-        // What waits for somebody else to act was stored, and nothing of it is left to a message.
-        State::Waiting { .. } | State::Delivered | State::Dropped { .. } => Plan::Acknowledge,
+        // What waits to be fetched was stored, and nothing of it is left to a message.
+        State::Waiting { why: Waiting::ForPull { .. }, .. } | State::Delivered | State::Dropped { .. } => {
+            Plan::Acknowledge
+        }
+        State::Waiting { why: Waiting::Held { .. }, .. } if event.automatic < number => Plan::Attempt,
+        State::Waiting { .. } => Plan::Acknowledge,
         State::Pending { .. } if event.automatic < number => Plan::Attempt,
         State::Pending { due } => match due {
             // Only the message that recorded the attempt may have died before it sent the next one. Any other is a
@@ -77,6 +81,8 @@ pub enum Decision {
     Drop(DropReason),
     /// No attempt: it waits until its developer fetches it.
     WaitForPull,
+    /// No attempt: its developer is paused.
+    Hold,
 }
 
 /// Decides by what is stored. `webhook` is none when it, or its configuration, was deleted.
@@ -87,6 +93,7 @@ pub fn decide(
     stored: Option<&Event>,
     webhook: Option<&Webhook>,
     health: Option<&Health>,
+    is_paused: bool,
     now: Timestamp,
 ) -> Decision {
     match plan(number, message_id, stored) {
@@ -105,6 +112,11 @@ pub fn decide(
         }
     }
     let Some(webhook) = webhook else { return Decision::Drop(DropReason::WebhookDeleted) };
+    if is_paused && !webhook.is_pull() {
+        // One that is held already is done with: attempts that go on send another message.
+        let is_held = stored.is_some_and(|stored| matches!(stored.waiting(), Some(Waiting::Held { .. })));
+        return if is_held { Decision::Acknowledge } else { Decision::Hold };
+    }
     if webhook.disabled.is_some() {
         return Decision::Drop(DropReason::WebhookDisabled);
     }
@@ -283,7 +295,7 @@ mod tests {
     #[test]
     fn what_has_expired_or_lost_its_webhook_is_dropped_and_not_attempted() {
         let webhook = webhook();
-        let decide = |number, stored, webhook| decide(event_id(1), number, "m", stored, webhook, None, now());
+        let decide = |number, stored, webhook| decide(event_id(1), number, "m", stored, webhook, None, false, now());
         assert_eq!(decide(1, None, Some(&webhook)), Decision::Attempt);
         assert_eq!(decide(2, None, Some(&webhook)), Decision::Drop(DropReason::Expired));
         assert_eq!(decide(1, None, None), Decision::Drop(DropReason::WebhookDeleted));
@@ -296,7 +308,7 @@ mod tests {
         let webhook = webhook();
         let after = |days: i64, number| {
             let now = now().checked_add(SignedDuration::from_hours(24 * days)).unwrap();
-            decide(event_id(1), number, "m", None, Some(&webhook), None, now)
+            decide(event_id(1), number, "m", None, Some(&webhook), None, false, now)
         };
         for (days, first, second) in [
             (0, Decision::Attempt, Decision::Drop(DropReason::Expired)),
@@ -311,7 +323,7 @@ mod tests {
         // What is recorded is gone by, however old its update is.
         let put_off = stored(waiting(), 1, "m");
         let late = now().checked_add(SignedDuration::from_hours(24 * 12)).unwrap();
-        assert_eq!(decide(event_id(1), 2, "n", Some(&put_off), Some(&webhook), None, late), Decision::Attempt);
+        assert_eq!(decide(event_id(1), 2, "n", Some(&put_off), Some(&webhook), None, false, late), Decision::Attempt);
     }
 
     #[test]

@@ -110,6 +110,9 @@ pub struct Attempt {
 pub enum Waiting {
     /// That its developer fetches it, from `visible_at` on: [`crate::delivery::pulling`].
     ForPull { visible_at: Timestamp },
+    /// That the operator lets attempts of the developer's events go on, of which this one is the next:
+    /// [`crate::delivery::holding`]. Its message was taken so often without the attempt having been recorded.
+    Held { attempt: u16, taken: u32, since: Timestamp },
 }
 
 /// Where an event stands, with what is known of it there and nothing else.
@@ -117,7 +120,7 @@ pub enum Waiting {
 pub enum State {
     /// Its automatic attempts are not spent. The next one is due then; before the first, none may be known.
     Pending { due: Option<Timestamp> },
-    /// No automatic attempt is made of it: it waits for somebody else to act. To everyone outside it is pending.
+    /// No automatic attempt is made of it now: it waits for somebody else to act. To everyone outside it is pending.
     Waiting { why: Waiting, until: Timestamp },
     /// The receiver took it. Final.
     Delivered,
@@ -126,6 +129,12 @@ pub enum State {
 }
 
 impl State {
+    /// Whether what comes of an automatic attempt, or of its being put off, may be recorded over it. What is held is that of
+    /// a message that came before attempts were held, or after.
+    pub fn takes_attempts(self) -> bool {
+        matches!(self, Self::Pending { .. } | Self::Waiting { why: Waiting::Held { .. }, .. })
+    }
+
     pub fn status(self) -> EventStatus {
         match self {
             Self::Pending { .. } | Self::Waiting { .. } => EventStatus::Pending,

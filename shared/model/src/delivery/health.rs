@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::delivery::noticing::Told;
 use crate::delivery::outcome::OutcomeClass;
 use crate::ids::EventId;
 use crate::settings::webhook::{Status, Webhook};
@@ -28,6 +29,8 @@ pub struct Health {
     pub probe_at: Option<Timestamp>,
     /// The newest failures since the last success, newest first, at most [`ERRORS_KEPT`].
     pub errors: Vec<WebhookError>,
+    /// What its developer was told of it last.
+    pub told: Told,
 }
 
 /// One failure, as a developer sees it in a webhook's `errors`.
@@ -75,9 +78,10 @@ impl Health {
     /// After a success, given what was known before it: a retry that came through is not the newest event if newer ones
     /// went before it.
     pub fn succeeded(known: Option<&Self>, event: EventId, at: Timestamp) -> Self {
+        let told = known.map(|health| health.told).unwrap_or_default();
         let known = known.and_then(|health| Some((health.last_event?, health.last_event_at?)));
         let (event, at) = known.map_or((event, at), |known| known.max((event, at)));
-        Self { last_event: Some(event), last_event_at: Some(at), ..Self::default() }
+        Self { last_event: Some(event), last_event_at: Some(at), told, ..Self::default() }
     }
 
     /// After more failures, the newest last.

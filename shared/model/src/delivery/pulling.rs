@@ -69,7 +69,7 @@ pub enum Reported {
 pub fn report(stored: Option<Event>, report: &Report, now: Timestamp) -> Reported {
     let Some(mut event) = stored.map(|event| event.as_of(now)) else { return Reported::Unknown };
     match event.state {
-        State::Pending { .. } => Reported::Unknown,
+        State::Pending { .. } | State::Waiting { why: Waiting::Held { .. }, .. } => Reported::Unknown,
         State::Delivered => Reported::AlreadyDelivered,
         State::Dropped { .. } => Reported::AlreadyDropped,
         State::Waiting { why: Waiting::ForPull { .. }, .. } => {

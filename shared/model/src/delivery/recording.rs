@@ -9,10 +9,10 @@ use crate::delivery::event::{Attempt, DropReason, Event, State, in_ten_days};
 use crate::delivery::outcome::Outcome;
 
 /// Whether a failed attempt, a wait or a drop may be recorded over what is stored: nothing is, or the event is pending
-/// with no more than `before` automatic attempts, and does not wait for somebody else to act. The condition of the store's
+/// with no more than `before` automatic attempts, and does not wait to be fetched. The condition of the store's
 /// writes says the same.
 pub fn may_record(stored: Option<&Event>, before: u16) -> bool {
-    stored.is_none_or(|stored| matches!(stored.state, State::Pending { .. }) && stored.automatic <= before)
+    stored.is_none_or(|stored| stored.state.takes_attempts() && stored.automatic <= before)
 }
 
 /// The event that waits until `due` for an attempt that its breaker puts off.

@@ -35,6 +35,10 @@ pub fn canonical(content: &Content) -> Vec<u8> {
             bytes.push(b' ');
             bytes.extend_from_slice(raw.payload.get().as_bytes());
         }
+        Content::Notice(notice) => {
+            let said = format!("notice {} {:?}", notice.kind.name(), notice.about);
+            bytes.extend_from_slice(said.as_bytes());
+        }
     }
     bytes
 }

@@ -18,6 +18,9 @@ pub fn matching<'a>(
     webhooks: impl IntoIterator<Item = &'a Webhook>,
     content: &Content,
 ) -> Result<Vec<&'a Webhook>, Inexpressible> {
+    if let Content::Notice(notice) = content {
+        return Ok(notice.heard_by(webhooks));
+    }
     let name = content_event_name(integration, content)?;
     // Looked for only if some webhook goes by it.
     let link: LazyCell<Option<Cow<'_, str>>, _> = LazyCell::new(|| link_of(content));

@@ -2,7 +2,7 @@
 //!
 //! The platform publishes an [`update`] in one vocabulary; [`matching`] finds the webhooks that get it, and [`render`]
 //! gives it the shape of a developer's type. [`examples`] has an update for each event of a type. [`canonical`] tells whether two updates say the same, [`retention`] how long
-//! one is kept, and [`trace`] ties the publishing to every request that comes of it.
+//! one is kept, [`notice`] is what Tenday itself publishes, and [`trace`] ties the publishing to every request that comes of it.
 //!
 //! `render` knows `update`, and `update` knows nothing of `render`: both speak of a `node`, a payload that is not yet
 //! written.
@@ -11,6 +11,7 @@ pub mod canonical;
 pub mod examples;
 pub mod matching;
 mod node;
+pub mod notice;
 pub mod render;
 pub mod retention;
 pub mod trace;

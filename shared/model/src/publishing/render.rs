@@ -26,6 +26,7 @@ mod yodlee;
 
 use crate::error::ValidationError;
 use crate::publishing::node::{Node, Object};
+use crate::publishing::notice::is_notice_name;
 use crate::publishing::update::datum::Members;
 use crate::publishing::update::{Content, EventName, RawUpdate, UpdateData};
 use crate::settings::integration::Integration;
@@ -141,6 +142,7 @@ pub fn render_content(
     match content {
         Content::Data(update) => render(integration, update, context),
         Content::Raw(raw) => raw_names(integration, raw).map(|_| raw.payload.get().as_bytes().to_vec()),
+        Content::Notice(notice) => Ok(notice.render(context)),
     }
 }
 
@@ -150,12 +152,13 @@ pub fn content_event_name(integration: Integration, content: &Content) -> Result
     match content {
         Content::Data(update) => event_name(integration, update),
         Content::Raw(raw) => raw_event_name(integration, raw),
+        Content::Notice(notice) => Ok(notice.kind.name()),
     }
 }
 
 /// [`content_event_name`], or the vocabulary's own name where the type has none: what an event is called in lists.
 pub fn named(integration: Integration, content: &Content) -> &'static str {
-    content_event_name(integration, content).unwrap_or_else(|_| content.event_name().as_str())
+    content_event_name(integration, content).unwrap_or_else(|_| content.event_name())
 }
 
 fn raw_event_name(integration: Integration, raw: &RawUpdate) -> Result<&'static str, Inexpressible> {
@@ -235,9 +238,13 @@ pub fn subscribable(integration: Integration) -> impl Iterator<Item = &'static s
 }
 
 /// Whether a webhook of a type may subscribe to a name: one of the type's full names, or what stands before the full
-/// stop of one, which takes them all (`TRANSACTIONS`).
+/// stop of one, which takes them all (`TRANSACTIONS`); or one of Tenday's own notices.
 pub fn is_subscribable(integration: Integration, name: &str) -> bool {
-    EventName::ALL.iter().flat_map(|event| names(integration, *event)).any(|full| subscription_matches(name, full))
+    is_notice_name(name)
+        || EventName::ALL
+            .iter()
+            .flat_map(|event| names(integration, *event))
+            .any(|full| subscription_matches(name, full))
 }
 
 /// Whether a webhook that subscribed to a name gets the events of a full name.

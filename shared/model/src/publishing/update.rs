@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 
 use crate::error::ValidationError;
 use crate::publishing::node::Node;
+use crate::publishing::notice::{Notice, NoticeKind};
 use crate::settings::integration::Integration;
 use data::*;
 use datum::{Datum, Members, Problems, Side};
@@ -212,6 +213,8 @@ fn unknown_name(event_name: &str) -> ValidationError {
 pub enum Content {
     Data(UpdateData),
     Raw(RawUpdate),
+    /// Tenday's own, which the platform cannot publish.
+    Notice(Notice),
 }
 
 /// A payload in the shape of one type. Nothing checks that shape: the platform vouches for it.
@@ -226,13 +229,27 @@ pub struct RawUpdate {
 }
 
 impl Content {
-    /// The event name that the platform published it under.
-    pub fn event_name(&self) -> EventName {
+    /// The event name that it was published under.
+    pub fn event_name(&self) -> &'static str {
         match self {
-            Self::Data(data) => data.event_name(),
-            Self::Raw(raw) => raw.event_name,
+            Self::Data(data) => data.event_name().as_str(),
+            Self::Raw(raw) => raw.event_name.as_str(),
+            Self::Notice(notice) => notice.kind.name(),
         }
     }
+}
+
+/// [`parse_content`] for what is stored or on a queue, among which are Tenday's own notices too.
+pub fn parse_stored(
+    event_name: &str,
+    data: Option<&RawValue>,
+    raw: Option<&RawValue>,
+) -> Result<Content, Vec<ValidationError>> {
+    let Some(kind) = NoticeKind::from_name(event_name) else { return parse_content(event_name, data, raw) };
+    let missing = || vec![ValidationError::new(&["data"], "missing", "a notice says what it is about")];
+    let about = serde_json::from_str(data.ok_or_else(missing)?.get());
+    let about = about.map_err(|error| vec![ValidationError::new(&["data"], "value", error.to_string())])?;
+    Ok(Content::Notice(Notice { kind, about }))
 }
 
 /// Reads the body of an update: `data`, or else `raw`, `{"type": "plaid" | "mx" | … | null, "payload": {…}}`.

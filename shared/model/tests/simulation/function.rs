@@ -10,7 +10,7 @@ use tenday_model::delivery::batch::{Attempted, Batch, Failed, Known, Later, Made
 use tenday_model::delivery::by_hand::{Begun, CLAIM, Claim, Ended, begin, end, wait_again};
 use tenday_model::delivery::dead_letter;
 use tenday_model::delivery::decision::Wait;
-use tenday_model::delivery::event::{Attempt, DropReason, Event, EventStatus, State};
+use tenday_model::delivery::event::{Attempt, DropReason, Event, EventStatus, State, Waiting};
 use tenday_model::delivery::health::Health;
 use tenday_model::delivery::rate::{Ask, RateLimit, ask, slots};
 use tenday_model::delivery::recording::may_record;
@@ -31,6 +31,7 @@ pub(crate) struct Loaded {
     webhook: Option<Webhook>,
     health: Option<Health>,
     delays: Vec<Duration>,
+    is_paused: bool,
 }
 
 impl Known for Loaded {
@@ -51,7 +52,7 @@ impl Known for Loaded {
     }
 
     fn control(&self, _: &DeveloperId) -> Control {
-        Control::default()
+        Control { paused_since: self.is_paused.then_some(Timestamp::UNIX_EPOCH), limit: None }
     }
 
     fn delays(&self, _: &DeveloperId, _: WebhookId) -> Vec<Duration> {
@@ -144,8 +145,10 @@ impl Invocation {
             }
             Step::Store(events) => {
                 for (place, event) in events {
-                    if matches!(event.state, State::Pending { .. }) {
-                        world.tally.put_off += 1;
+                    match event.state {
+                        State::Pending { .. } => world.tally.put_off += 1,
+                        State::Waiting { why: Waiting::Held { .. }, .. } => world.tally.held += 1,
+                        _ => {}
                     }
                     let before = event.automatic;
                     let stored =
@@ -289,6 +292,7 @@ impl World {
             webhook: (!self.deleted).then(|| self.webhook.clone()),
             health: self.health.clone(),
             delays: self.delays.clone(),
+            is_paused: self.is_paused,
         };
         let message = |message: &Message| tenday_model::delivery::batch::Message {
             id: message.id.clone(),

@@ -17,6 +17,7 @@
 mod chance;
 mod function;
 mod job;
+mod operator;
 mod puller;
 mod world;
 
@@ -64,6 +65,7 @@ fn every_event_ends_delivered_or_dropped_whatever_the_world_does() {
         assert!(played.delivered > 1000 && played.dropped > 1000 && played.dead_letters > 500, "{played:?}");
         assert!(played.put_off > 500 && played.probes > 1000 && played.schedules > 1000, "{played:?}");
         assert!(played.fetches > 1000 && played.reported > 1000 && played.swept > 100, "{played:?}");
-        assert!(played.reattempts > 500 && played.jobs_done > 1000 && played.pages > 2000, "{played:?}");
+        assert!(played.held > 1000 && played.released > 1000, "{played:?}");
+        assert!(played.reattempts > 400 && played.jobs_done > 1000 && played.pages > 2000, "{played:?}");
     }
 }

@@ -154,7 +154,7 @@ impl World {
     pub(crate) fn waits_until(&self) -> impl Iterator<Item = Timestamp> {
         let visible = self.store.values().filter_map(|event| match event.waiting() {
             Some(Waiting::ForPull { visible_at }) => Some(visible_at),
-            None => None,
+            Some(Waiting::Held { .. }) | None => None,
         });
         visible.chain(self.sweeps.iter().map(|day| day.over_at()))
     }

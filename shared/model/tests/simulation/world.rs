@@ -18,6 +18,7 @@ use tenday_model::settings::webhook::{Disabled, DisabledReason, Origin, Way, Web
 use crate::chance::Chance;
 use crate::function::{ByHand, Invocation, Went};
 use crate::job::{Begun, Push, Run};
+use crate::operator::Releasing;
 use crate::puller::Puller;
 
 /// How long a message that was taken stays hidden. Longer than any invocation runs.
@@ -58,6 +59,8 @@ pub(crate) struct Tally {
     pub(crate) fetches: u64,
     pub(crate) reported: u64,
     pub(crate) swept: u64,
+    pub(crate) held: u64,
+    pub(crate) released: u64,
     pub(crate) delivered: u64,
     pub(crate) dropped: u64,
 }
@@ -82,6 +85,8 @@ impl Tally {
         self.fetches += other.fetches;
         self.reported += other.reported;
         self.swept += other.swept;
+        self.held += other.held;
+        self.released += other.released;
         self.delivered += other.delivered;
         self.dropped += other.dropped;
     }
@@ -140,6 +145,11 @@ pub(crate) struct World {
     pub(crate) is_pulled: bool,
     /// Days that are looked at when they are over.
     pub(crate) sweeps: BTreeSet<Day>,
+    /// Whether the operator holds all attempts, and what says that they go on.
+    pub(crate) is_paused: bool,
+    pub(crate) releases: Vec<Releasing>,
+    /// What was sent again, and since when it had been held.
+    pub(crate) released: BTreeSet<(EventId, Timestamp)>,
     pub(crate) books: BTreeMap<EventId, Book>,
     pub(crate) tally: Tally,
     pub(crate) story: Vec<String>,
@@ -212,6 +222,9 @@ impl World {
             fetched_until: HashMap::new(),
             is_pulled,
             sweeps: BTreeSet::new(),
+            is_paused: false,
+            releases: Vec::new(),
+            released: BTreeSet::new(),
             books: BTreeMap::new(),
             tally: Tally::default(),
             story: Vec::new(),
@@ -327,6 +340,7 @@ impl World {
         }
         // From here on all goes well: what is left has to come to its end by itself.
         self.malice = false;
+        self.resume();
         self.say(|_| "all goes well from here on".to_owned());
         for _ in 0..20_000 {
             if self.queue.is_empty()
@@ -338,6 +352,7 @@ impl World {
                 && self.dead_letters.is_empty()
                 && self.pullers.is_empty()
                 && self.sweeps.is_empty()
+                && self.releases.is_empty()
                 && !self.is_waited_for()
             {
                 return self.judge();
@@ -421,6 +436,8 @@ impl World {
             80..84 => self.dead_letter(),
             84..86 if self.malice => self.developer_acts(),
             86..90 if self.malice => self.reattempt(),
+            90..92 if self.malice => self.operator_acts(),
+            92..95 if self.releases.iter().any(|release| release.visible_at <= self.now) => self.release(),
             _ => self.time_passes(),
         }
         self.broken.take().map_or(Ok(()), Err)
@@ -550,11 +567,13 @@ impl World {
         }
         let waiting = self.queue.iter().map(|message| message.visible_at);
         let waiting = waiting.chain(self.pushes.iter().map(|push| push.visible_at));
+        let waiting = waiting.chain(self.releases.iter().map(|release| release.visible_at));
         let waiting = waiting.chain(self.schedules.values().map(|(due, ..)| *due)).chain(self.waits_until());
         let next = waiting.filter(|at| *at > self.now).min();
         // No queue keeps a message for longer than four days, and none is left alone for as long.
         let visible = self.queue.iter().any(|message| message.visible_at <= self.now)
             || self.pushes.iter().any(|push| push.visible_at <= self.now)
+            || self.releases.iter().any(|release| release.visible_at <= self.now)
             || !self.dead_letters.is_empty();
         let soon = self.after(SignedDuration::from_hours(48));
         if let Some(next) = next.filter(|next| !visible || *next <= soon) {

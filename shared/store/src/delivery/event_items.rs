@@ -19,11 +19,21 @@ pub(crate) fn event_item(developer: &DeveloperId, event: &Event) -> Result<Item,
     if let Some(next) = event.due() {
         item.insert("nextAttemptAt".into(), n(next.as_millisecond()));
     }
-    if let State::Waiting { why: Waiting::ForPull { visible_at }, until } = event.state {
-        item.insert(WAITING_FOR.into(), s(FOR_PULL));
+    if let State::Waiting { why, until } = event.state {
+        let (what, of, since) = match why {
+            Waiting::ForPull { visible_at } => {
+                (FOR_PULL, keys::webhook_events(developer, event.id.webhook), visible_at)
+            }
+            Waiting::Held { attempt, taken, since } => {
+                item.insert(HELD_ATTEMPT.into(), n(attempt));
+                item.insert(HELD_TAKEN.into(), n(taken));
+                (HELD, keys::held_of(developer), since)
+            }
+        };
+        item.insert(WAITING_FOR.into(), s(what));
         item.insert(WAITS_UNTIL.into(), n(until.as_millisecond()));
-        item.insert(keys::WAITING_OF.into(), s(keys::webhook_events(developer, event.id.webhook)));
-        item.insert(keys::VISIBLE_AT.into(), s(keys::visible_at(visible_at, event.id.update)));
+        item.insert(keys::WAITING_OF.into(), s(of));
+        item.insert(keys::VISIBLE_AT.into(), s(keys::visible_at(since, event.id.update)));
     }
     if event.fetches > 0 {
         item.insert("fetches".into(), n(event.fetches));
@@ -52,7 +62,12 @@ fn dropped_attributes(developer: &DeveloperId, event: &Event) -> Result<Item, St
 /// What an event waits for, and until when; only one that waits has these.
 pub(crate) const WAITING_FOR: &str = "waitingFor";
 pub(crate) const FOR_PULL: &str = "pull";
+pub(crate) const HELD: &str = "held";
 pub(crate) const WAITS_UNTIL: &str = "waitsUntil";
+/// Of an event that is held, which attempt is not made.
+const HELD_ATTEMPT: &str = "heldAttempt";
+/// And how often its messages were taken.
+const HELD_TAKEN: &str = "heldTaken";
 
 /// The end of an event that waits, delivered or dropped: what is known of its waiting goes, all else stays as it is.
 pub(crate) fn end_waiting(developer: &DeveloperId, ended: &Event) -> Result<Write, StoreError> {
@@ -63,7 +78,7 @@ pub(crate) fn end_waiting(developer: &DeveloperId, ended: &Event) -> Result<Writ
         (EXPIRES_AT, n(ended.expires_at.as_second())),
     ];
     set.extend(dropped.iter().map(|(name, value)| (name.as_str(), value.clone())));
-    let waiting = [WAITING_FOR, WAITS_UNTIL, keys::WAITING_OF, keys::VISIBLE_AT];
+    let waiting = [WAITING_FOR, WAITS_UNTIL, keys::WAITING_OF, keys::VISIBLE_AT, HELD_ATTEMPT, HELD_TAKEN];
     Ok(Write::change(keys::event(developer, ended.id), set, &waiting))
 }
 
@@ -82,12 +97,19 @@ pub(crate) fn event_from(item: &Item) -> Result<Event, StoreError> {
     let state = match status {
         EventStatus::Pending => match read.optional_text(WAITING_FOR) {
             None => State::Pending { due: read.optional_moment("nextAttemptAt")? },
-            Some(FOR_PULL) => {
-                let visible_at = keys::visible_from(read.text(keys::VISIBLE_AT)?);
-                let visible_at = visible_at.ok_or_else(|| corrupt(&"visibleAt is no moment"))?;
-                State::Waiting { why: Waiting::ForPull { visible_at }, until: read.moment(WAITS_UNTIL)? }
+            Some(what) => {
+                let since = keys::visible_from(read.text(keys::VISIBLE_AT)?);
+                let since = since.ok_or_else(|| corrupt(&"visibleAt is no moment"))?;
+                let why = match what {
+                    FOR_PULL => Waiting::ForPull { visible_at: since },
+                    HELD => {
+                        let (attempt, taken) = (read.number(HELD_ATTEMPT)?, read.number(HELD_TAKEN)?);
+                        Waiting::Held { attempt, taken, since }
+                    }
+                    _ => return Err(corrupt(&"it waits for something unknown")),
+                };
+                State::Waiting { why, until: read.moment(WAITS_UNTIL)? }
             }
-            Some(_) => return Err(corrupt(&"it waits for something unknown")),
         },
         EventStatus::Delivered => State::Delivered,
         EventStatus::Dropped => {
@@ -108,6 +130,9 @@ pub(crate) fn event_from(item: &Item) -> Result<Event, StoreError> {
         expires_at: Timestamp::from_second(expires).map_err(|error| corrupt(&error))?,
     })
 }
+
+/// What a developer was told last of a webhook.
+pub(crate) const TOLD: &str = "told";
 
 pub(crate) fn health_item(
     developer: &DeveloperId,
@@ -130,6 +155,9 @@ pub(crate) fn health_item(
     if !health.errors.is_empty() {
         item.insert("errors".into(), json(&health.errors)?);
     }
+    if !health.told.is_nothing() {
+        item.insert(TOLD.into(), json(&health.told)?);
+    }
     // Its last event is gone by then, and a receiver that was not tried for so long is neither well nor ill.
     let expires = now.checked_add(TEN_DAYS).unwrap_or(Timestamp::MAX);
     item.insert(EXPIRES_AT.into(), n(expires.as_second()));
@@ -145,5 +173,6 @@ pub(crate) fn health_from(item: &Item) -> Result<Health, StoreError> {
         failing_since: read.optional_moment("failingSince")?,
         probe_at: read.optional_moment("probeAt")?,
         errors: read.optional_json("errors")?.unwrap_or_default(),
+        told: read.optional_json(TOLD)?.unwrap_or_default(),
     })
 }

@@ -10,8 +10,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tenday_model::delivery::batch::Known;
 use tenday_model::delivery::by_hand::Claim;
-use tenday_model::delivery::event::{Event, EventStatus};
+use tenday_model::delivery::event::{Event, EventStatus, in_ten_days};
 use tenday_model::delivery::health::Health;
+use tenday_model::delivery::noticing::Told;
 use tenday_model::ids::{DeveloperId, EventId, WebhookId};
 use tenday_model::settings::configuration::{Configuration, effective_delays};
 use tenday_model::settings::control::Control;
@@ -20,10 +21,10 @@ use tenday_model::settings::webhook::Webhook;
 use crate::aws::random::random;
 use crate::aws::services::Aws;
 use crate::aws::tries::Tries;
-use crate::delivery::event_items::{event_from, event_item, health_from, health_item};
+use crate::delivery::event_items::{HELD, event_from, event_item, health_from, health_item};
 use crate::delivery::pulled::over;
 use crate::dynamodb::batch::{Table, Tables};
-use crate::dynamodb::item::{Item, b, is_expired, n, s};
+use crate::dynamodb::item::{Item, b, is_expired, json, n, s};
 use crate::dynamodb::keys;
 use crate::dynamodb::rows::Freshness;
 use crate::dynamodb::transaction::TRANSACTION;
@@ -239,6 +240,27 @@ impl Events {
         self.tables.events.write(Write::delete(keys::health(developer, webhook))).await.map(|_| ())
     }
 
+    /// Writes down what a developer was told of a webhook. Whoever writes the webhook's health at this moment may write over
+    /// it: then it is told again, under the same id.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn record_told(
+        &self,
+        developer: &DeveloperId,
+        webhook: WebhookId,
+        told: &Told,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let set = "SET told = :told, failures = if_not_exists(failures, :none), \
+                   expiresAt = if_not_exists(expiresAt, :expires)";
+        let update = Write::update(keys::health(developer, webhook), set)
+            .value(":told", json(told)?)
+            .value(":none", n(0))
+            .value(":expires", n(in_ten_days(now).as_second()));
+        self.tables.events.write(update).await.map(|_| ())
+    }
+
     /// Takes the one probe of an open breaker; false when another sandbox has it.
     ///
     /// # Errors
@@ -312,16 +334,18 @@ impl Events {
     }
 }
 
-/// A put that holds only while no more than `before` automatic attempts are recorded and the event is pending, and waits
-/// for nobody else.
+/// A put that holds only while no more than `before` automatic attempts are recorded and the event is pending, and does not
+/// wait to be fetched.
 fn put_unless_recorded(developer: &DeveloperId, event: &Event, before: u16) -> Result<Write, StoreError> {
     let put = Write::put(event_item(developer, event)?);
     Ok(put
         .only_if(
-            "attribute_not_exists(pk) OR (#status = :pending AND automatic <= :before AND attribute_not_exists(waitingFor))",
+            "attribute_not_exists(pk) OR (#status = :pending AND automatic <= :before \
+             AND (attribute_not_exists(waitingFor) OR waitingFor = :held))",
         )
         .name("#status", "status")
         .value(":pending", s(EventStatus::Pending.name()))
+        .value(":held", s(HELD))
         .value(":before", n(before)))
 }
 

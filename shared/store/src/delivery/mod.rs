@@ -6,6 +6,7 @@
 
 pub(crate) mod event_items;
 pub(crate) mod events;
+pub(crate) mod held;
 pub(crate) mod history;
 pub(crate) mod jobs;
 pub(crate) mod pulled;

@@ -5,14 +5,16 @@ use aws_sdk_sqs::types::{BatchResultErrorEntry, DeleteMessageBatchRequestEntry, 
 use futures::future::join_all;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use tenday_model::delivery::decision::LONGEST_DELAY;
+use tenday_model::delivery::holding::HeldAt;
 use tenday_model::delivery::pulling::Day;
 use tenday_model::error::ValidationError;
 use tenday_model::ids::{DeveloperId, EventId, JobId, UpdateId, WebhookId};
+use tenday_model::publishing::notice::Notice;
 use tenday_model::publishing::render::named;
 use tenday_model::publishing::trace::TraceContext;
-use tenday_model::publishing::update::{Content, parse_content};
+use tenday_model::publishing::update::{Content, parse_stored};
 use tenday_model::settings::integration::Integration;
 
 use crate::aws::services::Aws;
@@ -41,10 +43,26 @@ pub struct MessageContent {
 }
 
 impl MessageContent {
+    /// A notice of Tenday's own.
+    ///
+    /// # Errors
+    /// Never, in fact: what a notice says is JSON.
+    pub fn of_notice(notice: &Notice, at: Timestamp) -> Result<Self, StoreError> {
+        let data = to_raw_value(&notice.about).map_err(|error| StoreError::corrupt("notice", error))?;
+        Ok(Self {
+            event_name: notice.kind.name().to_owned(),
+            data: Some(data),
+            raw: None,
+            occurred_at: at,
+            idempotency_key: None,
+            trace: None,
+        })
+    }
+
     /// # Errors
     /// What is wrong with content that a newer vocabulary does not take any more.
     pub fn parse(&self) -> Result<Content, Vec<ValidationError>> {
-        parse_content(&self.event_name, self.data.as_deref(), self.raw.as_deref())
+        parse_stored(&self.event_name, self.data.as_deref(), self.raw.as_deref())
     }
 
     /// What an event of it is called in lists: the name that the developer's type gives it, or the vocabulary's where the
@@ -97,7 +115,12 @@ impl DeliveryMessage {
 
     pub fn new(developer: DeveloperId, event: EventId, attempt: u16, content: &MessageContent) -> Self {
         let content = (content.size() <= CONTENT_IN_MESSAGE).then(|| content.clone());
-        Self { v: Self::VERSION, developer, event, attempt, waits: 0, taken: 0, scheduled: false, content }
+        Self { content, ..Self::without_content(developer, event, attempt) }
+    }
+
+    /// What is to be sent is read from the update.
+    pub fn without_content(developer: DeveloperId, event: EventId, attempt: u16) -> Self {
+        Self { v: Self::VERSION, developer, event, attempt, waits: 0, taken: 0, scheduled: false, content: None }
     }
 }
 
@@ -157,12 +180,78 @@ impl SweepMessage {
     }
 }
 
+/// Says that attempts of a developer's events go on: what was held of them is sent again, in the order in which it was held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseMessage {
+    pub v: u8,
+    pub kind: ReleaseKind,
+    pub developer: DeveloperId,
+    /// What was held before this moment, in milliseconds, was looked at by a release that came before this second one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<i64>,
+    /// What is held later than this moment, in milliseconds, is not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<i64>,
+    /// What comes behind this event, held since then, is still to be looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<(i64, EventId)>,
+}
+
+/// As [`JobKind`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseKind {
+    Release,
+}
+
+impl ReleaseMessage {
+    pub const VERSION: u8 = 1;
+
+    /// For all that is held.
+    pub fn new(developer: DeveloperId) -> Self {
+        let kind = ReleaseKind::Release;
+        Self { v: Self::VERSION, kind, developer, from: None, through: None, after: None }
+    }
+
+    /// For what comes behind an event.
+    #[must_use]
+    pub fn behind(&self, through: Timestamp, after: HeldAt) -> Self {
+        let after = Some((after.since.as_millisecond(), after.event));
+        Self { through: Some(through.as_millisecond()), after, ..self.clone() }
+    }
+
+    /// For what was held after this one had looked.
+    #[must_use]
+    pub fn again(&self, through: Timestamp) -> Self {
+        Self { from: Some(through.as_millisecond()), ..Self::new(self.developer.clone()) }
+    }
+
+    pub fn is_second(&self) -> bool {
+        self.from.is_some()
+    }
+
+    pub fn from(&self) -> Timestamp {
+        self.from.and_then(|from| Timestamp::from_millisecond(from).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    pub fn through(&self) -> Option<Timestamp> {
+        self.through.and_then(|through| Timestamp::from_millisecond(through).ok())
+    }
+
+    pub fn after(&self) -> Option<HeldAt> {
+        let (since, event) = self.after?;
+        Some(HeldAt { since: Timestamp::from_millisecond(since).ok()?, event })
+    }
+}
+
 /// A message off a queue.
 #[derive(Debug, Clone)]
 pub enum Message {
     Delivery(DeliveryMessage),
     Job(JobMessage),
     Sweep(SweepMessage),
+    Release(ReleaseMessage),
 }
 
 /// Why a message does not read.
@@ -183,6 +272,7 @@ impl Message {
         enum Kind {
             Job,
             Sweep,
+            Release,
         }
         /// What every message has. The content of a delivery is raw JSON, which an enum of serde's could not hold.
         #[derive(Deserialize)]
@@ -201,7 +291,8 @@ impl Message {
             Some(Kind::Job) if head.v == JobMessage::VERSION => Ok(Self::Job(serde_json::from_str(body)?)),
             None if head.v == DeliveryMessage::VERSION => Ok(Self::Delivery(serde_json::from_str(body)?)),
             Some(Kind::Sweep) if head.v == SweepMessage::VERSION => Ok(Self::Sweep(serde_json::from_str(body)?)),
-            Some(Kind::Job | Kind::Sweep) | None => Err(MessageProblem::Version(head.v)),
+            Some(Kind::Release) if head.v == ReleaseMessage::VERSION => Ok(Self::Release(serde_json::from_str(body)?)),
+            Some(Kind::Job | Kind::Sweep | Kind::Release) | None => Err(MessageProblem::Version(head.v)),
         }
     }
 }
@@ -248,6 +339,14 @@ impl Queue {
     /// # Errors
     /// When SQS fails.
     pub async fn push(&self, message: &JobMessage, delay_seconds: u64) -> Result<(), StoreError> {
+        self.send_one(message, &message.developer, delay_seconds).await
+    }
+
+    /// Has what was held of a developer's events sent again. To do so twice does no harm.
+    ///
+    /// # Errors
+    /// When SQS fails.
+    pub async fn release(&self, message: &ReleaseMessage, delay_seconds: u64) -> Result<(), StoreError> {
         self.send_one(message, &message.developer, delay_seconds).await
     }
 

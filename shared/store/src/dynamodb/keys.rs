@@ -207,6 +207,11 @@ pub(crate) const WAITING_OF: &str = "waitingOf";
 /// Its order: from when on an event can be fetched, then when its update was published.
 pub(crate) const VISIBLE_AT: &str = "visibleAt";
 
+/// The partition of [`WAITING_INDEX`] in which a developer's events are that are held; their order is since when.
+pub(crate) fn held_of(developer: &DeveloperId) -> String {
+    format!("{developer}#HELD")
+}
+
 pub(crate) fn visible_at(at: Timestamp, update: UpdateId) -> String {
     // As many digits as any moment until the year 2286 has.
     format!("{:013}#{update}", at.as_millisecond())

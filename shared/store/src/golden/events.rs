@@ -50,6 +50,11 @@ fn event_meaning(event: &Event) -> Value {
         State::Waiting { why: Waiting::ForPull { visible_at }, until } => {
             (None, Some(json!({ "for": "pull", "visibleAt": visible_at, "until": until })), None)
         }
+        State::Waiting { why: Waiting::Held { attempt, taken, since }, until } => (
+            None,
+            Some(json!({ "for": "attempts", "attempt": attempt, "taken": taken, "since": since, "until": until })),
+            None,
+        ),
         State::Delivered => (None, None, None),
         State::Dropped { reason, at } => (None, None, Some((reason, at))),
     };
@@ -94,7 +99,7 @@ fn a_webhooks_health_means_what_it_meant() {
         let health = health_from(item)?;
         let webhook = keys::sk(item).unwrap().parse().unwrap();
         let expires = Timestamp::from_second(expires_at(item)).unwrap();
-        let Health { last_event, last_event_at, failures, failing_since, probe_at, errors } = &health;
+        let Health { last_event, last_event_at, failures, failing_since, probe_at, errors, told } = &health;
         let meaning = json!({
             "webhook": webhook,
             "lastEvent": last_event,
@@ -103,6 +108,7 @@ fn a_webhooks_health_means_what_it_meant() {
             "failingSince": failing_since,
             "probeAt": probe_at,
             "errors": errors.iter().map(error_meaning).collect::<Vec<_>>(),
+            "told": told,
             "until": expires,
         });
         Ok((meaning, Some(health_item(&owner(item), webhook, &health, expires - TEN_DAYS)?)))

@@ -5,7 +5,9 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{assert_each_field_is_told, said};
-use crate::delivery::queue::{DeliveryMessage, JobKind, JobMessage, Message, MessageContent, SweepKind, SweepMessage};
+use crate::delivery::queue::{
+    DeliveryMessage, JobKind, JobMessage, Message, MessageContent, ReleaseKind, ReleaseMessage, SweepKind, SweepMessage,
+};
 
 const MESSAGES: &str = include_str!("messages.json");
 
@@ -26,6 +28,7 @@ fn a_message_means_what_it_meant() {
         let (meaning, written) = match Message::parse(body.get()).unwrap() {
             Message::Delivery(message) => (delivery_meaning(&message), serde_json::to_value(&message).unwrap()),
             Message::Job(message) => (job_meaning(&message), serde_json::to_value(&message).unwrap()),
+            Message::Release(message) => (release_meaning(&message), serde_json::to_value(&message).unwrap()),
             Message::Sweep(message) => (sweep_meaning(&message), serde_json::to_value(&message).unwrap()),
         };
         assert_eq!(said(&meaning), said(means), "{what}");
@@ -67,6 +70,12 @@ fn job_meaning(message: &JobMessage) -> Value {
     let JobMessage { v, kind: JobKind::Job, developer, job, step } = message;
     assert_eq!(*v, JobMessage::VERSION);
     json!({ "developer": developer, "job": job, "step": step })
+}
+
+fn release_meaning(message: &ReleaseMessage) -> Value {
+    let ReleaseMessage { v, kind: ReleaseKind::Release, developer, from, through, after } = message;
+    assert_eq!(*v, ReleaseMessage::VERSION);
+    json!({ "developer": developer, "from": from, "through": through, "after": after })
 }
 
 fn sweep_meaning(message: &SweepMessage) -> Value {

@@ -10,6 +10,7 @@ pub(crate) mod directory;
 pub(crate) mod erase;
 pub(crate) mod export;
 pub(crate) mod functions;
+pub(crate) mod leftovers;
 pub(crate) mod logs;
 pub(crate) mod queues;
 pub(crate) mod rotation;

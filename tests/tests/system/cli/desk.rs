@@ -153,6 +153,18 @@ impl Listening {
         tokio::time::timeout(Duration::from_secs(60), next).await.unwrap_or_else(|_| panic!("{kind} does not come"))
     }
 
+    /// The next event that it hands over, however late by the system's clock: a fetch that nobody waited for any more, of a
+    /// process that is gone, may have taken it just before.
+    pub(super) async fn event(&mut self, system: &System) -> Value {
+        for _ in 0..10 {
+            if let Ok(event) = tokio::time::timeout(Duration::from_secs(5), self.next("event")).await {
+                return event;
+            }
+            system.run.advance(Duration::from_secs(61)).await.unwrap();
+        }
+        panic!("no event comes");
+    }
+
     /// Asks it to end, and answers what it says last.
     pub(super) async fn end(mut self) -> Value {
         let id = rustix::process::Pid::from_raw(self.child.id().unwrap().try_into().unwrap()).unwrap();

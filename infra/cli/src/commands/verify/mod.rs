@@ -22,9 +22,9 @@ use crate::settings::{Environment, base_url};
 use request::Request;
 use signatures::{Check, Verdict};
 
-/// Check the signatures of a request that came in: webhook-signature, Plaid-Verification, MoneyKit-Signature, Teller-Signature
+/// Check the signatures of a request that came in
 ///
-/// The request is as it came over the wire: headers, an empty line, and the body, byte for byte; a first line `POST /hook HTTP/1.1`
+/// Those are webhook-signature, Plaid-Verification, MoneyKit-Signature and Teller-Signature. The request is as it came over the wire: headers, an empty line, and the body, byte for byte; a first line `POST /hook HTTP/1.1`
 /// may be there. The secret is asked of the API, by the webhook that the request's webhook-id tells, unless --secret-stdin is
 /// given; the keys of JWTs too, unless --keys is. Ends with 1 if anything does not verify, or nothing could be checked.
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ pub fn link_of(content: &Content) -> Option<Cow<'_, str>> {
     match content {
         Content::Data(update) => update.link_id().map(Cow::Borrowed),
         Content::Raw(raw) => told(raw).map(Cow::Owned),
+        Content::Notice(_) => None,
     }
 }
 

@@ -1,0 +1,68 @@
+//! Telling developers how their webhooks fare: as ordinary updates of theirs, on the ordinary way.
+
+use jiff::Timestamp;
+use tenday_model::delivery::batch::Owed;
+use tenday_model::ids::DeveloperId;
+use tenday_model::publishing::matching::matching;
+use tenday_model::publishing::notice::Notice;
+use tenday_store::{
+    Accepted, Clock, Events, MessageContent, NewUpdate, PublishError, Publishing, Settings, StoreError, digest,
+};
+
+/// What telling needs.
+pub(crate) struct Teller<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) events: &'a Events,
+    pub(crate) publishing: &'a Publishing,
+    pub(crate) clock: &'a Clock,
+}
+
+impl Teller<'_> {
+    /// Publishes what is owed for a webhook, if any other of its developer's hears of it, and writes down that it was.
+    ///
+    /// # Errors
+    /// When AWS fails. Then it is owed still.
+    pub(crate) async fn tell(&self, owed: &Owed) -> Result<(), StoreError> {
+        let Owed { webhook: (developer, webhook), notices, told } = owed;
+        let now = self.clock.now();
+        for notice in notices {
+            self.publish(developer, notice, now).await?;
+            tracing::info!(%developer, webhook_id = %webhook, notice = notice.kind.name(), "told");
+        }
+        self.events.record_told(developer, *webhook, told, now).await
+    }
+
+    async fn publish(&self, developer: &DeveloperId, notice: &Notice, now: Timestamp) -> Result<(), StoreError> {
+        let Some(settings) = self.settings.read(developer, now).await? else { return Ok(()) };
+        let corrupt = |cause: String| StoreError::Corrupt { kind: "notice", cause };
+        let name = notice.kind.name();
+        let content = MessageContent::of_notice(notice, now)?;
+        let parsed = content.parse().map_err(|problems| corrupt(format!("{problems:?}")))?;
+        let webhooks = settings.webhooks.iter().map(|stored| &stored.webhook);
+        let webhooks = matching(settings.configuration.integration, webhooks, &parsed);
+        let webhooks = webhooks.map_err(|error| corrupt(error.to_string()))?;
+        if webhooks.is_empty() {
+            return Ok(());
+        }
+        // No key that the platform publishes under begins like this.
+        let key = format!("notice/{}/{name}/{}", notice.about.webhook_id, notice.about.since.as_millisecond());
+        let new = NewUpdate {
+            developer,
+            settings: Some(&settings),
+            webhooks,
+            content,
+            is_test: false,
+            digest: digest(&[key.as_bytes()]),
+            key: Some(key),
+            earlier_digest: None,
+        };
+        let Accepted { to_send, .. } = self.publishing.store(new, now).await.map_err(|error| match error {
+            PublishError::Conflict => StoreError::Contended { what: "a notice" },
+            PublishError::Store(error) => error,
+        })?;
+        for sent in self.publishing.queue(&to_send).await {
+            sent?;
+        }
+        Ok(())
+    }
+}
