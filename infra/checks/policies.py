@@ -125,7 +125,8 @@ def compare(template, seen):
 
 
 def of_a_service(template, role):
-    """A role that no function has is EventBridge Scheduler's, which does one thing: it sends to what is retried."""
+    """A role that no function has is EventBridge Scheduler's, which does one thing: it sends to what is retried. What it may do
+    where the platform is told of webhooks is a policy apart, which template.py has a rule for."""
     allowed = {
         (action, resource(node))
         for name, statement in template.statements() if name == role

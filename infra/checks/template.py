@@ -505,6 +505,26 @@ def roles(template):
             yield f"{name}: shares {role}"
 
 
+def notices(**changes):
+    return lambda source: source["Resources"]["NoticesPolicy"]["Properties"]["PolicyDocument"]["Statement"][0].update(changes)
+
+
+@rule("a role's policy outside of it lets Scheduler put events on the bus that the parameter names, only where it names one",
+      lambda source: source["Resources"]["NoticesPolicy"].pop("Condition"),
+      lambda source: source["Resources"]["NoticesPolicy"]["Properties"].update(RoleName={"Ref": "DeliverRole"}),
+      notices(Action="events:*"), notices(Action=["events:PutEvents", "events:PutRule"]),
+      notices(Resource={"Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"}))
+def policies_apart(template):
+    allowed = [{"Effect": "Allow", "Action": "events:PutEvents", "Resource": {"Ref": "NoticesBus"}}]
+    for name, resource in template.of("AWS::IAM::RolePolicy").items():
+        properties = resource["Properties"]
+        trusts = json.dumps(template.resources[properties["RoleName"]["Ref"]]["Properties"]["AssumeRolePolicyDocument"])
+        if resource.get("Condition") != "ThePlatformIsTold" or "scheduler.amazonaws.com" not in trusts:
+            yield f"{name}: is there without a bus, or of another role than Scheduler's"
+        if properties["PolicyDocument"]["Statement"] != allowed:
+            yield f"{name}: allows something else"
+
+
 @rule("no role has a wildcard for an action, or everything for a resource",
       grant(Action="dynamodb:*"), grant(Action=["dynamodb:GetItem", "*"]), grant(Resource="*"),
       grant(Resource=[{"Fn::GetAtt": ["SettingsTable", "Arn"]}, "*"]),

@@ -18,8 +18,8 @@ use tenday_model::delivery::batch::{Attempted, Batch, Failed, Known, Made, Note,
 use tenday_model::ids::{DeveloperId, EventId};
 use tenday_model::settings::audit::{AuditDays, Who};
 use tenday_store::{
-    Author, Aws, BatchResponse, Clock, Deliveries, DeliveryMessage, Environment, Events, Publishing, Queue, Schedules,
-    Settings, SqsEvent, StoreError, Updates,
+    Author, Aws, BatchResponse, Bus, Clock, Deliveries, DeliveryMessage, Environment, Events, Publishing, Queue,
+    Schedules, Settings, SqsEvent, StoreError, Updates,
 };
 use tenday_telemetry::metrics::{self, Breaker};
 use tenday_telemetry::{in_request, request_id};
@@ -55,6 +55,8 @@ pub struct Deliver {
     /// The ARN of the retries queue.
     retries_queue: String,
     schedules: Schedules,
+    /// Where the platform is told how webhooks fare, if it is.
+    bus: Option<Bus>,
     scheduled: Scheduled,
     clock: Clock,
 }
@@ -89,6 +91,7 @@ impl Deliver {
                 environment.text("SCHEDULER_ROLE_ARN"),
                 retries_queue.clone(),
             ),
+            bus: environment.optional("NOTICES_BUS").map(Bus::new),
             scheduled: Scheduled::default(),
             retries_queue,
             clock,
@@ -236,8 +239,14 @@ impl Deliver {
         }
         batch.notes().into_iter().for_each(|note| count(note, &work));
         let mut unfinished: HashSet<&str> = batch.unfinished().collect();
-        let teller =
-            Teller { settings: &self.settings, events: &self.events, publishing: &self.publishing, clock: &self.clock };
+        let teller = Teller {
+            settings: &self.settings,
+            events: &self.events,
+            publishing: &self.publishing,
+            schedules: &self.schedules,
+            bus: self.bus.as_ref(),
+            clock: &self.clock,
+        };
         for owed in batch.owed(self.clock.now()) {
             if let Err(error) = Box::pin(teller.tell(&owed)).await {
                 let (developer, webhook_id) = &owed.webhook;

@@ -1,4 +1,5 @@
-//! Telling developers how their webhooks fare: as ordinary updates of theirs, on the ordinary way.
+//! Telling developers how their webhooks fare, as ordinary updates of theirs, on the ordinary way; and their platform, on the
+//! bus that it named, if it did.
 
 use jiff::Timestamp;
 use tenday_model::delivery::batch::Owed;
@@ -6,7 +7,8 @@ use tenday_model::ids::DeveloperId;
 use tenday_model::publishing::matching::matching;
 use tenday_model::publishing::notice::Notice;
 use tenday_store::{
-    Accepted, Clock, Events, MessageContent, NewUpdate, PublishError, Publishing, Settings, StoreError, digest,
+    Accepted, Bus, BusNotice, Clock, Events, MessageContent, NewUpdate, PublishError, Publishing, Schedules, Settings,
+    StoreError, digest,
 };
 
 /// What telling needs.
@@ -14,6 +16,9 @@ pub(crate) struct Teller<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) events: &'a Events,
     pub(crate) publishing: &'a Publishing,
+    pub(crate) schedules: &'a Schedules,
+    /// Of the platform.
+    pub(crate) bus: Option<&'a Bus>,
     pub(crate) clock: &'a Clock,
 }
 
@@ -23,10 +28,15 @@ impl Teller<'_> {
     /// # Errors
     /// When AWS fails. Then it is owed still.
     pub(crate) async fn tell(&self, owed: &Owed) -> Result<(), StoreError> {
-        let Owed { webhook: (developer, webhook), notices, told } = owed;
+        let Owed { webhook: (developer, webhook), notices, told, disabled, error } = owed;
         let now = self.clock.now();
         for notice in notices {
             self.publish(developer, notice, now).await?;
+            if let Some(bus) = self.bus {
+                let (disabled, error) = (*disabled, error.as_ref());
+                let on_bus = BusNotice { developer, notice, disabled, error, at: now };
+                self.schedules.create_notice(bus, &on_bus, now).await?;
+            }
             tracing::info!(%developer, webhook_id = %webhook, notice = notice.kind.name(), "told");
         }
         self.events.record_told(developer, *webhook, told, now).await

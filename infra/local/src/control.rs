@@ -71,6 +71,7 @@ pub(crate) async fn handle(system: &System, method: &Method, path: &str, body: I
         }
         ("GET", "queues") => Ok(json!(system.queues())),
         ("GET", "schedules") => Ok(json!({ "schedules": system.aws.scheduler.list() })),
+        ("GET", "bus") => Ok(json!({ "events": system.aws.scheduler.events() })),
         ("GET", "sandboxes") => Ok(json!(system.sandboxes.count())),
         // Long enough to see that nothing is between two hands.
         ("GET", "idle") => Ok(json!({ "idle": system.wait_idle(Duration::from_millis(50)).await })),
@@ -88,8 +89,8 @@ pub(crate) async fn handle(system: &System, method: &Method, path: &str, body: I
         ("POST", "throttle") => throttle(system, body).await,
         (
             _,
-            known @ ("clock/advance" | "clock" | "calls" | "queues" | "schedules" | "sandboxes" | "idle" | "outputs"
-            | "resources" | "attempts" | "endpoint" | "functions" | "dashboard" | "kill" | "fault"
+            known @ ("clock/advance" | "clock" | "calls" | "queues" | "schedules" | "bus" | "sandboxes" | "idle"
+            | "outputs" | "resources" | "attempts" | "endpoint" | "functions" | "dashboard" | "kill" | "fault"
             | "throttle"),
         ) => Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, format!("{method} /_local/{known} does not exist"))),
         _ => Err(Refusal(StatusCode::NOT_FOUND, format!("there is no /_local/{path}"))),

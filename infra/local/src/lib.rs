@@ -273,6 +273,12 @@ impl LocalRun {
         self.system.aws.scheduler.count()
     }
 
+    /// The events that were put on EventBridge buses, oldest first: `bus`, and the `event` as a rule would see it.
+    #[must_use]
+    pub fn bus(&self) -> Vec<serde_json::Value> {
+        self.system.aws.scheduler.events()
+    }
+
     /// How many processes each function has.
     #[must_use]
     pub fn sandboxes(&self) -> BTreeMap<String, usize> {

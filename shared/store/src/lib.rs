@@ -34,6 +34,7 @@ pub use aws::operator::OperatorError;
 pub use aws::random::random;
 pub use aws::services::Aws;
 pub use aws::tries::Tries;
+pub use delivery::bus::{Bus, BusNotice};
 pub use delivery::events::{Deliveries, Events, Key};
 pub use delivery::held::HeldPage;
 pub use delivery::history::EventPage;

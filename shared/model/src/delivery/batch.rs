@@ -231,6 +231,10 @@ pub struct Owed {
     pub notices: Vec<Notice>,
     /// What was told once these are published.
     pub told: Told,
+    /// Why it is disabled, if it is by now.
+    pub disabled: Option<DisabledReason>,
+    /// Its newest failure since its last success.
+    pub error: Option<WebhookError>,
 }
 
 /// Where a message stands.
@@ -586,7 +590,8 @@ impl<K: Known> Batch<K> {
             let read = |place: &Place| self.messages[place.0].webhook() == key && self.was_dropped(*place, now);
             let dropped = self.dropped.contains(&key) || (0..self.messages.len()).map(Place).any(|place| read(&place));
             let (notices, told) = noticing::owed(webhook, disabled, &health, dropped, now)?;
-            Some(Owed { webhook: key, notices, told })
+            let (disabled, error) = (disabled.map(|it| it.reason), health.errors.first().cloned());
+            Some(Owed { webhook: key, notices, told, disabled, error })
         };
         webhooks.into_iter().filter_map(owed).collect()
     }

@@ -3,7 +3,7 @@
 //!
 //! They have one name and one shape for every type, and reach only webhooks that name them: whoever takes all events takes
 //! those of the platform. A notice never goes to the webhook that it is about, nor to its address; and a webhook that
-//! takes notices makes none, so no notice brings about another.
+//! takes notices makes none, so no notice brings about another. The platform may be told the same, on a bus of its own.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,12 @@ impl NoticeKind {
             Self::WebhookRecovered => "tenday.webhook.recovered",
             Self::EventsDropped => "tenday.events.dropped",
         }
+    }
+
+    /// As the platform's bus names it.
+    pub fn on_bus(self) -> &'static str {
+        let name = self.name();
+        name.strip_prefix("tenday.").unwrap_or(name)
     }
 
     pub fn from_name(name: &str) -> Option<Self> {

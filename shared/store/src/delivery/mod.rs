@@ -4,6 +4,7 @@
 //! them, [`pulled`] lets them be fetched, and [`jobs`] goes through the dropped ones. [`rates`] shares out the slots of a webhook's limit. [`queue`] says
 //! what a message says and sends it, and [`schedules`] holds it for longer than a queue can.
 
+pub(crate) mod bus;
 pub(crate) mod event_items;
 pub(crate) mod events;
 pub(crate) mod held;

@@ -1,5 +1,5 @@
 //! Waits longer than a queue's delay: one-time schedules of EventBridge Scheduler that put the message on the retries
-//! queue when it is due, with nothing running in between.
+//! queue when it is due, with nothing running in between. Another kind of them puts notices on the platform's bus.
 
 use aws_sdk_scheduler::Client;
 use aws_sdk_scheduler::types::{ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target};
@@ -12,6 +12,7 @@ use tenday_model::ids::WebhookId;
 use tenday_telemetry::metrics;
 
 use crate::aws::services::Aws;
+use crate::delivery::bus::{Bus, BusNotice, SOON};
 use crate::delivery::queue::{DeliveryMessage, SweepMessage};
 use crate::error::StoreError;
 
@@ -54,12 +55,26 @@ impl Schedules {
         self.create_named(format!("sweep-{}-{}", message.webhook.uuid(), message.day), message, due).await.map(|_| ())
     }
 
+    /// Has Scheduler put a notice on the platform's bus, which so needs no rights of the caller's. The name is made of the notice:
+    /// whoever tells the same within [`SOON`] changes nothing.
+    ///
+    /// # Errors
+    /// When Scheduler fails.
+    pub async fn create_notice(&self, bus: &Bus, notice: &BusNotice<'_>, now: Timestamp) -> Result<(), StoreError> {
+        let input = notice.input(bus)?;
+        self.create_to(bus.put_events(), notice.id(), input, now.saturating_add(SOON).unwrap_or(now)).await.map(|_| ())
+    }
+
     /// False when there is a schedule of this name already.
     async fn create_named(&self, name: String, message: &impl Serialize, due: Timestamp) -> Result<bool, StoreError> {
+        let input = serde_json::to_string(message).map_err(|error| StoreError::corrupt("schedule", error))?;
+        self.create_to(self.queue_arn.clone(), name, input, due).await
+    }
+
+    async fn create_to(&self, target: String, name: String, input: String, due: Timestamp) -> Result<bool, StoreError> {
         let corrupt = |error: &dyn std::fmt::Display| StoreError::corrupt("schedule", error);
-        let input = serde_json::to_string(message).map_err(|error| corrupt(&error))?;
         let target = Target::builder()
-            .arn(&self.queue_arn)
+            .arn(target)
             .role_arn(&self.role_arn)
             .input(input)
             .build()
@@ -97,11 +112,15 @@ pub(crate) fn name_of(event: EventId, attempt: u16, due: Timestamp) -> String {
     format!("{event}-{attempt}-{:x}", due.as_second())
 }
 
-/// Which webhook's schedule a name is of: one of its events', or a day's.
+/// Which webhook's schedule a name is of: one of its events', a day's, or a notice's.
 #[cfg(feature = "operator")]
 pub(crate) fn webhook_of(name: &str) -> Option<WebhookId> {
     if let Some(day) = name.strip_prefix("sweep-") {
         let (webhook, _) = day.rsplit_once('-')?;
+        return format!("{}{webhook}", WebhookId::PREFIX).parse().ok();
+    }
+    if let Some(notice) = name.strip_prefix("notice-") {
+        let (webhook, _) = notice.rsplit_once('-')?.0.rsplit_once('-')?;
         return format!("{}{webhook}", WebhookId::PREFIX).parse().ok();
     }
     let (event, _) = name.split_once('-')?;
@@ -119,6 +138,7 @@ mod tests {
         assert!(name.len() <= 64, "{name}");
         assert_eq!(webhook_of(&name), Some(event.webhook));
         assert_eq!(webhook_of(&format!("sweep-{}-20783", event.webhook.uuid())), Some(event.webhook));
+        assert_eq!(webhook_of(&format!("notice-{}-recovered-65e0f1a2", event.webhook.uuid())), Some(event.webhook));
         assert_eq!(webhook_of("the-canary"), None);
     }
 }

@@ -1,7 +1,7 @@
-//! EventBridge Scheduler for the local run: one-time schedules that send to SQS, over its REST-JSON protocol.
+//! EventBridge Scheduler for the local run: one-time schedules that send to SQS or put events on a bus, over its REST-JSON protocol.
 //!
 //! What AWS does that this does not:
-//! - `rate()`, `cron()`, time zones other than UTC, targets other than the queues of the template, schedule groups
+//! - `rate()`, `cron()`, time zones other than UTC, targets other than the queues of the template and `PutEvents`, schedule groups
 //!   that are not in the template, tags, IAM (the target's role is not looked at), and quotas. What is missing is refused
 //!   with a ValidationException that says so.
 //! - It fires within the minute; here it fires within the second. A flexible window is checked and kept, but the
@@ -9,9 +9,11 @@
 //! - A failing target is tried again after 1 s, then twice as long each time up to a minute, as often and as long as its
 //!   RetryPolicy allows; AWS's waits are its own. AWS fires at least once; here a second time comes only of a crash
 //!   between the sending and the note of it.
+//! - There are no buses and no rules: what is put on one is kept, the newest thousand until the run ends, to be looked at.
 //! - A ClientToken is remembered as long as its schedule is there.
 //! - A time in the past is accepted and fires at once. AWS does not document what it does.
 
+mod bus;
 mod schedule;
 #[cfg(test)]
 mod tests;
@@ -31,7 +33,8 @@ use crate::aws::error::AwsError;
 use crate::aws::journal::{self, Journal};
 use crate::aws::sqs::Sqs;
 use crate::clock::Clock;
-use schedule::{Schedule, check_name, missing_group, missing_schedule, validation};
+use bus::Buses;
+use schedule::{Schedule, Target, check_name, missing_group, missing_schedule, validation};
 
 /// The group that every account has.
 const DEFAULT_GROUP: &str = "default";
@@ -51,6 +54,7 @@ pub(crate) struct Scheduler {
 struct Inner {
     clock: Clock,
     sqs: Sqs,
+    buses: Buses,
     groups: BTreeSet<String>,
     state: Mutex<State>,
     changed: Notify,
@@ -97,7 +101,9 @@ impl Scheduler {
             }
         }
         let state = Mutex::new(state);
-        Ok(Scheduler { inner: Arc::new(Inner { clock, sqs, groups, state, changed: Notify::new() }) })
+        Ok(Scheduler {
+            inner: Arc::new(Inner { clock, sqs, buses: Buses::default(), groups, state, changed: Notify::new() }),
+        })
     }
 
     /// One REST-JSON request. `query` is raw, without the `?`.
@@ -150,6 +156,11 @@ impl Scheduler {
     pub(crate) fn due(&self) -> usize {
         let now = self.inner.clock.now_ms();
         self.inner.state().due.iter().take_while(|(at, _)| *at <= now).count()
+    }
+
+    /// The events that were put on buses, oldest first, as a rule would see them, each with its bus.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        self.inner.buses.events()
     }
 
     /// Every schedule, as GetSchedule answers.
@@ -307,8 +318,13 @@ impl Inner {
                 first.and_then(|(_, id)| state.schedules.get(id)).cloned()
             };
             let Some(schedule) = due else { return };
-            let sent =
-                self.sqs.send_direct(&schedule.queue_arn, &schedule.input(), schedule.message_group.as_deref()).await;
+            let sent = match &schedule.target {
+                Target::Queue(arn) => {
+                    let group = schedule.message_group.as_deref();
+                    self.sqs.send_direct(arn, &schedule.input(), group).await.map(drop)
+                }
+                Target::PutEvents => self.buses.put(&schedule.input(), now),
+            };
             if let Err(problem) = self.settle(&schedule, sent.err(), now).await {
                 tracing::error!(schedule = schedule.name, %problem, "a schedule could not be kept");
                 // The file may be writable again in a while; without a wait this would spin.

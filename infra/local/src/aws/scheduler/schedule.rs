@@ -5,9 +5,33 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::bus;
 use crate::aws::error::AwsError;
 
 const QUEUE_PREFIX: &str = "arn:aws:sqs:";
+const PUT_EVENTS: &str = "arn:aws:scheduler:::aws-sdk:eventbridge:putEvents";
+
+/// What a schedule does when it is due.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum Target {
+    /// Sends to a queue, by its ARN.
+    Queue(String),
+    /// Makes the call with its input.
+    PutEvents,
+}
+
+impl Target {
+    fn read(arn: &str) -> Result<Self, AwsError> {
+        if arn == PUT_EVENTS { Ok(Self::PutEvents) } else { queue(arn).map(Self::Queue) }
+    }
+
+    fn arn(&self) -> &str {
+        match self {
+            Self::Queue(arn) => arn,
+            Self::PutEvents => PUT_EVENTS,
+        }
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Schedule {
@@ -18,7 +42,7 @@ pub(super) struct Schedule {
     pub(super) at: i64,
     pub(super) enabled: bool,
     pub(super) delete_after: bool,
-    pub(super) queue_arn: String,
+    pub(super) target: Target,
     pub(super) message_group: Option<String>,
     pub(super) dead_letter_arn: Option<String>,
     retries: u32,
@@ -106,7 +130,10 @@ impl Schedule {
             return Err(validation("1 validation error detected: Value null at 'target' must not be null"));
         }
         required(target, "RoleArn")?;
-        let queue_arn = queue(required(target, "Arn")?)?;
+        let what = Target::read(required(target, "Arn")?)?;
+        if what == Target::PutEvents {
+            bus::check_input(text(target, "Input")?)?;
+        }
         let dead_letter_arn = match text(&target["DeadLetterConfig"], "Arn")? {
             Some(arn) => Some(queue(arn)?),
             None => None,
@@ -123,7 +150,7 @@ impl Schedule {
             at,
             enabled: one_of(request, "State", "ENABLED", "DISABLED")?,
             delete_after: !one_of(request, "ActionAfterCompletion", "NONE", "DELETE")?,
-            queue_arn,
+            target: what,
             message_group: text(&target["SqsParameters"], "MessageGroupId")?.map(str::to_owned),
             dead_letter_arn,
             retries: u32::try_from(retries).unwrap_or_default(),
@@ -215,7 +242,7 @@ impl Schedule {
             "LastModificationDate": seconds(self.modified),
             "Name": self.name,
             "State": self.state(),
-            "Target": { "Arn": self.queue_arn },
+            "Target": { "Arn": self.target.arn() },
         })
     }
 
@@ -270,7 +297,7 @@ fn queue(arn: &str) -> Result<String, AwsError> {
         return Ok(arn.to_owned());
     }
     if arn.starts_with("arn:") {
-        return Err(not_here(&format!("target `{arn}`; it sends to SQS queues only, by their ARN")));
+        return Err(not_here(&format!("target `{arn}`; it sends to SQS queues, by their ARN, and puts events")));
     }
     Err(validation(format!("Provided Arn is not in correct format: {arn}")))
 }

@@ -186,6 +186,51 @@ async fn what_is_wrong_is_refused() {
 }
 
 #[tokio::test]
+async fn it_puts_events_and_refuses_what_eventbridge_would() {
+    let run = start(None, &[queue()]);
+    let entry = json!({
+        "EventBusName": "arn:aws:events:us-east-1:000000000000:event-bus/x", "Source": "tenday", "DetailType": "a.b",
+        "Detail": "{\"id\":1}",
+    });
+    let mut request = run.request(60);
+    request["Target"]["Arn"] = json!("arn:aws:scheduler:::aws-sdk:eventbridge:putEvents");
+    for (member, value) in [
+        ("EventBusName", json!("no bus")),
+        ("EventBusName", json!("arn:aws:sqs:us-east-1:000000000000:x")),
+        ("Source", json!("aws.tenday")),
+        ("Source", Value::Null),
+        ("DetailType", json!("")),
+        ("Detail", json!("{")),
+        ("Detail", json!("[]")),
+        ("Details", json!("{}")),
+    ] {
+        let mut entry = entry.clone();
+        entry[member] = value;
+        request["Target"]["Input"] = json!(json!({ "Entries": [entry] }).to_string());
+        let problem = run.create("one", &request).await.unwrap_err();
+        assert_eq!(problem.code, "ValidationException", "{member}: {problem}");
+    }
+    for input in [Value::Null, json!("x"), json!("{}"), json!(r#"{"Entries":[]}"#), json!(r#"{"entries":[]}"#)] {
+        request["Target"]["Input"] = input;
+        assert_eq!(run.create("one", &request).await.unwrap_err().code, "ValidationException");
+    }
+    request["Target"]["Arn"] = json!("arn:aws:scheduler:::aws-sdk:sns:publish");
+    request["Target"]["Input"] = json!(json!({ "Entries": [entry] }).to_string());
+    assert_eq!(run.create("one", &request).await.unwrap_err().code, "ValidationException");
+    request["Target"]["Arn"] = json!("arn:aws:scheduler:::aws-sdk:eventbridge:putEvents");
+    run.create("one", &request).await.unwrap();
+    assert!(run.scheduler.events().is_empty(), "it is not due");
+    run.advance(61);
+    while run.scheduler.count() > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let [put] = &run.scheduler.events()[..] else { panic!("{:?}", run.scheduler.events()) };
+    assert_eq!(put["bus"], entry["EventBusName"]);
+    assert_eq!((&put["event"]["source"], &put["event"]["detail-type"]), (&json!("tenday"), &json!("a.b")));
+    assert_eq!(put["event"]["detail"], json!({ "id": 1 }));
+}
+
+#[tokio::test]
 async fn schedules_are_read_listed_changed_and_deleted() {
     let run = start(None, &[queue()]);
     for name in ["a-1", "a-2", "b-1"] {
