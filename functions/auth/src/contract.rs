@@ -95,7 +95,8 @@ pub(crate) fn open() -> Operation {
         .description(
             "Answers a link that signs in whoever opens it first, within five minutes. Its code is in the fragment, which no \
              browser sends: the page exchanges it for a token. Of the same developer there may be as many sessions as are \
-             asked for, each with a client id and a rate limit of its own.",
+             asked for, each with a client id and a rate limit of its own. A developer's own client opens one too, for its \
+             own developer and with no more scopes than its token has; a session's token opens none.",
         )
         .scope::<DashboardOpen>()
         .body::<Open>(&[

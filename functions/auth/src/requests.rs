@@ -5,9 +5,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::Deserialize;
-use tenday_api::{ApiError, LIFETIME, LONGEST_LIFETIME, scopes};
+use tenday_api::scopes::DashboardOpen;
+use tenday_api::{ApiError, ErrorCode, LIFETIME, LONGEST_LIFETIME, Opener, scopes};
 use tenday_model::error::ValidationError;
-use tenday_model::ids::{ClientId, DeveloperId};
+use tenday_model::ids::DeveloperId;
 use tenday_model::whole::Whole;
 use tenday_store::Session;
 use utoipa::ToSchema;
@@ -91,10 +92,19 @@ impl Open {
     const LONGEST: i64 = LONGEST_LIFETIME;
 
     /// The session that it asks for, whose code holds until then.
-    pub(crate) fn session(self, opened_by: ClientId, expires_at: Timestamp) -> Result<Session, ApiError> {
+    ///
+    /// # Errors
+    /// When the body makes no sense, or a developer's client asks for another developer or for more than it may itself.
+    pub(crate) fn session(self, opener: Opener<DashboardOpen>, expires_at: Timestamp) -> Result<Session, ApiError> {
         const ALL: &[&str] = &scopes::DEVELOPER;
         let mut problems = Vec::new();
-        let asked = self.scopes.unwrap_or_else(|| ALL.iter().map(|scope| (*scope).to_owned()).collect());
+        let (opened_by, own) = match opener {
+            Opener::Platform(platform) => (platform.client, None),
+            Opener::Developer { id, client, scopes } => (client, Some((id, scopes))),
+        };
+        let theirs = |scope: &str| own.as_ref().is_none_or(|(_, scopes)| scopes.iter().any(|own| own == scope));
+        let all = || ALL.iter().filter(|scope| theirs(scope)).map(|scope| (*scope).to_owned()).collect();
+        let asked: Vec<String> = self.scopes.unwrap_or_else(all);
         if asked.is_empty() {
             let message = format!("give at least one of {}, or leave it out for all", ALL.join(", "));
             problems.push(ValidationError::new(&["body", "scopes"], "length", message));
@@ -111,6 +121,14 @@ impl Open {
         }
         if !problems.is_empty() {
             return Err(ApiError::validation(problems));
+        }
+        if own.as_ref().is_some_and(|(id, _)| *id != self.developer_id) {
+            let message = "A developer's client lets in its own developer alone.";
+            return Err(ApiError::new(ErrorCode::InsufficientScope, message));
+        }
+        if let Some(scope) = asked.iter().find(|scope| !theirs(scope)) {
+            let message = format!("The access token lacks the scope `{scope}`, so it opens no session that has it.");
+            return Err(ApiError::new(ErrorCode::InsufficientScope, message));
         }
         let scopes = ALL.iter().filter(|scope| asked.iter().any(|asked| asked == *scope));
         Ok(Session {

@@ -1,5 +1,5 @@
-//! Sessions of the dashboard. The platform, which knows who sits in front of a browser, opens one for a developer; its
-//! answer is a link with a code in the fragment, which no browser sends to anybody. The page behind the link exchanges the
+//! Sessions of the dashboard. The platform, which knows who sits in front of a browser, opens one for a developer, or a
+//! developer's own client does; the answer is a link with a code in the fragment, which no browser sends to anybody. The page behind the link exchanges the
 //! code for a token: RFC 6749's authorization code grant (section 4.1.3), without the redirect.
 
 use axum::Json;
@@ -11,7 +11,7 @@ use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use jiff::{SignedDuration, Timestamp};
 use tenday_api::scopes::DashboardOpen;
-use tenday_api::{ApiError, Body, Platform, RequestId, Shared};
+use tenday_api::{ApiError, Body, Opener, RequestId, Shared};
 use tenday_model::dates::iso;
 use tenday_model::ids::{ClientId, DeveloperId};
 use tenday_store::{Session, random, secret_digest};
@@ -49,11 +49,11 @@ impl Code {
 
 pub(crate) async fn open(
     State(auth): State<Shared<Auth>>,
-    platform: Platform<DashboardOpen>,
+    opener: Opener<DashboardOpen>,
     body: Body<Open>,
 ) -> Result<impl IntoResponse, ApiError> {
     let expires_at = auth.api.now().checked_add(CODE_HOLDS).unwrap_or(Timestamp::MAX);
-    let session = body.value.session(platform.client, expires_at)?;
+    let session = body.value.session(opener, expires_at)?;
     let code = Code::new(session.developer.clone(), random()?);
     auth.sessions.open(&session, &code.digest()).await?;
     tracing::info!(

@@ -180,6 +180,36 @@ where
     }
 }
 
+/// Who lets somebody in as a developer: a client of the platform with the scope `S`, which may name any, or a developer's own
+/// client, with no more than the scopes that its token has.
+#[derive(Debug)]
+pub enum Opener<S> {
+    Platform(Platform<S>),
+    Developer { id: DeveloperId, client: ClientId, scopes: Vec<String> },
+}
+
+impl<S: Scope, St> FromRequestParts<St> for Opener<S>
+where
+    Api: FromRef<St>,
+    St: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &St) -> Result<Self, ApiError> {
+        let claims = Api::from_ref(state).claims(parts).await?;
+        if let Some(id) = claims.developer_id {
+            if claims.opened_by.is_some() {
+                // It would go on without end, whatever end it was given.
+                return Err(ApiError::new(ErrorCode::InsufficientScope, "A session of the dashboard opens no other."));
+            }
+            let scopes = claims.scope.split(' ').map(str::to_owned).collect();
+            return Ok(Self::Developer { id, client: claims.sub, scopes });
+        }
+        require::<S>(&claims)?;
+        Ok(Self::Platform(Platform { client: claims.sub, scope: PhantomData }))
+    }
+}
+
 fn require<S: Scope>(claims: &Claims) -> Result<(), ApiError> {
     if claims.scope.split(' ').any(|scope| scope == S::NAME) {
         return Ok(());

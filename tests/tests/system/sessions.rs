@@ -178,14 +178,47 @@ async fn only_the_platform_opens_sessions_and_only_for_what_a_developer_may() {
         assert_eq!(found, location, "{body}: {error:#}");
     }
     let session = json!({ "developerId": DEVELOPER });
-    let developer = system.developer().post("/dashboard/sessions", session.clone()).await;
-    developer.expect_error(403, "api_error.auth.insufficient_scope");
     let form = "grant_type=client_credentials&client_id=CLI-local-platform&client_secret=local-platform-secret&scope=updates:publish";
     let lesser = system.request(Method::POST, "/auth/token", &[], Some(form)).await.expect(200);
     let bearer = format!("Bearer {}", token(&lesser));
     let headers = [("authorization", bearer.as_str())];
     let refused = system.request(Method::POST, "/dashboard/sessions", &headers, Some(&session.to_string())).await;
     refused.expect_error(403, "api_error.auth.insufficient_scope");
+}
+
+/// A developer's client, as `tenday open` uses it: for itself, for no more than it may, and not without end.
+#[tokio::test]
+async fn a_developers_own_client_opens_sessions_for_itself_and_for_no_more_than_it_may() {
+    let system = System::start().await;
+    let form = "grant_type=client_credentials&client_id=CLI-local-developer&client_secret=local-developer-secret";
+    let reads = format!("{form}&scope=configuration:read");
+    let own = token(&system.request(Method::POST, "/auth/token", &[], Some(form)).await.expect(200));
+    let reader = token(&system.request(Method::POST, "/auth/token", &[], Some(&reads)).await.expect(200));
+    let post = async |bearer: &str, session: Value| {
+        let bearer = format!("Bearer {bearer}");
+        let headers = [("authorization", bearer.as_str())];
+        system.request(Method::POST, "/dashboard/sessions", &headers, Some(&session.to_string())).await
+    };
+    let of = async |opened: Answer| {
+        let url = opened.expect(201)["url"].as_str().unwrap().to_owned();
+        let answer = exchange(&system, url.split_once("#code=").unwrap().1).await.expect(200);
+        (token(&answer), answer["scope"].as_str().unwrap().to_owned())
+    };
+
+    let session = json!({ "developerId": DEVELOPER });
+    let (first, scopes) = of(post(&own, session.clone()).await).await;
+    assert_eq!(scopes, "configuration:read configuration:write links:test");
+    assert_eq!(claims(&first)["developer_id"], DEVELOPER);
+    let (_, scopes) = of(post(&reader, session.clone()).await).await;
+    assert_eq!(scopes, "configuration:read", "no more than the token that asked");
+
+    for (bearer, session) in [
+        (&reader, json!({ "developerId": DEVELOPER, "scopes": ["configuration:read", "configuration:write"] })),
+        (&own, json!({ "developerId": "DEV-somebody-else" })),
+        (&first, session.clone()),
+    ] {
+        post(bearer, session).await.expect_error(403, "api_error.auth.insufficient_scope");
+    }
 }
 
 #[tokio::test]

@@ -8,12 +8,11 @@ use crate::api::Api;
 use crate::arguments::Common;
 use crate::console::{Console, clean, word};
 use crate::error::TendayError;
-use crate::settings::shown;
 
 /// Open the dashboard in a browser
 ///
-/// The platform's client, if it has the scope dashboard:open, is signed in as any developer, by a link that works once and for five
-/// minutes. A developer's own client signs in on the page.
+/// By a link that works once and for five minutes. The platform's client, if it has the scope dashboard:open, is signed in as
+/// any developer.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tenday open
@@ -37,9 +36,9 @@ pub(crate) struct Open {
 }
 
 pub(crate) async fn run(open: Open, api: &Api, console: &mut Console<'_>) -> Result<(), TendayError> {
-    let (developer, own) = match (open.developer, api.developer().await?) {
-        (Some(developer), own) => (developer.to_string(), own.as_deref() == Some(developer.as_str())),
-        (None, Some(own)) => (own, true),
+    let developer = match (open.developer, api.developer().await?) {
+        (Some(developer), _) => developer.to_string(),
+        (None, Some(own)) => own,
         (None, None) => {
             return Err(TendayError::Input("you are the platform; say whose dashboard: --developer DEV-…".to_owned()));
         }
@@ -51,11 +50,7 @@ pub(crate) async fn run(open: Open, api: &Api, console: &mut Console<'_>) -> Res
     if let Some(seconds) = open.expires_in {
         body["expiresIn"] = seconds.into();
     }
-    let answer = match api.post("/dashboard/sessions", &body).await {
-        // Only the platform may let somebody in by a link; the page itself lets in whoever has a client.
-        Err(error) if error.is("api_error.auth.insufficient_scope") && own => json!({ "url": page(api) }),
-        answer => answer?,
-    };
+    let answer = api.post("/dashboard/sessions", &body).await?;
     let link = link(&answer, api)?;
     if open.common.json {
         return Ok(console.json(&answer)?);
@@ -64,16 +59,9 @@ pub(crate) async fn run(open: Open, api: &Api, console: &mut Console<'_>) -> Res
         return Ok(console.line(clean(&link))?);
     }
     match open::that_detached(&link) {
-        Ok(()) if answer["expiresTime"].is_null() => {
-            Ok(console.line("Opened the dashboard in your browser: sign in there with your client's id and secret.")?)
-        }
         Ok(()) => Ok(console.line(format!("Opened the dashboard of {} in your browser.", clean(&developer)))?),
         Err(error) => Err(TendayError::Failed(format!("no browser can be started ({error}): tenday open --print"))),
     }
-}
-
-fn page(api: &Api) -> String {
-    format!("{}/dashboard", shown(api.url()))
 }
 
 /// A browser is sent to the API that was asked, and nowhere else.
