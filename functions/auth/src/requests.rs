@@ -312,7 +312,9 @@ mod tests {
     fn a_session_never_has_a_scope_of_the_platforms() {
         let open = |body: serde_json::Value| {
             let open: Open = serde_json::from_value(body).unwrap();
-            open.session("CLI-p".parse().unwrap(), Timestamp::UNIX_EPOCH)
+            let scopes = scopes::DEVELOPER.map(str::to_owned).to_vec();
+            let opener = Opener::Developer { id: "DEV-a".parse().unwrap(), client: "CLI-p".parse().unwrap(), scopes };
+            open.session(opener, Timestamp::UNIX_EPOCH)
         };
         let asked = |scopes: &[&str]| open(serde_json::json!({ "developerId": "DEV-a", "scopes": scopes }));
         assert_eq!(asked(&["links:test", "configuration:read", "links:test"]).unwrap().scopes, allowed());
