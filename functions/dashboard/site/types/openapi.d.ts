@@ -113,6 +113,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/configuration/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See who changed what
+         * @description The changes of the configuration, its webhooks and their secrets, of the developer's clients and links, newest first, for 400 days unless the platform chose otherwise. What anything was changed to is not kept. There is no need for a configuration.
+         */
+        get: operations["listChanges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/configuration/restore/{requestId}": {
         parameters: {
             query?: never;
@@ -5971,6 +5991,258 @@ export interface webhooks {
         patch?: never;
         trace?: never;
     };
+    "tenday.webhook.failing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Five requests in a row to one of the developer's webhooks failed
+         * @description What Tenday itself tells, to webhooks that name `tenday.webhook.failing` alone, and never of themselves. A request has the headers of the receiver's type as well.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.tenday.webhook.failing"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "tenday.webhook.disabled": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tenday disabled one of the developer's webhooks, for its receiver's answers
+         * @description What Tenday itself tells, to webhooks that name `tenday.webhook.disabled` alone, and never of themselves. A request has the headers of the receiver's type as well.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.tenday.webhook.disabled"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "tenday.webhook.recovered": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A webhook that was told to be failing or disabled is well again
+         * @description What Tenday itself tells, to webhooks that name `tenday.webhook.recovered` alone, and never of themselves. A request has the headers of the receiver's type as well.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.tenday.webhook.recovered"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "tenday.events.dropped": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Events of one of the developer's webhooks were dropped; told once an hour at most
+         * @description What Tenday itself tells, to webhooks that name `tenday.events.dropped` alone, and never of themselves. A request has the headers of the receiver's type as well.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.tenday.events.dropped"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export interface components {
     schemas: {
@@ -6028,6 +6300,46 @@ export interface components {
             /** @description Asked for by the developer, not by the schedule. */
             manual: boolean;
         };
+        /** @example AUD-019aa7f2-9f1c-7c3e-8a4d-5b6e7f809102 */
+        AuditId: string;
+        /** @description What was changed, newest first. */
+        AuditList: {
+            changes: components["schemas"]["AuditedChange"][];
+            /** @description Null on the last page. */
+            nextCursor: string | null;
+        };
+        /** @description A change of settings. What it was changed to is not kept. */
+        AuditedChange: {
+            id: components["schemas"]["AuditId"];
+            time: components["schemas"]["Date"];
+            change: components["schemas"]["Change"];
+            by: components["schemas"]["By"];
+            /** @description What was changed; after it, what was made or changed along with it, and a deletion's `requestId`. */
+            ids: string[];
+            /**
+             * @description The names of the fields that had other values from then on; empty for what was made, deleted or restored as a
+             *     whole.
+             */
+            fields: string[];
+            /** @description The request that did it, as `request_id` of an error's body names one. Null if it was no request. */
+            request_id: string | null;
+        };
+        /**
+         * @description Whose client it was, or that it was whoever operates Tenday, or Tenday by its own rules.
+         * @enum {string}
+         */
+        AuthorKind: "developer" | "platform" | "operator" | "tenday";
+        /** @description Who changed it. */
+        By: {
+            kind: components["schemas"]["AuthorKind"];
+            /** @description With the kind `developer` only. */
+            clientId?: components["schemas"]["ClientId"];
+        };
+        /**
+         * @description What kind of change it was. There may be more kinds in time.
+         * @enum {string}
+         */
+        Change: "configuration.created" | "configuration.changed" | "configuration.deleted" | "configuration.restored" | "webhook.created" | "webhook.changed" | "webhook.disabled" | "webhook.deleted" | "webhook.restored" | "secret.rotated" | "client.created" | "client.revoked" | "client.tokens_revoked" | "link.registered" | "link.changed" | "link.deleted" | "developer.paused" | "developer.resumed" | "developer.limited" | "developer.exported" | "developer.erased" | "link.erased";
         /** @description The answer to a change. */
         Changed: {
             webhook: components["schemas"]["ChangedWebhook"];
@@ -6050,6 +6362,8 @@ export interface components {
             allowed: boolean;
             reason: components["schemas"]["AddressReason"] | null;
         };
+        /** @example CLI-example */
+        ClientId: string;
         /** @description A developer's one settings object. */
         Configuration: {
             id: components["schemas"]["ConfigurationId"];
@@ -6977,7 +7291,7 @@ export interface components {
          * @description Every error code there is
          * @enum {string}
          */
-        ErrorCode: "api_error.auth.expired_access_token" | "api_error.auth.unauthorized" | "api_error.auth.insufficient_scope" | "api_error.request.malformed" | "api_error.request.validation_failed" | "api_error.request.too_large" | "api_error.route_not_found" | "api_error.method_not_allowed" | "api_error.rate_limit_exceeded" | "api_error.internal" | "api_error.unavailable" | "configuration_error.not_found" | "configuration_error.already_exists" | "configuration_error.changed_meanwhile" | "configuration_error.allowlist_in_use" | "webhook_error.configuration_required" | "webhook_error.allowlist_required" | "webhook_error.limit_reached" | "webhook_error.disabled" | "webhook_error.other_kind" | "webhook_error.not_found" | "deletion_error.not_found" | "event_error.not_found" | "event_error.not_dropped" | "event_error.reattempt_in_progress" | "event_error.job_not_found" | "update_error.not_found" | "update_error.idempotency_conflict" | "update_error.inexpressible" | "link_error.unauthorized_access" | "link_error.not_found" | "link_error.deleted" | "link_error.forbidden_action" | "link_error.bad_state" | "link_error.bad_config" | "link_error.another_developer" | "link_error.alias_taken";
+        ErrorCode: "api_error.auth.expired_access_token" | "api_error.auth.unauthorized" | "api_error.auth.insufficient_scope" | "api_error.request.malformed" | "api_error.request.validation_failed" | "api_error.request.too_large" | "api_error.route_not_found" | "api_error.method_not_allowed" | "api_error.rate_limit_exceeded" | "api_error.internal" | "api_error.unavailable" | "configuration_error.not_found" | "configuration_error.already_exists" | "configuration_error.changed_meanwhile" | "configuration_error.allowlist_in_use" | "webhook_error.configuration_required" | "webhook_error.allowlist_required" | "webhook_error.limit_reached" | "webhook_error.disabled" | "webhook_error.deliveries_paused" | "webhook_error.other_kind" | "webhook_error.not_found" | "deletion_error.not_found" | "event_error.not_found" | "event_error.not_dropped" | "event_error.reattempt_in_progress" | "event_error.job_not_found" | "update_error.not_found" | "update_error.idempotency_conflict" | "update_error.inexpressible" | "link_error.unauthorized_access" | "link_error.not_found" | "link_error.deleted" | "link_error.forbidden_action" | "link_error.bad_state" | "link_error.bad_config" | "link_error.another_developer" | "link_error.alias_taken";
         /** @description `disabled`, `allowlist_empty`, or the outcome of an attempt. */
         ErrorKind: components["schemas"]["WebhookWord"] | components["schemas"]["OutcomeClass"];
         /** @description An event without its attempts and payload. */
@@ -9640,6 +9954,114 @@ export interface components {
              */
             type: "transactions.processed";
         };
+        /** @description Events of one of the developer's webhooks were dropped; told once an hour at most. */
+        "Payload.tenday.events.dropped": {
+            /** @description What it is about. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description The beginning of the hour in which the first was.
+                 */
+                since: string | number;
+                /** @description The webhook. */
+                webhookId: string;
+            };
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "tenday.events.dropped";
+            /**
+             * Format: date-time
+             * @description When it was told.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description Tenday disabled one of the developer's webhooks, for its receiver's answers. */
+        "Payload.tenday.webhook.disabled": {
+            /** @description What it is about. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description Since when it is so.
+                 */
+                since: string | number;
+                /** @description The webhook. */
+                webhookId: string;
+            };
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "tenday.webhook.disabled";
+            /**
+             * Format: date-time
+             * @description When it was told.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description Five requests in a row to one of the developer's webhooks failed. */
+        "Payload.tenday.webhook.failing": {
+            /** @description What it is about. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description Since when it is so.
+                 */
+                since: string | number;
+                /** @description The webhook. */
+                webhookId: string;
+            };
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "tenday.webhook.failing";
+            /**
+             * Format: date-time
+             * @description When it was told.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description A webhook that was told to be failing or disabled is well again. */
+        "Payload.tenday.webhook.recovered": {
+            /** @description What it is about. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description Since when it was not.
+                 */
+                since: string | number;
+                /** @description The webhook. */
+                webhookId: string;
+            };
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "tenday.webhook.recovered";
+            /**
+             * Format: date-time
+             * @description When it was told.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
         /** @description The automatic refresh was switched on or off */
         "Payload.yodlee.AUTO_REFRESH_UPDATES": {
             /** @description The event. */
@@ -11451,6 +11873,48 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    listChanges: {
+        parameters: {
+            query?: {
+                /** @description The most changes on a page; 25 unless given */
+                limit?: number;
+                /** @description The `nextCursor` of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of the changes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditList"];
+                };
+            };
+            /** @description The request cannot be read: its body is not JSON, or a query parameter or header is not valid or not known. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"] & {
+                        /** @enum {string} */
+                        error_code?: "api_error.request.malformed";
+                    };
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["InsufficientScope"];
+            429: components["responses"]["RateLimitExceeded"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     restoreConfiguration: {
         parameters: {
             query?: never;
@@ -12436,6 +12900,18 @@ export interface operations {
                     };
                 };
             };
+            /** @description Whoever operates Tenday holds all of the developer's deliveries. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"] & {
+                        /** @enum {string} */
+                        error_code?: "webhook_error.deliveries_paused";
+                    };
+                };
+            };
             429: components["responses"]["RateLimitExceeded"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -12553,6 +13029,7 @@ export interface operations {
             };
             /**
              * @description - `webhook_error.disabled`: The webhook is disabled.
+             *     - `webhook_error.deliveries_paused`: Whoever operates Tenday holds all of the developer's deliveries.
              *     - `event_error.not_dropped`: Only a dropped event can be reattempted.
              *     - `event_error.reattempt_in_progress`: Another reattempt of the event is under way.
              */
@@ -12563,7 +13040,7 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Error"] & {
                         /** @enum {string} */
-                        error_code?: "webhook_error.disabled" | "event_error.not_dropped" | "event_error.reattempt_in_progress";
+                        error_code?: "webhook_error.disabled" | "webhook_error.deliveries_paused" | "event_error.not_dropped" | "event_error.reattempt_in_progress";
                     };
                 };
             };
