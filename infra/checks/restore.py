@@ -65,12 +65,13 @@ class Platform(smoke.Smoke):
         return self.api.call("platform", "POST", "/updates", update)["events"][0]["eventId"]
 
     def attempted(self, event):
-        """The event, once there was an attempt of it."""
+        """Waits until there was an attempt of the event."""
         def holds():
             status, found = self.api.try_call("developer", "GET", f"/configuration/events/{event}")
-            return status == 200 and found.get("attempts") and found
+            # Five in a row that are blocked open the webhook's breaker, which puts the next ones off: taken as well.
+            return status == 200 and (found["event"].get("attempts") or found["event"].get("nextAttemptTime"))
 
-        return self.wait(f"an attempt of {event}", holds)
+        self.wait(f"an attempt of {event}", holds)
 
 
 def rows(deployment, table):
@@ -114,9 +115,9 @@ def try_it(profile):
         check(anew != again, "an event of an update that is lost has its id again")
         path.event(before, status="dropped")
         path.attempted(anew)
+        # What waited carries its update along, which is in no table any more.
         for event in (lost, again):
-            found = path.event(event, status="dropped")
-            check((found["dropReason"], found["attempts"]) == ("expired", []), f"of what was not published again: {found}")
+            path.attempted(event)
         check(rows(deployment, deployment.names["EventsTable"]) == own, "the old table is written")
         secret = path.get(f"/configuration/webhooks/{path.id}/secret")["secret"]
         check(secret == path.secret, "the secret is another")
@@ -145,6 +146,8 @@ def main():
     arguments.add_argument("--profile", default="release", help="cargo's, of the functions [release]")
     options = arguments.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # MiniStack takes its time until it reads a queue again that it was told to leave alone.
+    smoke.ARRIVAL_SECONDS = 240
     began = time.monotonic()
     try:
         print(f"{try_it(options.profile)}, in {time.monotonic() - began:.0f} s")

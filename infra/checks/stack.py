@@ -380,6 +380,11 @@ def rolls_back():
     expect("rollback gives", found, {"ArtefactsBucket": SAME, "KeepTables": SAME})
     status, said, calls = run("rollback", "--yes", account=Account(**account, fails=["get-object"]))
     expect(f"a rollback to what is gone ({said})", (status, changed(calls)), (1, []))
+    # Without a copy of what runs now there would be no way forward again.
+    status, said, calls = run("rollback", "--yes", account=Account(**account, summary=summary, fails=["put-object"]))
+    expect(f"a rollback that cannot be undone ({said})", (status, changed(calls)), (1, ["put-object"]))
+    status, said, calls = run("rollback", "--yes", account=Account(**account, summary=summary, fails=["get-template"]))
+    expect(f"a rollback from what nobody can tell ({said})", (status == 0, changed(calls)), (False, []))
 
 
 def main():

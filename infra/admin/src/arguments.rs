@@ -178,8 +178,8 @@ pub(crate) enum DevelopersCommand {
     },
     /// Hold a developer's attempts: none is made, dropped or counted, and publishing goes on
     ///
-    /// It acts within a minute, and survives deployments and whatever the developer does. What is held for too long for its
-    /// update to be kept is dropped as `expired`, and says so in the developer's lists.
+    /// It acts within a minute, and survives deployments and whatever the developer does. Resume within ten days: what was
+    /// held for longer is dropped as `expired` then.
     #[command(after_help = "Examples:
   tenday operator --stack tenday developers pause DEV-acme")]
     Pause {

@@ -131,7 +131,7 @@ pub(crate) const COMMANDS: &[(&str, &str, &[Grant])] = &[
     (
         "webhooks list",
         "operator-webhooks-list",
-        &[(&["dynamodb:Query"], On::Settings), (&["dynamodb:Query"], On::Events)],
+        &[(&["dynamodb:Query", "dynamodb:GetItem"], On::Settings), (&["dynamodb:Query"], On::Events)],
     ),
     (
         "dropped list",

@@ -114,7 +114,14 @@ mod tests {
     fn every_command_has_an_example() {
         fn walk(command: &clap::Command, path: &str, without: &mut Vec<String>) {
             let after = command.get_after_help().or(command.get_after_long_help()).map(ToString::to_string);
-            if !after.is_some_and(|after| after.contains("Example") && after.contains(path)) {
+            // With options between its words, where it has some.
+            let is_it = |line: &str| {
+                let mut words = line.split_whitespace();
+                path.split(' ').all(|wanted| words.any(|word| word == wanted))
+            };
+            let has_one = after.is_some_and(|after| after.contains("Example") && after.lines().any(is_it));
+            // What only holds commands is not run.
+            if !command.has_subcommands() && !has_one {
                 without.push(path.to_owned());
             }
             for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {

@@ -223,6 +223,7 @@ fn a_command_line_that_is_wrong_is_seen() {
         "cargo run --bin tenday-nothing",
         "cargo nonsense",
         "tenday operator clients forget",
+        "tenday webhooks forget",
         "TENDAY_NONSENSE=1 cargo test",
     ] {
         let words: Vec<&str> = line.split_whitespace().collect();

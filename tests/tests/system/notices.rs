@@ -51,7 +51,7 @@ async fn a_developer_hears_elsewhere_when_a_webhook_fails_recovers_is_disabled_a
     }
     system.advance(Duration::from_secs(2)).await;
     let failing = ("tenday.webhook.failing".to_owned(), webhook["id"].clone());
-    assert_eq!(told(&elsewhere), [failing]);
+    assert_eq!(told(&elsewhere), std::slice::from_ref(&failing));
     let request = &elsewhere.received()[0];
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!(body["eventId"], request.header("webhook-id"));

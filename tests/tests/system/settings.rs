@@ -124,7 +124,8 @@ async fn what_was_deleted_is_listed_with_what_stands_in_its_way_and_restoring_sa
     let listed = list().await;
     assert_eq!(system.calls_of("Configuration", "dynamodb", "Query"), 1);
     assert_eq!((listed.as_array().unwrap().len(), &listed[0]["requestId"]), (1, &deletion["requestId"]));
-    let expected = json!({ "id": webhook["id"], "eventName": null, "callbackURL": "https://example.com/hook" });
+    let expected =
+        json!({ "id": webhook["id"], "kind": "push", "eventName": null, "callbackURL": "https://example.com/hook" });
     assert_eq!((&listed[0]["kind"], &listed[0]["webhook"]), (&json!("webhook"), &expected));
     assert_eq!((&listed[0]["restorable"], listed[0].get("reason")), (&json!(true), None));
     let days = |deletion: &Value| {

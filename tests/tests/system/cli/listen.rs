@@ -210,3 +210,60 @@ async fn an_expired_token_is_renewed() {
     assert_eq!(listening.next("event").await["taken"], true);
     listening.end().await;
 }
+
+/// A way to the API that breaks when it is dropped.
+struct Way {
+    address: std::net::SocketAddr,
+    carries: tokio::task::JoinHandle<()>,
+}
+
+impl Way {
+    /// At an address of before, or at a free one.
+    async fn open(system: &System, address: Option<std::net::SocketAddr>) -> Self {
+        let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = tokio::net::TcpListener::bind(address.unwrap_or(any)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let api = system.run.base_url().trim_start_matches("http://").to_owned();
+        let carries = tokio::spawn(async move {
+            // They end with the task.
+            let mut connections = tokio::task::JoinSet::new();
+            while let Ok((mut near, _)) = listener.accept().await {
+                let api = api.clone();
+                connections.spawn(async move {
+                    #[expect(clippy::disallowed_methods, reason = "a wire between a caller and the API")]
+                    let mut far = tokio::net::TcpStream::connect(api).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                });
+            }
+        });
+        Self { address, carries }
+    }
+
+    async fn breaks(self) -> std::net::SocketAddr {
+        self.carries.abort();
+        let _ = self.carries.await;
+        self.address
+    }
+}
+
+#[tokio::test]
+async fn a_listen_outlives_the_way_to_the_api() {
+    let system = System::start().await;
+    let desk = Desk::new(&system).await.of_developer().await;
+    plaid(&desk).await;
+    let server = Receiver::start().await;
+    let way = Way::open(&system, None).await;
+    let url = format!("http://{}", way.address);
+    let away = desk.with(&[("TENDAY_URL", &url)]).environment("CLI-local-developer", "local-developer-secret");
+    let mut listening = away.listen(&format!("--forward-to {}", server.url())).await;
+    let address = way.breaks().await;
+    let lost = listening.next("lost").await;
+    assert_eq!(lost["error"]["exitCode"], 6, "{lost:#}");
+    publish(&system, 4).await;
+    let _way = Way::open(&system, Some(address)).await;
+    listening.next("back").await;
+    assert_eq!(listening.event(&system).await["taken"], true);
+    assert_eq!(server.received()[0].json()["new_transactions"], 4);
+    listening.end().await;
+    assert!(webhooks(&desk).await.is_empty());
+}
