@@ -1,11 +1,14 @@
 //! What a receiver gets, in the document: its section `webhooks` has every event of every type, with headers, payload,
-//! example and the answers that a receiver can give. MoneyKit's events are the same for every type, and stand there once.
+//! example and the answers that a receiver can give. MoneyKit's events are the same for every type, and stand there once; so
+//! do Tenday's own notices.
 
 mod headers;
+mod notices;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use tenday_model::publishing::notice::NoticeKind;
 use tenday_model::publishing::render::{is_moneykit, names, payload_schema, subscribable};
 use tenday_model::publishing::update::EventName;
 use tenday_model::settings::integration::Integration;
@@ -111,14 +114,46 @@ pub(crate) fn describe(document: &mut OpenApi) {
         components.schemas.insert(event.component(), payload);
         webhooks.paths.insert(event.id(), item(event));
     }
+    for kind in NoticeKind::ALL {
+        let name = format!("Payload.{}", kind.name());
+        let Some(payload) = component(&notices::schema(kind)) else { continue };
+        webhooks.paths.insert(kind.name().to_owned(), notice(kind, &name));
+        components.schemas.insert(name, payload);
+    }
     let parts = parts.into_iter().filter_map(|(name, part)| Some((name, component(&part)?)));
     components.schemas.extend(parts);
     document.webhooks = Some(webhooks);
 }
 
 fn item(event: Received) -> PathItem {
-    let mut content = ContentBuilder::new().schema(Some(Ref::from_schema_name(event.component())));
-    if let Some(mut example) = event.shown().map(|shown| shown.payload) {
+    let updates: Vec<String> = event.updates().map(|update| format!("`{update}`")).collect();
+    let whose = match event.family() {
+        "moneykit" => "every type".to_owned(),
+        family => format!("type {family}"),
+    };
+    let operation = OperationBuilder::new().summary(event.title()).description(Some(format!(
+        "What {whose} makes of {}, under the name `{}`.",
+        updates.join(", "),
+        event.name
+    )));
+    let example = event.shown().map(|shown| shown.payload);
+    request(operation, &event.component(), example, event.headers())
+}
+
+fn notice(kind: NoticeKind, component: &str) -> PathItem {
+    let operation =
+        OperationBuilder::new().summary(Some(notices::summary(kind))).description(Some(notices::description(kind)));
+    request(operation, component, Some(notices::example(kind)), headers::of_every_event())
+}
+
+fn request(
+    operation: OperationBuilder,
+    component: &str,
+    example: Option<Value>,
+    headers: impl Iterator<Item = &'static Header>,
+) -> PathItem {
+    let mut content = ContentBuilder::new().schema(Some(Ref::from_schema_name(component)));
+    if let Some(mut example) = example {
         // The same text whether or not some crate of the build makes serde_json keep the order of an object's fields.
         example.sort_all_objects();
         content = content.examples_from_iter([("example", ExampleBuilder::new().value(Some(example)).build())]);
@@ -128,19 +163,9 @@ fn item(event: Received) -> PathItem {
     for (name, status, _) in ANSWERS {
         responses.responses.insert(status.to_owned(), Ref::from_response_name(name).into());
     }
-    let updates: Vec<String> = event.updates().map(|update| format!("`{update}`")).collect();
-    let whose = match event.family() {
-        "moneykit" => "every type".to_owned(),
-        family => format!("type {family}"),
-    };
-    let mut operation = OperationBuilder::new()
-        .summary(event.title())
-        .description(Some(format!("What {whose} makes of {}, under the name `{}`.", updates.join(", "), event.name)))
-        .request_body(Some(body.build()))
-        .responses(responses)
-        .build();
+    let mut operation = operation.request_body(Some(body.build())).responses(responses).build();
     let reference = |header: &Header| RefOr::Ref(Ref::new(format!("#/components/parameters/{}", header.name)));
-    operation.parameters = Some(event.headers().map(reference).collect());
+    operation.parameters = Some(headers.map(reference).collect());
     PathItem::new(HttpMethod::Post, operation)
 }
 

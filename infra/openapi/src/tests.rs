@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use tenday_api::ErrorCode;
 use tenday_model::ids::EventId;
 use tenday_model::publishing::examples::example;
+use tenday_model::publishing::notice::NoticeKind;
 use tenday_model::publishing::render::{is_moneykit, payload_schema, subscribable};
-use tenday_model::publishing::update::{EventName, parse_content};
+use tenday_model::publishing::update::{EventName, parse_content, parse_stored};
 use tenday_model::settings::integration::Integration;
 use tenday_model::signing::request::{Composition, compose};
 use tenday_model::signing::signature::{EcSigningKey, Secret, SystemRandom};
@@ -315,9 +316,51 @@ fn every_event_of_every_type_is_in_the_document_as_it_is_sent() {
             assert_eq!(always.map(|header| header["name"].as_str().unwrap()).collect::<BTreeSet<_>>(), sent, "{name}");
         }
     }
+    described.extend(NoticeKind::ALL.map(|kind| kind.name().to_owned()));
     assert_eq!(document["webhooks"].as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>(), described);
     for (name, part) in parts {
         assert_eq!(schemas[&name], part, "{name}");
+    }
+}
+
+#[test]
+fn every_notice_is_in_the_document_as_receivers_of_every_type_get_it() {
+    let document = value();
+    let (key, _) = EcSigningKey::generate(None, SystemRandom::new()).unwrap();
+    let about = r#"{"webhookId":"WBK-019aa7f3-1a2b-7d4c-9e5f-60718293a4b5","since":"2026-11-21T18:00:00Z"}"#;
+    let about = RawValue::from_string(about.to_owned()).unwrap();
+    for kind in NoticeKind::ALL {
+        let operation = &document["webhooks"][kind.name()]["post"];
+        let content = &operation["requestBody"]["content"]["application/json"];
+        let schema = document.pointer(content["schema"]["$ref"].as_str().unwrap().trim_start_matches('#')).unwrap();
+        let validator = jsonschema::draft202012::new(schema).unwrap();
+        assert!(validator.is_valid(&content["examples"]["example"]["value"]), "{content:#}");
+        for integration in Integration::ALL {
+            let sent = compose(&Composition {
+                integration,
+                date_format: integration.date_format(),
+                content: &parse_stored(kind.name(), Some(&about), None).unwrap(),
+                event: EventId {
+                    update: "UPD-01a2131c-e4cc-7298-80cc-2861013a0a2b".parse().unwrap(),
+                    webhook: "WBK-01a2131c-d0c4-7d41-9a0e-4b5f6c7d8e9f".parse().unwrap(),
+                },
+                idempotency_key: None,
+                occurred_at: "2026-11-21T18:16:00Z".parse().unwrap(),
+                now: "2026-11-21T18:16:01Z".parse().unwrap(),
+                attempt: 1,
+                secrets: &[Secret::from_random([7; 32])],
+                key: &key,
+            })
+            .unwrap();
+            let body: Value = serde_json::from_slice(&sent.body).unwrap();
+            assert!(validator.is_valid(&body), "{integration:?}: {body:#}");
+            let sent: BTreeSet<_> = sent.headers.iter().map(|(header, _)| *header).collect();
+            let references =
+                operation["parameters"].as_array().unwrap().iter().map(|one| one["$ref"].as_str().unwrap());
+            let mut headers = references.map(|to| document.pointer(to.trim_start_matches('#')).unwrap());
+            let there = |header: &Value| header["required"] == false || sent.contains(header["name"].as_str().unwrap());
+            assert!(headers.all(there), "{integration:?}: {sent:?}");
+        }
     }
 }
 

@@ -5991,6 +5991,258 @@ export interface webhooks {
         patch?: never;
         trace?: never;
     };
+    "tenday.webhook.failing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Five requests in a row to one of the developer's webhooks failed
+         * @description What Tenday itself tells, to webhooks that name `tenday.webhook.failing` alone, and never of themselves. A request has the headers of the receiver's type as well.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.tenday.webhook.failing"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "tenday.webhook.disabled": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tenday disabled one of the developer's webhooks, for its receiver's answers
+         * @description What Tenday itself tells, to webhooks that name `tenday.webhook.disabled` alone, and never of themselves. A request has the headers of the receiver's type as well.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.tenday.webhook.disabled"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "tenday.webhook.recovered": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A webhook that was told to be failing or disabled is well again
+         * @description What Tenday itself tells, to webhooks that name `tenday.webhook.recovered` alone, and never of themselves. A request has the headers of the receiver's type as well.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.tenday.webhook.recovered"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "tenday.events.dropped": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Events of one of the developer's webhooks were dropped; told once an hour at most
+         * @description What Tenday itself tells, to webhooks that name `tenday.events.dropped` alone, and never of themselves. A request has the headers of the receiver's type as well.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header: {
+                    /**
+                     * @description The event's id, the same at every attempt: by it a receiver knows what it has taken already.
+                     * @example EVT-06daft8b3huit3pq9de6qvkfi00pl9vj38lnqj4ubtg730kjkiqg
+                     */
+                    "webhook-id": components["parameters"]["webhook-id"];
+                    /**
+                     * @description When this attempt was made, in seconds since 1970.
+                     * @example 1795284960
+                     */
+                    "webhook-timestamp": components["parameters"]["webhook-timestamp"];
+                    /**
+                     * @description As Standard Webhooks says: `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`, keyed by the bytes of the webhook's secret. While two secrets hold there are two, with a space between them; one that is right is enough.
+                     * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                     */
+                    "webhook-signature": components["parameters"]["webhook-signature"];
+                    /**
+                     * @description The trace of the update (W3C Trace Context), with a span of this attempt. It is not signed.
+                     * @example 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+                     */
+                    traceparent?: components["parameters"]["traceparent"];
+                    /**
+                     * @description `true` for an example that the developer asked for, which tells of nothing that happened.
+                     * @example true
+                     */
+                    "tenday-test"?: components["parameters"]["tenday-test"];
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Payload.tenday.events.dropped"];
+                };
+            };
+            responses: {
+                410: components["responses"]["ReceiverGone"];
+                "2XX": components["responses"]["EventTaken"];
+                default: components["responses"]["EventNotTaken"];
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export interface components {
     schemas: {
@@ -9701,6 +9953,114 @@ export interface components {
              * @constant
              */
             type: "transactions.processed";
+        };
+        /** @description Events of one of the developer's webhooks were dropped; told once an hour at most. */
+        "Payload.tenday.events.dropped": {
+            /** @description What it is about. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description The beginning of the hour in which the first was.
+                 */
+                since: string | number;
+                /** @description The webhook. */
+                webhookId: string;
+            };
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "tenday.events.dropped";
+            /**
+             * Format: date-time
+             * @description When it was told.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description Tenday disabled one of the developer's webhooks, for its receiver's answers. */
+        "Payload.tenday.webhook.disabled": {
+            /** @description What it is about. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description Since when it is so.
+                 */
+                since: string | number;
+                /** @description The webhook. */
+                webhookId: string;
+            };
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "tenday.webhook.disabled";
+            /**
+             * Format: date-time
+             * @description When it was told.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description Five requests in a row to one of the developer's webhooks failed. */
+        "Payload.tenday.webhook.failing": {
+            /** @description What it is about. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description Since when it is so.
+                 */
+                since: string | number;
+                /** @description The webhook. */
+                webhookId: string;
+            };
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "tenday.webhook.failing";
+            /**
+             * Format: date-time
+             * @description When it was told.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
+        };
+        /** @description A webhook that was told to be failing or disabled is well again. */
+        "Payload.tenday.webhook.recovered": {
+            /** @description What it is about. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description Since when it was not.
+                 */
+                since: string | number;
+                /** @description The webhook. */
+                webhookId: string;
+            };
+            /** @description The event's id, which is the `webhook-id` header too: the same at every attempt. */
+            eventId: string;
+            /**
+             * @description The event, as subscriptions name it.
+             * @constant
+             */
+            eventName: "tenday.webhook.recovered";
+            /**
+             * Format: date-time
+             * @description When it was told.
+             */
+            occurredAt: string | number;
+            /** @description The update's id: the same for every webhook that hears of it. */
+            updateId: string;
         };
         /** @description The automatic refresh was switched on or off */
         "Payload.yodlee.AUTO_REFRESH_UPDATES": {

@@ -158,6 +158,11 @@ pub(super) fn of(event: Received) -> impl Iterator<Item = &'static Header> {
     ALL.iter().filter(move |header| header.goes_with(event))
 }
 
+/// Those that go with whatever is sent.
+pub(super) fn of_every_event() -> impl Iterator<Item = &'static Header> {
+    ALL.iter().filter(|header| matches!(header.with, With::Every | With::Some))
+}
+
 impl Header {
     fn goes_with(&self, event: Received) -> bool {
         let moneykit = is_moneykit(event.name);
