@@ -56,7 +56,7 @@ impl Schedules {
     }
 
     /// Has Scheduler put a notice on the platform's bus, which so needs no rights of the caller's. The name is made of the notice:
-    /// whoever tells the same within [`SOON`] changes nothing.
+    /// whoever tells the same within a minute changes nothing.
     ///
     /// # Errors
     /// When Scheduler fails.
