@@ -115,13 +115,19 @@ async fn grant_token(auth: &Auth, request: Request) -> Result<TokenResponse, Ref
         Grant::Client(credentials) => {
             let client = authenticated(auth, &credentials).await?;
             let scope = credentials.scope(&client.scopes)?;
-            let bearer = Bearer { client: client.id, developer: client.developer, opened_by: None };
+            let bearer = Bearer { client: client.id, developer: client.developer, opened: None };
             token_of(auth, bearer, scope, LIFETIME).await
         }
         Grant::Code(code) => {
             let (client, session) = auth.exchange(&code).await?;
-            let (developer, opened_by) = (Some(session.developer), Some(session.opened_by));
-            token_of(auth, Bearer { client, developer, opened_by }, session.scopes.join(" "), session.seconds).await
+            let opened = Some((session.opened_by, session.opened_with));
+            token_of(
+                auth,
+                Bearer { client, developer: Some(session.developer), opened },
+                session.scopes.join(" "),
+                session.seconds,
+            )
+            .await
         }
     }
 }
@@ -136,19 +142,21 @@ struct Bearer {
     client: ClientId,
     /// None for the platform.
     developer: Option<DeveloperId>,
-    /// Of a session, who opened it.
-    opened_by: Option<ClientId>,
+    /// Of a session, who opened it, and with a token of when.
+    opened: Option<(ClientId, Option<i64>)>,
 }
 
 async fn token_of(auth: &Auth, bearer: Bearer, scope: String, seconds: i64) -> Result<TokenResponse, Refusal> {
     let key = auth.signer().await.map_err(ApiError::from)?;
     let now = auth.api.now().as_second();
+    let (opened_by, opened_with) = bearer.opened.unzip();
     let claims = Claims {
         iss: auth.issuer.clone(),
         sub: bearer.client,
         developer_id: bearer.developer,
         scope: scope.clone(),
-        opened_by: bearer.opened_by,
+        opened_by,
+        opened_with: opened_with.flatten(),
         iat: now,
         exp: now + seconds,
     };

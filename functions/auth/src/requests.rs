@@ -3,9 +3,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use tenday_api::scopes::DashboardOpen;
 use tenday_api::{ApiError, ErrorCode, LIFETIME, LONGEST_LIFETIME, Opener, scopes};
 use tenday_model::error::ValidationError;
 use tenday_model::ids::DeveloperId;
@@ -91,18 +90,20 @@ impl Open {
     const SHORTEST: i64 = 60;
     const LONGEST: i64 = LONGEST_LIFETIME;
 
-    /// The session that it asks for, whose code holds until then.
+    /// The session that it asks for, whose code holds for so long from now on.
     ///
     /// # Errors
     /// When the body makes no sense, or a developer's client asks for another developer or for more than it may itself.
-    pub(crate) fn session(self, opener: Opener<DashboardOpen>, expires_at: Timestamp) -> Result<Session, ApiError> {
+    pub(crate) fn session(
+        self,
+        opener: Opener,
+        now: Timestamp,
+        code_holds: SignedDuration,
+    ) -> Result<Session, ApiError> {
         const ALL: &[&str] = &scopes::DEVELOPER;
         let mut problems = Vec::new();
-        let (opened_by, own) = match opener {
-            Opener::Platform(platform) => (platform.client, None),
-            Opener::Developer { id, client, scopes } => (client, Some((id, scopes))),
-        };
-        let theirs = |scope: &str| own.as_ref().is_none_or(|(_, scopes)| scopes.iter().any(|own| own == scope));
+        let Opener { client: opened_by, issued_at, own } = opener;
+        let theirs = |scope: &str| own.as_ref().is_none_or(|own| own.scopes.iter().any(|own| own == scope));
         let all = || ALL.iter().filter(|scope| theirs(scope)).map(|scope| (*scope).to_owned()).collect();
         let asked: Vec<String> = self.scopes.unwrap_or_else(all);
         if asked.is_empty() {
@@ -122,7 +123,7 @@ impl Open {
         if !problems.is_empty() {
             return Err(ApiError::validation(problems));
         }
-        if own.as_ref().is_some_and(|(id, _)| *id != self.developer_id) {
+        if own.as_ref().is_some_and(|own| own.developer != self.developer_id) {
             let message = "A developer's client lets in its own developer alone.";
             return Err(ApiError::new(ErrorCode::InsufficientScope, message));
         }
@@ -134,9 +135,11 @@ impl Open {
         Ok(Session {
             developer: self.developer_id,
             scopes: scopes.map(|scope| (*scope).to_owned()).collect(),
-            seconds,
+            // Whoever has but a token has no more time by it, either.
+            seconds: own.map_or(seconds, |own| seconds.min(own.expires_at - now.as_second())),
             opened_by,
-            expires_at,
+            opened_with: Some(issued_at),
+            expires_at: now.checked_add(code_holds).unwrap_or(Timestamp::MAX),
         })
     }
 }
@@ -239,6 +242,8 @@ fn basic(header: &str) -> Option<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use tenday_api::Own;
+
     use super::*;
 
     fn allowed() -> Vec<String> {
@@ -313,8 +318,9 @@ mod tests {
         let open = |body: serde_json::Value| {
             let open: Open = serde_json::from_value(body).unwrap();
             let scopes = scopes::DEVELOPER.map(str::to_owned).to_vec();
-            let opener = Opener::Developer { id: "DEV-a".parse().unwrap(), client: "CLI-p".parse().unwrap(), scopes };
-            open.session(opener, Timestamp::UNIX_EPOCH)
+            let own = Own { developer: "DEV-a".parse().unwrap(), scopes, expires_at: 3600 };
+            let opener = Opener { client: "CLI-p".parse().unwrap(), issued_at: 0, own: Some(own) };
+            open.session(opener, Timestamp::UNIX_EPOCH, SignedDuration::from_mins(5))
         };
         let asked = |scopes: &[&str]| open(serde_json::json!({ "developerId": "DEV-a", "scopes": scopes }));
         assert_eq!(asked(&["links:test", "configuration:read", "links:test"]).unwrap().scopes, allowed());

@@ -9,8 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
-use jiff::{SignedDuration, Timestamp};
-use tenday_api::scopes::DashboardOpen;
+use jiff::SignedDuration;
 use tenday_api::{ApiError, Body, Opener, RequestId, Shared};
 use tenday_model::dates::iso;
 use tenday_model::ids::{ClientId, DeveloperId};
@@ -49,11 +48,10 @@ impl Code {
 
 pub(crate) async fn open(
     State(auth): State<Shared<Auth>>,
-    opener: Opener<DashboardOpen>,
+    opener: Opener,
     body: Body<Open>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let expires_at = auth.api.now().checked_add(CODE_HOLDS).unwrap_or(Timestamp::MAX);
-    let session = body.value.session(opener, expires_at)?;
+    let session = body.value.session(opener, auth.api.now(), CODE_HOLDS)?;
     let code = Code::new(session.developer.clone(), random()?);
     auth.sessions.open(&session, &code.digest()).await?;
     tracing::info!(

@@ -180,15 +180,27 @@ where
     }
 }
 
-/// Who lets somebody in as a developer: a client of the platform with the scope `S`, which may name any, or a developer's own
-/// client, with no more than the scopes that its token has.
+/// Who opens a session of the dashboard: a client of the platform with the scope `dashboard:open`, which may let in any
+/// developer, or a developer's own client.
 #[derive(Debug)]
-pub enum Opener<S> {
-    Platform(Platform<S>),
-    Developer { id: DeveloperId, client: ClientId, scopes: Vec<String> },
+pub struct Opener {
+    pub client: ClientId,
+    /// When the token that opens it was given out, in seconds since 1970.
+    pub issued_at: i64,
+    /// None for the platform.
+    pub own: Option<Own>,
 }
 
-impl<S: Scope, St> FromRequestParts<St> for Opener<S>
+/// What a developer's own client may let somebody in for: no more than its token says.
+#[derive(Debug)]
+pub struct Own {
+    pub developer: DeveloperId,
+    pub scopes: Vec<String>,
+    /// When its token ends, in seconds since 1970.
+    pub expires_at: i64,
+}
+
+impl<St> FromRequestParts<St> for Opener
 where
     Api: FromRef<St>,
     St: Send + Sync,
@@ -197,16 +209,19 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &St) -> Result<Self, ApiError> {
         let claims = Api::from_ref(state).claims(parts).await?;
-        if let Some(id) = claims.developer_id {
-            if claims.opened_by.is_some() {
-                // It would go on without end, whatever end it was given.
-                return Err(ApiError::new(ErrorCode::InsufficientScope, "A session of the dashboard opens no other."));
-            }
-            let scopes = claims.scope.split(' ').map(str::to_owned).collect();
-            return Ok(Self::Developer { id, client: claims.sub, scopes });
+        if claims.opened_by.is_some() {
+            // It would go on without end, whatever end it was given.
+            return Err(ApiError::new(ErrorCode::InsufficientScope, "A session of the dashboard opens no other."));
         }
-        require::<S>(&claims)?;
-        Ok(Self::Platform(Platform { client: claims.sub, scope: PhantomData }))
+        if claims.developer_id.is_none() {
+            require::<scopes::DashboardOpen>(&claims)?;
+        }
+        let own = claims.developer_id.map(|developer| Own {
+            developer,
+            scopes: claims.scope.split(' ').map(str::to_owned).collect(),
+            expires_at: claims.exp,
+        });
+        Ok(Self { client: claims.sub, issued_at: claims.iat, own })
     }
 }
 

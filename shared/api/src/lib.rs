@@ -26,7 +26,7 @@ mod token;
 
 pub use allowlist::{added_to_allowlist, allowlist_entries};
 pub use body::{Body, MAX_BODY, Object, absent_or, read_body};
-pub use caller::{Api, Developer, Opener, Platform, Scope, scopes};
+pub use caller::{Api, Developer, Opener, Own, Platform, Scope, scopes};
 pub use credentials::Credentials;
 pub use date::Date;
 pub use error::{ApiError, ErrorBody, ErrorCode};

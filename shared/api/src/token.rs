@@ -37,9 +37,12 @@ pub struct Claims {
     pub developer_id: Option<DeveloperId>,
     /// Scopes, separated by spaces.
     pub scope: String,
-    /// Of a session's token, the client of the platform's that opened the session.
+    /// Of a session's token, the client that opened the session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened_by: Option<ClientId>,
+    /// Of a session's token, when the token was given out that opened the session, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened_with: Option<i64>,
     pub iat: i64,
     pub exp: i64,
 }
@@ -88,9 +91,10 @@ struct Known {
 
 impl Known {
     fn is_revoked(&self, claims: &Claims) -> bool {
-        let clients = [Some(&claims.sub), claims.opened_by.as_ref()];
-        let mut through = clients.into_iter().flatten().filter_map(|client| self.revoked.get(client));
-        through.any(|through| claims.iat <= *through)
+        // A session is as old as the token that opened it: its code may be exchanged after that one was revoked.
+        let opened = claims.opened_by.as_ref().map(|client| (client, claims.opened_with.unwrap_or(claims.iat)));
+        let mut tokens = [Some((&claims.sub, claims.iat)), opened].into_iter().flatten();
+        tokens.any(|(client, issued_at)| self.revoked.get(client).is_some_and(|through| issued_at <= *through))
     }
 }
 

@@ -75,6 +75,8 @@ async fn tokens_of_a_revoked_client_are_worthless_within_a_minute() {
         answer["access_token"].as_str().unwrap().to_owned()
     };
     let in_session = session(true).await;
+    // A code that whoever has the token keeps for later.
+    let kept = developer.post("/dashboard/sessions", json!({ "developerId": "DEV-local-developer" })).await.expect(201);
     for token in [&token, &others, &in_session] {
         assert_eq!(status(&system, token).await, 404, "no configuration yet");
     }
@@ -95,6 +97,10 @@ async fn tokens_of_a_revoked_client_are_worthless_within_a_minute() {
     let refused = system.request(Method::GET, "/configuration", &[("authorization", &bearer)], None).await;
     refused.expect_error(401, "api_error.auth.unauthorized");
     assert_eq!(system.calls_of("Configuration", "dynamodb", "Query"), 1, "which are revoked, and nothing of theirs");
+    let kept = kept["url"].as_str().unwrap().split_once("#code=").unwrap().1;
+    let form = format!("grant_type=authorization_code&code={kept}");
+    let late = system.request(Method::POST, "/auth/token", &[], Some(&form)).await.expect(200);
+    assert_eq!(status(&system, late["access_token"].as_str().unwrap()).await, 401, "as old as what opened it");
     let next = system.developer().token().await;
     for token in [&next, &others, &in_session] {
         assert_eq!(status(&system, token).await, 404);

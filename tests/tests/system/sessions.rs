@@ -206,7 +206,10 @@ async fn a_developers_own_client_opens_sessions_for_itself_and_for_no_more_than_
     };
 
     let session = json!({ "developerId": DEVELOPER });
-    let (first, scopes) = of(post(&own, session.clone()).await).await;
+    let asked = json!({ "developerId": DEVELOPER, "expiresIn": 43_200 });
+    let (first, scopes) = of(post(&own, asked).await).await;
+    let ends = |token: &str| claims(token)["exp"].as_i64().unwrap();
+    assert!(ends(&first) - ends(&own) < 60, "a token gets no more time by it than it has");
     assert_eq!(scopes, "configuration:read configuration:write links:test");
     assert_eq!(claims(&first)["developer_id"], DEVELOPER);
     let (_, scopes) = of(post(&reader, session.clone()).await).await;

@@ -35,7 +35,7 @@ export interface paths {
         put?: never;
         /**
          * Let a developer into the dashboard
-         * @description Answers a link that signs in whoever opens it first, within five minutes. Its code is in the fragment, which no browser sends: the page exchanges it for a token. Of the same developer there may be as many sessions as are asked for, each with a client id and a rate limit of its own. A developer's own client opens one too, for its own developer and with no more scopes than its token has; a session's token opens none.
+         * @description Answers a link that signs in whoever opens it first, within five minutes. Its code is in the fragment, which no browser sends: the page exchanges it for a token. Of the same developer there may be as many sessions as are asked for, each with a client id and a rate limit of its own. A developer's own client opens one too, for its own developer, with no more scopes than its token has and for no longer; a session's token opens none.
          */
         post: operations["openSession"];
         delete?: never;

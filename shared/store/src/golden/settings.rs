@@ -244,6 +244,7 @@ fn a_session_means_what_it_meant() {
             "scopes": session.scopes,
             "seconds": session.seconds,
             "opened by": session.opened_by,
+            "opened with a token of": session.opened_with,
             "until": session.expires_at,
             "exchanged for": Reader { kind: "session", item }.optional_text(CLIENT),
         });

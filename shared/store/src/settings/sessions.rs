@@ -1,4 +1,4 @@
-//! Sessions of the dashboard: the platform opens one for a developer and gets a code, which somebody's browser exchanges
+//! Sessions of the dashboard: the platform, or a developer's own client, opens one for a developer and gets a code, which somebody's browser exchanges
 //! for a token, once.
 //!
 //! Only the code's digest is kept. A code is spent by the write that names the client whose token it was exchanged for, on
@@ -22,8 +22,10 @@ pub struct Session {
     pub scopes: Vec<String>,
     /// How long its token holds.
     pub seconds: i64,
-    /// The platform's client that opened it.
+    /// The client that opened it.
     pub opened_by: ClientId,
+    /// When the token was given out that opened it, in seconds since 1970; earlier versions did not keep it.
+    pub opened_with: Option<i64>,
     /// Until when its code can be exchanged.
     pub expires_at: Timestamp,
 }
@@ -77,6 +79,7 @@ pub(crate) fn session_item(session: &Session, code_digest: &[u8]) -> Result<Item
     item.insert("scopes".into(), json(&session.scopes)?);
     item.insert("seconds".into(), n(session.seconds));
     item.insert("openedBy".into(), s(session.opened_by.as_str()));
+    item.extend(session.opened_with.map(|issued_at| ("openedWith".into(), n(issued_at))));
     item.insert(EXPIRES_AT.into(), n(session.expires_at.as_second()));
     Ok(item)
 }
@@ -89,6 +92,7 @@ pub(crate) fn session_from(item: &Item) -> Result<Session, StoreError> {
         scopes: read.json("scopes")?,
         seconds: read.number("seconds")?,
         opened_by: read.parsed("openedBy")?,
+        opened_with: read.optional_number("openedWith")?,
         expires_at: expires_at.map_err(|error| StoreError::corrupt("session", error))?,
     })
 }
