@@ -39,7 +39,7 @@ const AT_ONCE: usize = 8;
 const MOST_BYTES: usize = 5 * 1024 * 1024;
 
 /// What an event takes in an answer beside its body: headers, above all the developer's own.
-const HEADERS_BYTES: usize = 8 * 1024;
+const HEADERS_BYTES: usize = 16 * 1024;
 
 pub(crate) async fn pull(
     State(functions): State<Shared<Functions>>,
@@ -295,8 +295,8 @@ impl Fetch<'_> {
 fn fit(contents: impl Iterator<Item = usize>) -> usize {
     let mut bytes = 0;
     let fits = |content: &usize| {
-        // As JSON text within JSON, where each quotation mark takes two bytes.
-        bytes += 2 * content + HEADERS_BYTES;
+        // As JSON text within the answer, which is JSON text within what Lambda takes: a quotation mark takes four bytes.
+        bytes += 4 * content + HEADERS_BYTES;
         bytes <= MOST_BYTES
     };
     contents.take_while(fits).count().max(1)
@@ -311,7 +311,17 @@ mod tests {
         assert_eq!(fit([1024; 100].into_iter()), 100);
         // The largest that can be published.
         let largest = 256 * 1024;
-        assert_eq!(fit([largest; 100].into_iter()), 9);
+        assert_eq!(fit([largest; 100].into_iter()), 4);
         assert_eq!(fit([10 * 1024 * 1024].into_iter()), 1);
+    }
+
+    #[test]
+    fn no_content_takes_more_of_an_answer_than_is_counted() {
+        for text in ["plain", "\"", "\\\"", "\u{1}", "é"] {
+            let content = serde_json::to_string(&vec![text; 1000]).unwrap();
+            let in_answer = serde_json::to_string(&content).unwrap();
+            let for_lambda = serde_json::to_string(&in_answer).unwrap();
+            assert!(for_lambda.len() <= 4 * content.len() + HEADERS_BYTES, "{text:?}");
+        }
     }
 }
