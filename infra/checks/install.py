@@ -10,10 +10,8 @@ Runs in the environment of requirements-ministack.txt; needs target/venv-sam, ta
 tenday built.
 """
 
-import argparse
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -22,7 +20,7 @@ from pathlib import Path
 
 import smoke
 from local_run import ROOT, Failed, check
-from ministack import PARAMETERS, ROOT_KEYS, STACK, Deeper, Deployment, MiniStack
+from ministack import PARAMETERS, ROOT_KEYS, STACK, Deeper, Deployment, main_of, started
 
 ACCOUNT = "000000000000"
 BUCKET = f"tenday-artefacts-{ACCOUNT}-us-east-1"
@@ -135,9 +133,8 @@ def bucket_is_closed(ministack):
 
 
 def try_it(profile):
-    place = Path(tempfile.mkdtemp(prefix="tenday-install-"))
-    ministack = MiniStack()
-    try:
+    with tempfile.TemporaryDirectory(prefix="tenday-install-", ignore_cleanup_errors=True) as place, started() as ministack:
+        place = Path(place)
         first = released(place, "1.0.0", binaries(place / "built-1", profile, b""))
         second = released(place, "1.1.0", binaries(place / "built-2", profile, b"\n"))
         again = released(place, "1.0.0-again", place / "built-1")
@@ -167,29 +164,7 @@ def try_it(profile):
         runs(deployment, "1.1.0")
         count = len(INSTALL_FAILS + UPGRADE_FAILS + ROLLBACK_FAILS)
         return f"installed, upgraded, rolled back and forth, begun again after {count} failed calls; {done} each time"
-    except Failed:
-        raise
-    except Exception:
-        print(ministack.tail(), file=sys.stderr)
-        raise
-    finally:
-        ministack.close()
-        shutil.rmtree(place, ignore_errors=True)
-
-
-def main():
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--profile", default="release", help="cargo's, of the functions [release]")
-    options = arguments.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    began = time.monotonic()
-    try:
-        print(f"{try_it(options.profile)}, in {time.monotonic() - began:.0f} s")
-    except Failed as failed:
-        print(f"install: {failed}", file=sys.stderr)
-        return 1
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main_of("install", __doc__, try_it))

@@ -325,21 +325,12 @@ class Deeper(smoke.Smoke):
         check(found["dropReason"] == "internal", f"a dead letter is dropped as {found['dropReason']}")
 
 
-def try_it(profile, change=lambda template: None):
-    """What was tried, of a deployment of its own."""
+@contextlib.contextmanager
+def started():
+    """MiniStack, for as long as something is tried. What it says is shown if what goes wrong is no failed check."""
     ministack = MiniStack()
     try:
-        began = time.monotonic()
-        deployment = Deployment(ministack, profile, change)
-        deployed = time.monotonic() - began
-        try:
-            done = Deeper(deployment).run()
-        except Failed as failed:
-            raise Failed("\n".join([str(failed), *deployment.complaints()])) from None
-        # The dead letter is told as an error, as it should be.
-        complaints = [line for line in deployment.complaints() if "is dropped for its owner to see" not in line]
-        check(not complaints, "\n".join(["the functions complain:", *complaints]))
-        return f"deployed in {deployed:.1f} s; {done}"
+        yield ministack
     except Failed:
         raise
     except Exception:
@@ -347,6 +338,29 @@ def try_it(profile, change=lambda template: None):
         raise
     finally:
         ministack.close()
+
+
+@contextlib.contextmanager
+def with_complaints(deployment):
+    """A failed check is told with what the deployment's functions complain of."""
+    try:
+        yield
+    except Failed as failed:
+        raise Failed("\n".join([str(failed), *deployment.complaints()])) from None
+
+
+def try_it(profile, change=lambda template: None):
+    """What was tried, of a deployment of its own."""
+    with started() as ministack:
+        began = time.monotonic()
+        deployment = Deployment(ministack, profile, change)
+        deployed = time.monotonic() - began
+        with with_complaints(deployment):
+            done = Deeper(deployment).run()
+        # The dead letter is told as an error, as it should be.
+        complaints = [line for line in deployment.complaints() if "is dropped for its owner to see" not in line]
+        check(not complaints, "\n".join(["the functions complain:", *complaints]))
+        return f"deployed in {deployed:.1f} s; {done}"
 
 
 def take_away(role, action):
@@ -393,6 +407,21 @@ def serve(profile, address, env_vars):
         ministack.process.wait()
     finally:
         ministack.close()
+
+
+def main_of(name, description, attempt):
+    """The whole of a script that makes one attempt with the functions of a profile, and how it ends."""
+    arguments = argparse.ArgumentParser(description=description.splitlines()[0])
+    arguments.add_argument("--profile", default="release", help="cargo's, of the functions [release]")
+    options = arguments.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    began = time.monotonic()
+    try:
+        print(f"{attempt(options.profile)}, in {time.monotonic() - began:.0f} s")
+    except Failed as failed:
+        print(f"{name}: {failed}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def main():

@@ -9,21 +9,19 @@ Left out is what MiniStack has not: how long a restore takes, another region, an
 Runs in the environment of requirements-ministack.txt; needs target/venv-shell, and the functions and tenday built.
 """
 
-import argparse
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
 
 import smoke
-from local_run import ROOT, Failed, check
-from ministack import PARAMETERS, ROOT_KEYS, STACK, Deployment, MiniStack
+from local_run import ROOT, check
+from ministack import PARAMETERS, ROOT_KEYS, STACK, Deployment, main_of, started, with_complaints
 
 PAGE = ROOT / "docs/runbooks/restore.md"
 # What the page leaves to whoever follows it. MiniStack restores what is there now.
-INSTEAD = {"MOMENT": "2026-01-01T00:00:00Z", "sleep 60": "sleep 3", "bash stack.sh": "bash infra/stack.sh",
+INSTEAD = {"MOMENT": "2026-01-01T00:00:00Z", "sleep 60": "sleep 3",
            # Without publishing by EventBridge; the page says so.
            "for function in Deliver DeadLetters;": "for function in Deliver DeadLetters Ingest;"}
 
@@ -79,83 +77,66 @@ def rows(deployment, table):
 
 
 def try_it(profile):
-    ministack = MiniStack()
-    try:
-        deployment = Deployment(ministack, profile)
-        developer, platform = deployment.clients()
-        clients = {"developer": (developer["clientId"], developer["clientSecret"]),
-                   "platform": (platform["clientId"], platform["clientSecret"])}
-        page, path = Runbook(ministack), Platform(deployment, clients)
-        path.configuration()
-        path.webhook()
-        before = path.publish("before")
-        path.event(before, status="dropped")
-
-        # The functions' messages wait from here on, as they do while whoever is called finds the page.
-        page_stop = "so that nothing is acknowledged"
-        mappings = deployment.client("lambda").list_event_source_mappings()["EventSourceMappings"]
-        for mapping in mappings:
-            deployment.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
-        time.sleep(3)
-        page.follow("**Restore**, to names")
-        lost, again = path.publish("lost"), path.publish("again")
-        page.follow(page_stop)
-        status, _ = path.api.answer("GET", "/openapi.json")
-        check(status >= 429, f"the API answers {status} while it is stopped")
-        page.follow("What a restore\ndoes not bring along")
-        page.follow("**Take it up**")
-        deployment.adopt()
-        check(deployment.outputs["SettingsTableName"] == f"{STACK}-settings-restored", f"{deployment.outputs}")
-        own = rows(deployment, deployment.names["EventsTable"])
-
-        page.follow("**Start**, and")
-        path.api.url = deployment.url
-        path.api.tokens.clear()
-        anew = path.publish("again")
-        check(anew != again, "an event of an update that is lost has its id again")
-        path.event(before, status="dropped")
-        path.attempted(anew)
-        # What waited carries its update along, which is in no table any more.
-        for event in (lost, again):
-            path.attempted(event)
-        check(rows(deployment, deployment.names["EventsTable"]) == own, "the old table is written")
-        secret = path.get(f"/configuration/webhooks/{path.id}/secret")["secret"]
-        check(secret == path.secret, "the secret is another")
-
-        key = deployment.outputs["KeyringKeyArn"]
-        arn = {table: deployment.client("dynamodb").describe_table(TableName=f"{STACK}-{table}-restored")["Table"]["TableArn"]
-               for table in ("settings", "events")}
-        moved = Deployment(ministack, profile, stack=f"{STACK}-moved", parameters=PARAMETERS | {
-            "RestoredSettingsTable": arn["settings"], "RestoredEventsTable": arn["events"], "RestoredKey": key})
-        there = Platform(moved, clients)
-        secret = there.get(f"/configuration/webhooks/{path.id}/secret")["secret"]
-        check(secret == path.secret, "in the second stack the secret is another")
-        there.attempted(there.publish("moved"))
-        return f"restored, published again, and taken up by a second stack; {smoke.checks()} checks"
-    except Failed as failed:
-        raise Failed("\n".join([str(failed), *deployment.complaints()])) from None
-    except Exception:
-        print(ministack.tail(), file=sys.stderr)
-        raise
-    finally:
-        ministack.close()
-
-
-def main():
-    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--profile", default="release", help="cargo's, of the functions [release]")
-    options = arguments.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # MiniStack takes its time until it reads a queue again that it was told to leave alone.
     smoke.ARRIVAL_SECONDS = 240
-    began = time.monotonic()
-    try:
-        print(f"{try_it(options.profile)}, in {time.monotonic() - began:.0f} s")
-    except Failed as failed:
-        print(f"restore: {failed}", file=sys.stderr)
-        return 1
-    return 0
+    with started() as ministack:
+        deployment = Deployment(ministack, profile)
+        with with_complaints(deployment):
+            return follow(ministack, deployment, profile)
+
+
+def follow(ministack, deployment, profile):
+    developer, platform = deployment.clients()
+    clients = {"developer": (developer["clientId"], developer["clientSecret"]),
+               "platform": (platform["clientId"], platform["clientSecret"])}
+    page, path = Runbook(ministack), Platform(deployment, clients)
+    path.configuration()
+    path.webhook()
+    before = path.publish("before")
+    path.event(before, status="dropped")
+
+    # The functions' messages wait from here on, as they do while whoever is called finds the page.
+    page_stop = "so that nothing is acknowledged"
+    mappings = deployment.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+    for mapping in mappings:
+        deployment.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    time.sleep(3)
+    page.follow("**Restore**, to names")
+    lost, again = path.publish("lost"), path.publish("again")
+    page.follow(page_stop)
+    status, _ = path.api.answer("GET", "/openapi.json")
+    check(status >= 429, f"the API answers {status} while it is stopped")
+    page.follow("What a restore\ndoes not bring along")
+    page.follow("**Take it up**")
+    deployment.adopt()
+    check(deployment.outputs["SettingsTableName"] == f"{STACK}-settings-restored", f"{deployment.outputs}")
+    own = rows(deployment, deployment.names["EventsTable"])
+
+    page.follow("**Start**, and")
+    path.api.url = deployment.url
+    path.api.tokens.clear()
+    anew = path.publish("again")
+    check(anew != again, "an event of an update that is lost has its id again")
+    path.event(before, status="dropped")
+    path.attempted(anew)
+    # What waited carries its update along, which is in no table any more.
+    for event in (lost, again):
+        path.attempted(event)
+    check(rows(deployment, deployment.names["EventsTable"]) == own, "the old table is written")
+    secret = path.get(f"/configuration/webhooks/{path.id}/secret")["secret"]
+    check(secret == path.secret, "the secret is another")
+
+    key = deployment.outputs["KeyringKeyArn"]
+    arn = {table: deployment.client("dynamodb").describe_table(TableName=f"{STACK}-{table}-restored")["Table"]["TableArn"]
+           for table in ("settings", "events")}
+    moved = Deployment(ministack, profile, stack=f"{STACK}-moved", parameters=PARAMETERS | {
+        "RestoredSettingsTable": arn["settings"], "RestoredEventsTable": arn["events"], "RestoredKey": key})
+    there = Platform(moved, clients)
+    secret = there.get(f"/configuration/webhooks/{path.id}/secret")["secret"]
+    check(secret == path.secret, "in the second stack the secret is another")
+    there.attempted(there.publish("moved"))
+    return f"restored, published again, and taken up by a second stack; {smoke.checks()} checks"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main_of("restore", __doc__, try_it))

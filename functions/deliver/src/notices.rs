@@ -7,8 +7,8 @@ use tenday_model::ids::DeveloperId;
 use tenday_model::publishing::matching::matching;
 use tenday_model::publishing::notice::Notice;
 use tenday_store::{
-    Accepted, Bus, BusNotice, Clock, Events, MessageContent, NewUpdate, PublishError, Publishing, Schedules, Settings,
-    StoreError, digest,
+    Accepted, Bus, BusNotice, Clock, DeveloperSettings, Events, MessageContent, NewUpdate, PublishError, Publishing,
+    Schedules, Settings, StoreError, digest,
 };
 
 /// What telling needs.
@@ -30,8 +30,11 @@ impl Teller<'_> {
     pub(crate) async fn tell(&self, owed: &Owed) -> Result<(), StoreError> {
         let Owed { webhook: (developer, webhook), notices, told, disabled, error } = owed;
         let now = self.clock.now();
+        let settings = self.settings.read(developer, now).await?;
         for notice in notices {
-            self.publish(developer, notice, now).await?;
+            if let Some(settings) = &settings {
+                self.publish(developer, settings, notice, now).await?;
+            }
             if let Some(bus) = self.bus {
                 let (disabled, error) = (*disabled, error.as_ref());
                 let on_bus = BusNotice { developer, notice, disabled, error, at: now };
@@ -42,8 +45,13 @@ impl Teller<'_> {
         self.events.record_told(developer, *webhook, told, now).await
     }
 
-    async fn publish(&self, developer: &DeveloperId, notice: &Notice, now: Timestamp) -> Result<(), StoreError> {
-        let Some(settings) = self.settings.read(developer, now).await? else { return Ok(()) };
+    async fn publish(
+        &self,
+        developer: &DeveloperId,
+        settings: &DeveloperSettings,
+        notice: &Notice,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let corrupt = |cause: String| StoreError::Corrupt { kind: "notice", cause };
         let name = notice.kind.name();
         let content = MessageContent::of_notice(notice, now)?;
@@ -58,7 +66,7 @@ impl Teller<'_> {
         let key = format!("notice/{}/{name}/{}", notice.about.webhook_id, notice.about.since.as_millisecond());
         let new = NewUpdate {
             developer,
-            settings: Some(&settings),
+            settings: Some(settings),
             webhooks,
             content,
             is_test: false,

@@ -59,7 +59,12 @@ pub(crate) async fn run(
             let limit = per_second.map(RateLimit::try_from).transpose().map_err(AdminError::Limit)?;
             let found = place.find("operator-developers-limit").await?;
             let changed = control(&found, &developer, Control::Limit(limit)).await?;
-            told(&developer, changed, "limited", "had this limit already", as_json, output)
+            let (done, already) = if limit.is_some() {
+                ("limited", "had this limit already")
+            } else {
+                ("unlimited", "had no limit already")
+            };
+            told(&developer, changed, done, already, as_json, output)
         }
         DevelopersCommand::Export { developer } => {
             let found = place.find("operator-developers-export").await?;
@@ -100,7 +105,7 @@ async fn list(
     let directory = found.directory()?;
     if fill {
         let now = found.now().await?;
-        let rows = directory.fill(|| now).await?;
+        let rows = directory.fill(now).await?;
         if !as_json {
             writeln!(output, "{rows} rows of the settings table named a developer.")?;
         }

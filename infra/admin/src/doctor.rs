@@ -169,7 +169,7 @@ async fn tables(found: &Deployment, checks: &mut Checks) {
             checks.say(
                 what,
                 Found::Fail,
-                format!("{table} is not there: restore it from a backup, as docs/operations.md says"),
+                format!("{table} is not there: restore it from a backup, as docs/runbooks/restore.md says"),
             );
             continue;
         };

@@ -3,12 +3,13 @@
 use std::io::{self, Write};
 
 use jiff::{SignedDuration, Timestamp};
+use tenday_model::terminal::steers;
 
-/// Text that somebody else wrote, without what would move a cursor or change a colour.
+/// Text that somebody else wrote, with what would steer the terminal written out.
 pub(crate) fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() { clean.extend(character.escape_default()) } else { clean.push(character) }
+        if steers(character) { clean.extend(character.escape_default()) } else { clean.push(character) }
     }
     clean
 }

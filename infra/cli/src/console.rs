@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use serde_json::Value;
+use tenday_model::terminal::steers;
 
 /// Where a command shows what it found.
 pub(crate) struct Console<'a> {
@@ -152,10 +153,6 @@ pub(crate) fn clean_json(text: &str) -> String {
         }
     }
     shown
-}
-
-fn steers(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A value of an answer, as a word of a line.

@@ -76,10 +76,7 @@ async fn command(command: Command, environment: &Environment, console: &mut Cons
             listen::run(listen, &api, environment, console).await
         }
         Command::Verify(verify) => commands::verify::run(&verify, environment, console).await,
-        Command::Completions(completions) => {
-            commands::completions::run(&completions, console);
-            Ok(())
-        }
+        Command::Completions(completions) => Ok(commands::completions::run(&completions, console)?),
         #[cfg(feature = "operator")]
         Command::Operator(operator) => {
             tenday_admin::run(*operator, &mut console.writer()).await.map_err(TendayError::Operator)

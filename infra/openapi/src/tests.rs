@@ -9,9 +9,9 @@ use tenday_model::ids::EventId;
 use tenday_model::publishing::examples::example;
 use tenday_model::publishing::notice::NoticeKind;
 use tenday_model::publishing::render::{is_moneykit, payload_schema, subscribable};
-use tenday_model::publishing::update::{EventName, parse_content, parse_stored};
+use tenday_model::publishing::update::{Content, EventName, parse_content, parse_stored};
 use tenday_model::settings::integration::Integration;
-use tenday_model::signing::request::{Composition, compose};
+use tenday_model::signing::request::{Composed, Composition, compose};
 use tenday_model::signing::signature::{EcSigningKey, Secret, SystemRandom};
 
 use super::*;
@@ -273,6 +273,26 @@ fn the_catalogue_holds_every_event_that_a_webhook_can_get_with_an_example_that_i
     assert_eq!(value["errors"].as_object().unwrap().len(), ErrorCode::ALL.len());
 }
 
+/// The request of an event, as a receiver of this type gets it.
+fn sent(integration: Integration, content: &Content, key: &EcSigningKey) -> Composed {
+    compose(&Composition {
+        integration,
+        date_format: integration.date_format(),
+        content,
+        event: EventId {
+            update: "UPD-01a2131c-e4cc-7298-80cc-2861013a0a2b".parse().unwrap(),
+            webhook: "WBK-01a2131c-d0c4-7d41-9a0e-4b5f6c7d8e9f".parse().unwrap(),
+        },
+        idempotency_key: None,
+        occurred_at: "2026-11-21T18:16:00Z".parse().unwrap(),
+        now: "2026-11-21T18:16:01Z".parse().unwrap(),
+        attempt: 1,
+        secrets: &[Secret::from_random([7; 32])],
+        key,
+    })
+    .unwrap()
+}
+
 /// What the model says of payloads, and what is sent, is what the document's `webhooks` say.
 #[test]
 fn every_event_of_every_type_is_in_the_document_as_it_is_sent() {
@@ -290,22 +310,7 @@ fn every_event_of_every_type_is_in_the_document_as_it_is_sent() {
 
             let example = example(integration, name).unwrap();
             let data = RawValue::from_string(example.data.to_owned()).unwrap();
-            let sent = compose(&Composition {
-                integration,
-                date_format: integration.date_format(),
-                content: &parse_content(example.event.as_str(), Some(&data), None).unwrap(),
-                event: EventId {
-                    update: "UPD-01a2131c-e4cc-7298-80cc-2861013a0a2b".parse().unwrap(),
-                    webhook: "WBK-01a2131c-d0c4-7d41-9a0e-4b5f6c7d8e9f".parse().unwrap(),
-                },
-                idempotency_key: None,
-                occurred_at: "2026-11-21T18:16:00Z".parse().unwrap(),
-                now: "2026-11-21T18:16:01Z".parse().unwrap(),
-                attempt: 1,
-                secrets: &[Secret::from_random([7; 32])],
-                key: &key,
-            })
-            .unwrap();
+            let sent = sent(integration, &parse_content(example.event.as_str(), Some(&data), None).unwrap(), &key);
             // These two say nothing of the event, and a document has no say in the first.
             let sent = sent.headers.iter().map(|(header, _)| *header);
             let sent: BTreeSet<_> = sent.filter(|header| !["content-type", "user-agent"].contains(header)).collect();
@@ -336,22 +341,7 @@ fn every_notice_is_in_the_document_as_receivers_of_every_type_get_it() {
         let validator = jsonschema::draft202012::new(schema).unwrap();
         assert!(validator.is_valid(&content["examples"]["example"]["value"]), "{content:#}");
         for integration in Integration::ALL {
-            let sent = compose(&Composition {
-                integration,
-                date_format: integration.date_format(),
-                content: &parse_stored(kind.name(), Some(&about), None).unwrap(),
-                event: EventId {
-                    update: "UPD-01a2131c-e4cc-7298-80cc-2861013a0a2b".parse().unwrap(),
-                    webhook: "WBK-01a2131c-d0c4-7d41-9a0e-4b5f6c7d8e9f".parse().unwrap(),
-                },
-                idempotency_key: None,
-                occurred_at: "2026-11-21T18:16:00Z".parse().unwrap(),
-                now: "2026-11-21T18:16:01Z".parse().unwrap(),
-                attempt: 1,
-                secrets: &[Secret::from_random([7; 32])],
-                key: &key,
-            })
-            .unwrap();
+            let sent = sent(integration, &parse_stored(kind.name(), Some(&about), None).unwrap(), &key);
             let body: Value = serde_json::from_slice(&sent.body).unwrap();
             assert!(validator.is_valid(&body), "{integration:?}: {body:#}");
             let sent: BTreeSet<_> = sent.headers.iter().map(|(header, _)| *header).collect();

@@ -12,6 +12,7 @@ use tenday_model::delivery::by_hand::{Begun, CLAIM, Ended, begin, end, wait_agai
 use tenday_model::delivery::event::Event;
 use tenday_model::delivery::job::Job;
 use tenday_model::delivery::page::{Ending, OnFault, Page, Step};
+use tenday_model::delivery::rate::RateLimit;
 use tenday_model::ids::{DeveloperId, EventId, WebhookId};
 use tenday_model::settings::configuration::Configuration;
 use tenday_model::settings::control::Control;
@@ -133,11 +134,25 @@ impl Reattempts {
     ) -> Result<bool, StoreError> {
         let webhooks = webhook.webhook.rate_limit.map(|limit| (Some(webhook.webhook.id), limit));
         for (webhook, limit) in webhooks.into_iter().chain(control.limit.map(|limit| (None, limit))) {
-            let now = self.clock.now();
-            let slots = self.rates.take(developer, webhook, limit, 1, now, wait).await?;
-            let Some(slot) = slots.first() else { return Ok(false) };
-            sleep_until(*slot, now).await;
+            if !self.slot(developer, webhook, limit, wait).await? {
+                return Ok(false);
+            }
         }
+        Ok(true)
+    }
+
+    /// Waits for a slot of one limit, the webhook's or without one its developer's, for no longer than `wait`.
+    async fn slot(
+        &self,
+        developer: &DeveloperId,
+        webhook: Option<WebhookId>,
+        limit: RateLimit,
+        wait: Duration,
+    ) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let slots = self.rates.take(developer, webhook, limit, 1, now, wait).await?;
+        let Some(slot) = slots.first() else { return Ok(false) };
+        sleep_until(*slot, now).await;
         Ok(true)
     }
 
@@ -246,12 +261,10 @@ impl Reattempts {
                             sleep_until(slot, self.clock.now()).await;
                         }
                         if let Some(limit) = settings.control.limit {
-                            let (now, wait) = (self.clock.now(), stop_at.saturating_duration_since(Instant::now()));
-                            match self.rates.take(developer, None, limit, 1, now, wait).await {
-                                Ok(slots) => match slots.first() {
-                                    Some(slot) => sleep_until(*slot, now).await,
-                                    None => return (event, Ok(OneByHand::NoSlot)),
-                                },
+                            let wait = stop_at.saturating_duration_since(Instant::now());
+                            match self.slot(developer, None, limit, wait).await {
+                                Ok(true) => {}
+                                Ok(false) => return (event, Ok(OneByHand::NoSlot)),
                                 Err(error) => return (event, Err(error.into())),
                             }
                         }

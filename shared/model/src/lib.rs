@@ -19,4 +19,4 @@ pub mod settings;
 pub mod signing;
 mod words;
 
-pub use words::{dates, error, ids, whole};
+pub use words::{dates, error, ids, terminal, whole};

@@ -1,4 +1,4 @@
-//! An operator brings developers along from elsewhere, by `tenday-admin import`: their receivers go on as they are, whatever
+//! An operator brings developers along from elsewhere, by `tenday operator import`: their receivers go on as they are, whatever
 //! is wrong with a line is told by its number, and nothing is ever made twice.
 
 use std::fmt::Write as _;

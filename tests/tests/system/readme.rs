@@ -41,19 +41,24 @@ impl Shell {
     }
 }
 
-#[tokio::test]
-async fn the_readmes_main_path_does_what_it_says() {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
-    let section = readme.split("<!-- main path -->").nth(1).expect("the README marks its main path");
-    let system = System::start().await;
-    let receiver = Receiver::start().await;
-    let blocks: Vec<String> = section
+/// The blocks of a page's main path, at this system and its receiver.
+pub(crate) fn main_path(page: &str, system: &System, receiver: &Receiver) -> Vec<String> {
+    let page = std::fs::read_to_string(format!("{}/../{page}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let section = page.split("<!-- main path -->").nth(1).expect("the page marks its main path");
+    section
         .split("```sh\n")
         .skip(1)
         .map(|block| block.split("```").next().unwrap_or_default())
         .map(|block| block.replace("http://127.0.0.1:4310", system.run.base_url()))
         .map(|block| block.replace("http://127.0.0.1:8080/hook", &receiver.url()))
-        .collect();
+        .collect()
+}
+
+#[tokio::test]
+async fn the_readmes_main_path_does_what_it_says() {
+    let system = System::start().await;
+    let receiver = Receiver::start().await;
+    let blocks = main_path("README.md", &system, &receiver);
     let [subscribe, view, wait, fetch] = blocks.as_slice() else { panic!("the README has other blocks by now") };
     let mut shell = Shell::start();
 

@@ -15,6 +15,9 @@ pub(crate) struct Completions {
     shell: Shell,
 }
 
-pub(crate) fn run(completions: &Completions, console: &mut Console<'_>) {
-    clap_complete::generate(completions.shell, &mut Tenday::command(), "tenday", &mut console.writer());
+pub(crate) fn run(completions: &Completions, console: &mut Console<'_>) -> std::io::Result<()> {
+    // First into memory: what generates panics where it cannot write, as into a pipe that somebody closed.
+    let mut words = Vec::new();
+    clap_complete::generate(completions.shell, &mut Tenday::command(), "tenday", &mut words);
+    console.writer().write_all(&words)
 }

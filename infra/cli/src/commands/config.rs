@@ -63,7 +63,7 @@ struct Change {
     retry_schedule: Option<String>,
 }
 
-fn schedule_text(text: &str) -> Result<String, String> {
+pub(crate) fn schedule_text(text: &str) -> Result<String, String> {
     schedule(text).map(|_| text.to_owned())
 }
 

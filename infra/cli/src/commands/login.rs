@@ -73,8 +73,12 @@ pub(crate) async fn login(
         let text = secret("link")?;
         let (base, code) = code_of(&text);
         let url = base_url(&match (given, base) {
-            (Some(url), _) => url,
-            (None, Some(base)) => base,
+            // Whoever has the code is let in: it goes to the API of its link, and nowhere else.
+            (Some(url), Some(base)) if base_url(&url)? != base_url(&base)? => {
+                let text = format!("the link is of {}, and --url or TENDAY_URL says {}", clean(&base), clean(&url));
+                return Err(TendayError::Input(text));
+            }
+            (Some(url), _) | (None, Some(url)) => url,
             (None, None) => ask("URL of the API", secret_stdin)?,
         })?;
         let nobody = Credentials::Session { token: Zeroizing::default(), expires: jiff::Timestamp::MIN };

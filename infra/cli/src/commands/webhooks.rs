@@ -4,10 +4,10 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use tenday_model::ids::{RequestId, WebhookId};
 
-use super::config::schedule_json;
+use super::config::{schedule_json, schedule_text};
 use super::{count, headers, secret};
 use crate::api::Api;
-use crate::arguments::{Common, schedule};
+use crate::arguments::Common;
 use crate::console::{Console, some, word};
 use crate::error::TendayError;
 
@@ -140,10 +140,6 @@ struct Set {
     /// Take its headers away
     #[arg(long, group = "change", conflicts_with = "headers_stdin")]
     no_headers: bool,
-}
-
-fn schedule_text(text: &str) -> Result<String, String> {
-    schedule(text).map(|_| text.to_owned())
 }
 
 fn limit(text: &str) -> Result<String, String> {

@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 
 use crate::delivery::event::{Event, State, Waiting, in_ten_days};
-use crate::ids::{EventId, UpdateId};
+use crate::ids::EventId;
 
 /// The event of which automatic attempt `attempt` is not made now: held for ten days at most. What may have killed an
 /// invocation is remembered with it: how often its messages were `taken`, this time not included.
@@ -44,19 +44,13 @@ pub struct HeldAt {
     pub event: EventId,
 }
 
-impl HeldAt {
-    pub fn update(&self) -> UpdateId {
-        self.event.update
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::SignedDuration;
 
     use super::*;
     use crate::delivery::event::DropReason;
-    use crate::ids::WebhookId;
+    use crate::ids::{UpdateId, WebhookId};
 
     #[test]
     fn what_is_held_is_sent_again_for_ten_days_and_dropped_after_them() {

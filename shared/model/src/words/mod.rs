@@ -3,4 +3,5 @@
 pub mod dates;
 pub mod error;
 pub mod ids;
+pub mod terminal;
 pub mod whole;

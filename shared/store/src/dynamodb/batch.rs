@@ -96,6 +96,11 @@ impl Rows {
             let put = put.map_err(|error| StoreError::corrupt("batch", error))?;
             writes.push(WriteRequest::builder().put_request(put).build());
         }
+        self.write_all(writes).await
+    }
+
+    /// Writes rows that do not depend on each other, 25 in a call.
+    pub(crate) async fn write_all(&self, mut writes: Vec<WriteRequest>) -> Result<(), StoreError> {
         while !writes.is_empty() {
             let rest = writes.split_off(writes.len().min(MOST_WRITTEN));
             let mut left = HashMap::from([(self.table.clone(), writes)]);

@@ -78,7 +78,7 @@ impl Directory {
     ///
     /// # Errors
     /// When DynamoDB fails. Done again, it goes on.
-    pub async fn fill(&self, now: impl Fn() -> Timestamp) -> Result<u64, StoreError> {
+    pub async fn fill(&self, now: Timestamp) -> Result<u64, StoreError> {
         let state = self.rows.get(keys::directory_state(), Freshness::Latest).await?;
         let mut after = state.map(|item| state_from(&item)).transpose()?.and_then(|(cursor, _)| cursor);
         // A configuration, a client's name among its developer's, a client.
@@ -106,7 +106,7 @@ impl Directory {
             }
             self.rows.put_all(rows).await?;
             let next = page.next;
-            self.rows.write(Write::put(state_item(next.as_ref(), now())?)).await?;
+            self.rows.write(Write::put(state_item(next.as_ref(), now)?)).await?;
             if next.is_none() {
                 return Ok(found);
             }

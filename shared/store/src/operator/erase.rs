@@ -262,18 +262,9 @@ impl Erasing {
     /// Removes what the settings table has of a developer, but for the mark and the receipts.
     async fn erase_settings(&self, erasure: &Erasure) -> Result<u64, StoreError> {
         let developer = &erasure.developer;
-        let expression = "pk <> :erasures AND attribute_not_exists(erasedAt) AND \
-                          (pk = :developer OR begins_with(pk, :own) OR sk = :developer OR developer = :developer)";
-        let filter = Filter {
-            expression: expression.to_owned(),
-            names: Vec::new(),
-            values: vec![
-                (":erasures", s(keys::ERASURES)),
-                (":developer", s(developer.as_str())),
-                (":own", s(format!("{developer}#"))),
-            ],
-            only: vec!["pk", "sk"],
-        };
+        let mut filter = Filter::naming(developer, vec!["pk", "sk"]);
+        filter.expression = format!("pk <> :erasures AND attribute_not_exists(erasedAt) AND ({})", filter.expression);
+        filter.values.push((":erasures", s(keys::ERASURES)));
         let mut removed = 0;
         let mut after = None;
         loop {
@@ -344,13 +335,7 @@ impl Erasing {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn is_known(&self, developer: &DeveloperId) -> Result<bool, StoreError> {
-        let expression = "pk = :developer OR begins_with(pk, :own) OR sk = :developer OR developer = :developer";
-        let filter = Filter {
-            expression: expression.to_owned(),
-            names: Vec::new(),
-            values: vec![(":developer", s(developer.as_str())), (":own", s(format!("{developer}#")))],
-            only: vec!["pk", "sk"],
-        };
+        let filter = Filter::naming(developer, vec!["pk", "sk"]);
         for rows in [&self.events, &self.settings] {
             let mut after = None;
             loop {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use tenday_model::ids::DeveloperId;
 
 use crate::aws::services::Aws;
-use crate::dynamodb::item::{Attribute, Item, Reader, s};
+use crate::dynamodb::item::{Attribute, Item, Reader};
 use crate::dynamodb::keys;
 use crate::dynamodb::rows::Rows;
 use crate::error::StoreError;
@@ -35,21 +35,11 @@ impl Export {
     /// When DynamoDB fails.
     pub async fn page(&mut self) -> Result<Option<Vec<Value>>, StoreError> {
         let Some((table, rows, after)) = self.left.pop() else { return Ok(None) };
-        let page = rows.scan(&filter_of(&self.developer), after).await?;
+        let page = rows.scan(&Filter::naming(&self.developer, Vec::new()), after).await?;
         if page.next.is_some() {
             self.left.push((table, rows, page.next));
         }
         Ok(Some(page.items.iter().map(|item| shown(table, item)).collect()))
-    }
-}
-
-/// What names a developer in either table.
-fn filter_of(developer: &DeveloperId) -> Filter {
-    Filter {
-        expression: "pk = :developer OR begins_with(pk, :own) OR sk = :developer OR developer = :developer".to_owned(),
-        names: Vec::new(),
-        values: vec![(":developer", s(developer.as_str())), (":own", s(format!("{developer}#")))],
-        only: Vec::new(),
     }
 }
 

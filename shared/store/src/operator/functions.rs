@@ -12,14 +12,9 @@ const MAPPINGS: &str = "lambda:ListEventSourceMappings";
 /// A function as it is deployed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeployedFunction {
-    pub name: String,
     /// `Active`, for one.
     pub state: String,
     pub architecture: String,
-    /// When it was last changed, as Lambda writes it.
-    pub modified: String,
-    /// What it is told of the deployment's version, by the variable that names it.
-    pub log_level: Option<String>,
 }
 
 /// What brings a function the messages of a queue.
@@ -43,13 +38,7 @@ impl Aws {
             Err(refusal) => return Err(refusal.into_error(CONFIGURATION)),
         };
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        Ok(Some(DeployedFunction {
-            name: name.to_owned(),
-            state: text(&answer["State"]),
-            architecture: text(&answer["Architectures"][0]),
-            modified: text(&answer["LastModified"]),
-            log_level: answer["Environment"]["Variables"]["AWS_LAMBDA_LOG_LEVEL"].as_str().map(str::to_owned),
-        }))
+        Ok(Some(DeployedFunction { state: text(&answer["State"]), architecture: text(&answer["Architectures"][0]) }))
     }
 
     /// The mappings of a function.

@@ -4,19 +4,17 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_kms::primitives::Blob;
-use aws_sdk_kms::types::DataKeySpec;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::Value;
 use tenday_model::ids::{DeveloperId, WebhookId};
 
 use crate::dynamodb::item::{Item, Reader, b, m, n, s};
 use crate::dynamodb::keys;
-use crate::dynamodb::rows::Freshness;
 use crate::dynamodb::write::Write;
 use crate::error::StoreError;
 use crate::operator::scan::Filter;
 use crate::signing::keyring::{
-    CONTEXT, DataKeys, Keyring, Sealed, headers_context, keyring_from, keyring_key, secret_context,
+    CONTEXT, DataKeys, Keyring, Sealed, headers_context, keyring_key, missing, secret_context,
 };
 
 /// What is sealed in the settings table, by the number of the data key that sealed it.
@@ -44,9 +42,7 @@ impl Keyring {
     /// # Errors
     /// When DynamoDB fails, or the row does not read.
     pub async fn state(&self) -> Result<Option<KeyringState>, StoreError> {
-        let keys =
-            self.rows.get(keyring_key(), Freshness::Latest).await?.map(|item| keyring_from(&item)).transpose()?;
-        Ok(keys.map(|keys| KeyringState {
+        Ok(self.read().await?.map(|keys| KeyringState {
             current: keys.current,
             numbers: keys.wrapped.into_keys().collect(),
             rewrapped_for: keys.rewrapped.into_keys().collect(),
@@ -59,18 +55,12 @@ impl Keyring {
     /// # Errors
     /// When DynamoDB or KMS fails.
     pub async fn add_key(&self) -> Result<u32, StoreError> {
-        let missing = || StoreError::corrupt("keyring", "there is no data key yet");
-        let item = self.rows.get(keyring_key(), Freshness::Latest).await?.ok_or_else(missing)?;
-        let was = keyring_from(&item)?;
+        let was = self.read().await?.ok_or_else(missing)?;
         let number = was.wrapped.keys().max().map_or(1, |newest| newest + 1);
-        let made = self.kms.generate_data_key().key_id(&self.wrapping_key).key_spec(DataKeySpec::Aes256);
-        let made = made.encryption_context(CONTEXT.0, CONTEXT.1).send().await;
-        let made = made.map_err(StoreError::aws("kms:GenerateDataKey"))?;
-        let bytes = |blob: Option<Blob>| blob.map(Blob::into_inner).unwrap_or_default();
-        let plain = zeroize::Zeroizing::new(bytes(made.plaintext));
+        let (plain, wrapped) = self.generate().await?;
         let mut keys = was.clone();
         keys.current = number;
-        keys.wrapped.insert(number, bytes(made.ciphertext_blob));
+        keys.wrapped.insert(number, wrapped);
         for (arn, wrapped) in &mut keys.rewrapped {
             wrapped.insert(number, self.wrap(arn, &plain).await?);
         }
@@ -84,9 +74,7 @@ impl Keyring {
     /// # Errors
     /// When DynamoDB or KMS fails.
     pub async fn wrap_for(&self, arn: &str) -> Result<(), StoreError> {
-        let missing = || StoreError::corrupt("keyring", "there is no data key yet");
-        let item = self.rows.get(keyring_key(), Freshness::Latest).await?.ok_or_else(missing)?;
-        let was = keyring_from(&item)?;
+        let was = self.read().await?.ok_or_else(missing)?;
         let mut keys = was.clone();
         for number in was.wrapped.keys() {
             let wrapped = was.wrapped(&self.wrapping_key, *number).ok_or_else(missing)?;
@@ -132,7 +120,6 @@ impl Keyring {
     /// # Errors
     /// When DynamoDB or KMS fails, or something does not open.
     pub async fn reseal(&self) -> Result<u64, StoreError> {
-        let missing = || StoreError::corrupt("keyring", "there is no data key yet");
         let current = self.state().await?.ok_or_else(missing)?.current;
         let (mut done, mut after) = (0, None);
         loop {

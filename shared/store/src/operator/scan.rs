@@ -2,9 +2,9 @@
 
 use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
 use std::collections::HashMap;
+use tenday_model::ids::DeveloperId;
 
-use crate::aws::tries::Tries;
-use crate::dynamodb::item::{Attribute, Item};
+use crate::dynamodb::item::{Attribute, Item, s};
 use crate::dynamodb::keys;
 use crate::dynamodb::query::Page;
 use crate::dynamodb::rows::Rows;
@@ -19,6 +19,15 @@ pub(crate) struct Filter {
     pub(crate) values: Vec<(&'static str, Attribute)>,
     /// Only these attributes, if any are named.
     pub(crate) only: Vec<&'static str>,
+}
+
+impl Filter {
+    /// The rows that name a developer, in either table.
+    pub(crate) fn naming(developer: &DeveloperId, only: Vec<&'static str>) -> Self {
+        let expression = "pk = :developer OR begins_with(pk, :own) OR sk = :developer OR developer = :developer";
+        let values = vec![(":developer", s(developer.as_str())), (":own", s(format!("{developer}#")))];
+        Self { expression: expression.to_owned(), values, only, ..Self::default() }
+    }
 }
 
 impl Rows {
@@ -56,24 +65,12 @@ impl Rows {
     /// # Errors
     /// When DynamoDB fails.
     pub(crate) async fn delete_all(&self, items: &[Item]) -> Result<(), StoreError> {
-        for items in items.chunks(25) {
-            let mut writes = Vec::with_capacity(items.len());
-            for item in items {
-                let delete = DeleteRequest::builder().set_key(Some(keys::key_of(item))).build();
-                let delete = delete.map_err(|error| StoreError::corrupt("batch", error))?;
-                writes.push(WriteRequest::builder().delete_request(delete).build());
-            }
-            let mut left = HashMap::from([(self.table.clone(), writes)]);
-            let mut tries = Tries::default();
-            while !left.is_empty() {
-                if !tries.again().await {
-                    return Err(StoreError::Throttled { operation: "dynamodb:BatchWriteItem" });
-                }
-                let wrote = self.dynamodb.batch_write_item().set_request_items(Some(left)).send().await;
-                let wrote = wrote.map_err(StoreError::aws("dynamodb:BatchWriteItem"))?;
-                left = wrote.unprocessed_items.unwrap_or_default();
-            }
+        let mut writes = Vec::with_capacity(items.len());
+        for item in items {
+            let delete = DeleteRequest::builder().set_key(Some(keys::key_of(item))).build();
+            let delete = delete.map_err(|error| StoreError::corrupt("batch", error))?;
+            writes.push(WriteRequest::builder().delete_request(delete).build());
         }
-        Ok(())
+        self.write_all(writes).await
     }
 }

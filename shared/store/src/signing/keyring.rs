@@ -125,6 +125,13 @@ impl Keyring {
         if self.read().await?.is_some() {
             return Ok(());
         }
+        let (_, wrapped) = self.generate().await?;
+        let keys = DataKeys { current: FIRST, wrapped: BTreeMap::from([(FIRST, wrapped)]), ..DataKeys::default() };
+        self.rows.write(Write::put(keyring_item(&keys)).only_if_new()).await.map(|_| ())
+    }
+
+    /// A new data key, as it is and wrapped.
+    pub(crate) async fn generate(&self) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), StoreError> {
         let made = self
             .kms
             .generate_data_key()
@@ -134,9 +141,8 @@ impl Keyring {
             .send()
             .await
             .map_err(StoreError::aws("kms:GenerateDataKey"))?;
-        let wrapped = made.ciphertext_blob().map(|blob| blob.as_ref().to_vec()).unwrap_or_default();
-        let keys = DataKeys { current: FIRST, wrapped: BTreeMap::from([(FIRST, wrapped)]), ..DataKeys::default() };
-        self.rows.write(Write::put(keyring_item(&keys)).only_if_new()).await.map(|_| ())
+        let bytes = |blob: Option<Blob>| blob.map(Blob::into_inner).unwrap_or_default();
+        Ok((Zeroizing::new(bytes(made.plaintext)), bytes(made.ciphertext_blob)))
     }
 
     /// Has the data key opened ahead; false if there is none yet.
@@ -294,12 +300,12 @@ impl Keyring {
         *self.known.lock().await = Known::default();
     }
 
-    async fn read(&self) -> Result<Option<DataKeys>, StoreError> {
+    pub(crate) async fn read(&self) -> Result<Option<DataKeys>, StoreError> {
         self.rows.get(keyring_key(), Freshness::Latest).await?.map(|item| keyring_from(&item)).transpose()
     }
 }
 
-fn missing() -> StoreError {
+pub(crate) fn missing() -> StoreError {
     StoreError::corrupt("keyring", "there is no data key yet")
 }
 

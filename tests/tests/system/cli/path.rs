@@ -5,21 +5,13 @@ use std::time::Duration;
 use tests::{Receiver, System};
 
 use super::desk::program;
-use crate::readme::Shell;
+use crate::readme::{Shell, main_path};
 
 #[tokio::test]
 async fn the_main_path_by_the_command_alone_does_what_it_says() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cli.md")).unwrap();
-    let section = page.split("<!-- main path -->").nth(1).expect("the page marks its main path");
     let system = System::start().await;
     let receiver = Receiver::start().await;
-    let blocks: Vec<String> = section
-        .split("```sh\n")
-        .skip(1)
-        .map(|block| block.split("```").next().unwrap_or_default())
-        .map(|block| block.replace("http://127.0.0.1:4310", system.run.base_url()))
-        .map(|block| block.replace("http://127.0.0.1:8080/hook", &receiver.url()))
-        .collect();
+    let blocks = main_path("docs/cli.md", &system, &receiver);
     let [begin, see, lose, dropped, fetch] = blocks.as_slice() else { panic!("the page has other blocks by now") };
     let home = tempfile::tempdir().unwrap();
     let mut shell = Shell::start();
