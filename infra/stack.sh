@@ -368,7 +368,8 @@ installed() {
     partitioned
     fetched
     case $now in
-    none | REVIEW_IN_PROGRESS | CREATE_IN_PROGRESS | ROLLBACK_IN_PROGRESS | ROLLBACK_COMPLETE | ROLLBACK_FAILED | CREATE_FAILED | DELETE_FAILED) ;;
+    none | REVIEW_IN_PROGRESS | CREATE_IN_PROGRESS | ROLLBACK_IN_PROGRESS | ROLLBACK_COMPLETE | ROLLBACK_FAILED | CREATE_FAILED) ;;
+    DELETE_FAILED) fail "the stack $stack was being deleted, which failed, and it may have held data: end that first (docs/deploy.md, Taking it down), or give another name: --stack NAME" ;;
     CREATE_COMPLETE | UPDATE_COMPLETE | UPDATE_ROLLBACK_COMPLETE)
         local runs
         runs=$(output Release)

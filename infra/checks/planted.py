@@ -103,14 +103,14 @@ FAULTS = [
     (
         "something is recorded over a delivery",
         "recording.rs",
-        "stored.is_none_or(|stored| matches!(stored.state, State::Pending { .. }) && stored.automatic <= before)",
+        "stored.is_none_or(|stored| stored.state.takes_attempts() && stored.automatic <= before)",
         "stored.is_none_or(|stored| stored.dropped().is_none() && stored.waiting().is_none() && stored.automatic <= before)",
     ),
     (
         "a recorded attempt is made again",
         "decision.rs",
-        "State::Pending { .. } if event.automatic < number => Plan::Attempt,",
-        "State::Pending { .. } if event.automatic <= number => Plan::Attempt,",
+        "State::Pending { .. } if event.automatic < number => {",
+        "State::Pending { .. } if event.automatic <= number => {",
     ),
     (
         "the schedule has one attempt too many",
@@ -121,13 +121,13 @@ FAULTS = [
     (
         "a dead letter drops an event that went on without it",
         "dead_letter.rs",
-        "Some(event) if !matches!(event.state, State::Pending { .. }) || event.automatic > attempt => return None,",
-        "Some(event) if !matches!(event.state, State::Pending { .. }) && attempt > 1000 => return None,",
+        "Some(event) if !event.state.takes_attempts() || event.automatic > attempt => return None,",
+        "Some(event) if !event.state.takes_attempts() && attempt > 1000 => return None,",
     ),
     (
         "a copy of its message puts an event back that somebody fetched",
         "recording.rs",
-        "stored.is_none_or(|stored| matches!(stored.state, State::Pending { .. }) && stored.automatic <= before)",
+        "stored.is_none_or(|stored| stored.state.takes_attempts() && stored.automatic <= before)",
         "stored.is_none_or(|stored| stored.dropped().is_none() && stored.status().name() != \"delivered\" && stored.automatic <= before)",
     ),
     (
