@@ -46,8 +46,9 @@ function noWebhooks(mayHave) {
     if (!can('configuration:write')) return empty('No webhook subscribes to anything yet, so nothing is sent.');
     return mayHave
         ? empty('No webhook subscribes to anything yet, so nothing is sent.', step('create-webhook', '#/webhooks/new', 'Create the first webhook', 'primary'))
-        : empty('The allowlist is empty: add the addresses of your servers, then create a webhook.',
-            step('allowlist', '#/configuration', 'Add an address', 'primary'));
+        : empty('The allowlist is empty: add the addresses of your servers, then create a webhook. A program that fetches its events needs none.', [
+            step('allowlist', '#/configuration', 'Add an address', 'primary'),
+            step('pull', '#/webhooks/new?kind=pull', 'Fetch events instead')]);
 }
 
 /** How many events are dropped, as far as that is counted.

@@ -14,32 +14,42 @@ export async function newWebhook({ signal, go, query }) {
     const configuration = await viewConfiguration(signal);
     const title = 'New webhook';
     if (!configuration) return { title, content: [head(title), noConfiguration()] };
-    if (!configuration.ipAllowlist.length) {
-        const what = 'The allowlist is empty. A webhook needs at least one address that events may be sent to.';
-        return { title, content: [head(title), empty(what, step('allowlist', '#/configuration', 'Add an address', 'primary'))] };
+    const allowed = configuration.ipAllowlist.length > 0;
+    if (!allowed && query.get('kind') !== 'pull') {
+        const what = 'The allowlist is empty. A webhook needs at least one address that events may be sent to, or your program fetches them.';
+        return {
+            title,
+            content: [head(title), empty(what, [step('allowlist', '#/configuration', 'Add an address', 'primary'),
+                step('pull', '#/webhooks/new?kind=pull', 'Fetch events instead')])],
+        };
     }
     const names = await eventNames(configuration.type ?? 'generic');
+    const common = commonFields(null);
+    const sent = h('div', null, callbackField(''), sendingFields(null));
+    const kind = select([...(allowed ? [/** @type {[string, string]} */ (['push', 'Sent to my address'])] : []), ['pull', 'Fetched by my program']],
+        query.get('kind'), { onchange: () => { sent.hidden = kind.value === 'pull'; } });
+    sent.hidden = kind.value === 'pull';
     return {
         title,
         content: [
             head(title, { above: link('#/', 'Overview') }),
             form('webhook', [
-                callbackField(''),
+                field({
+                    name: 'kind', label: 'How events arrive', hint: 'A program fetches them where no address can be reached from outside: by POST …/pull, or with tenday listen.',
+                    control: kind,
+                }),
                 field({
                     name: 'eventName', label: 'Event', hint: 'What the webhook is for. It cannot be changed later.',
                     control: select([['', 'All events'], ...names], query.get('eventName') ?? ''),
                 }),
-                ...commonFields(null),
+                sent,
+                ...common,
             ], { submit: 'Create the webhook', action: 'save', beside: step('cancel', '#/', 'Cancel') }, async (element) => {
                 const eventName = value(element, 'eventName');
-                const rate = rateOf(element);
                 const headers = headersOf(element);
-                const retries = schedule(value(element, 'retrySchedule'), 'retrySchedule');
                 const { webhook } = await createWebhook({
-                    callbackURL: value(element, 'callbackURL'),
+                    ...(value(element, 'kind') === 'pull' ? { kind: 'pull' } : sending(element)),
                     ...(eventName ? { eventName } : {}),
-                    ...(retries ? { retrySchedule: retries } : {}),
-                    ...(rate ? { rateLimit: rate } : {}),
                     ...(headers ? { headers } : {}),
                 });
                 if (signal.aborted) return;
@@ -60,7 +70,7 @@ export async function changeWebhook({ parameter: id, signal, go }) {
         content: [
             head(title, { above: link(here, 'The webhook'), below: code(webhook.id) }),
             facts([['Events', taken(webhook)]]),
-            form('webhook', [webhook.kind === 'pull' ? null : callbackField(webhook.callbackURL), ...commonFields(webhook)],
+            form('webhook', [...(webhook.kind === 'pull' ? [] : [callbackField(webhook.callbackURL), ...sendingFields(webhook)]), ...commonFields(webhook)],
                 { submit: 'Save', action: 'save', beside: step('cancel', here, 'Cancel') }, async (element) => {
                     const changed = changes(element, webhook);
                     if (!Object.keys(changed).length) throw new Mistake('callbackURL', 'Nothing is changed yet.');
@@ -96,25 +106,44 @@ function callbackField(url) {
     });
 }
 
-/** @param {Webhook | null} webhook */
-function commonFields(webhook) {
-    const names = Object.keys(webhook?.headers ?? {});
-    const headers = field({
-        name: 'headers', label: names.length ? 'New headers' : 'Headers',
-        hint: 'Added to every request, one in a line as name: value, ten at most. Values are never shown again.',
-        control: h('textarea', { rows: 3, spellcheck: 'false', placeholder: 'Authorization: Bearer …' }),
-    });
-    headers.hidden = names.length > 0;
-    const replace = h('input', { type: 'checkbox', name: 'replaceHeaders', onchange: () => { headers.hidden = !replace.checked; } });
+/** What only a webhook has whose events are sent.
+ * @param {Webhook | null} webhook */
+function sendingFields(webhook) {
     return [
-        ...(webhook?.kind === 'pull' ? [] : [field({
+        field({
             name: 'retrySchedule', label: 'Retries', hint: "Delays after each failure: 30s, 5m, 1h. Empty: as the configuration's.",
             control: h('input', { value: written(webhook?.retrySchedule), spellcheck: 'false', placeholder: '5m, 5m, 5m' }),
         }),
         field({
             name: 'rateLimit', label: 'Attempts a second', hint: 'At most, from 1 to 1,000. Empty: no limit of its own.',
             control: h('input', { inputmode: 'numeric', value: webhook?.rateLimit ?? '', class: 'narrow' }),
-        })]),
+        }),
+    ];
+}
+
+/** Where a new webhook's events are sent, and how.
+ * @param {HTMLFormElement} element */
+function sending(element) {
+    const rate = rateOf(element);
+    const retries = schedule(value(element, 'retrySchedule'), 'retrySchedule');
+    return {
+        callbackURL: value(element, 'callbackURL'),
+        ...(retries ? { retrySchedule: retries } : {}),
+        ...(rate ? { rateLimit: rate } : {}),
+    };
+}
+
+/** @param {Webhook | null} webhook */
+function commonFields(webhook) {
+    const names = Object.keys(webhook?.headers ?? {});
+    const headers = field({
+        name: 'headers', label: names.length ? 'New headers' : 'Headers',
+        hint: 'Added to every event, one in a line as name: value, ten at most. Values are never shown again.',
+        control: h('textarea', { rows: 3, spellcheck: 'false', placeholder: 'Authorization: Bearer …' }),
+    });
+    headers.hidden = names.length > 0;
+    const replace = h('input', { type: 'checkbox', name: 'replaceHeaders', onchange: () => { headers.hidden = !replace.checked; } });
+    return [
         names.length ? h('div', { class: 'field' },
             h('p', { class: 'label' }, 'Headers'),
             h('p', { class: 'hint' }, 'Set: ', names.map((name, i) => [i ? ', ' : '', h('code', null, brief(name, 60))]), '. Their values are not shown.'),

@@ -211,16 +211,25 @@ function row(event) {
 function settings(webhook) {
     const headers = Object.keys(webhook.headers ?? {});
     return h('div', { id: 'settings' }, facts([
-        ['Callback', long(webhook.callbackURL, 400)],
+        webhook.kind === 'pull'
+            ? ['Fetched', ['by ', code(`POST /configuration/webhooks/${webhook.id}/pull`), ' or ', code('tenday listen')]]
+            : ['Callback', long(webhook.callbackURL, 400)],
         ['Events', taken(webhook)],
         ...(webhook.linkIds ? [/** @type {[string, Children]} */ (['Links', webhook.linkIds.map((id, i) => [i ? ', ' : null, code(id)])])] : []),
-        ['Retries', webhook.retrySchedule ? webhook.retrySchedule.map(duration).join(', ') || 'none' : "as the configuration's"],
-        ['Rate', webhook.rateLimit ? `${number(webhook.rateLimit, 'attempt')} a second at most` : 'no limit of its own'],
+        ...(webhook.kind === 'pull' ? [] : sending(webhook)),
         ['Headers', headers.length
             ? h('ul', { class: 'plain-list' }, headers.map((name) => h('li', null, code(name), ' ', h('small', { class: 'quiet' }, 'value not shown'))))
             : 'none of its own'],
         ['Last event', webhook.lastEvent ? [when(webhook.lastEventTime), ' ', link(`#/events/${webhook.lastEvent}`, 'show')] : 'never'],
     ]));
+}
+
+/** @param {Webhook} webhook @returns {[string, Children][]} */
+function sending(webhook) {
+    return [
+        ['Retries', webhook.retrySchedule ? webhook.retrySchedule.map(duration).join(', ') || 'none' : "as the configuration's"],
+        ['Rate', webhook.rateLimit ? `${number(webhook.rateLimit, 'attempt')} a second at most` : 'no limit of its own'],
+    ];
 }
 
 /** @param {Webhook} webhook */

@@ -85,6 +85,35 @@ async fn a_webhook_lives_by_hand_from_the_first_configuration_to_the_undone_dele
 }
 
 #[tokio::test]
+async fn a_webhook_whose_events_are_fetched_is_made_by_hand_without_an_address() {
+    let Some((system, browser)) = start("a pull webhook").await else { return };
+    let developer = system.developer();
+    developer.post("/configuration", json!({ "ipAllowlist": [] })).await.expect(201);
+    browser.go(&own_link(&system).await, "overview").await;
+    browser.click("[data-action=pull]").await;
+    browser.view("new-webhook").await;
+    browser.give("eventName", "DATA_UPDATES").await;
+    browser.click("main [data-action=save]").await;
+    browser.view("webhook").await;
+    browser.wait_text("#settings", "tenday listen").await;
+    let made = developer.get("/configuration/webhooks").await.expect(200)["webhooks"][0].clone();
+    assert_eq!((&made["kind"], &made["eventName"]), (&json!("pull"), &json!("DATA_UPDATES")), "{made:#}");
+
+    // What is asked for follows what is chosen, and nothing that was typed before is sent.
+    developer.patch("/configuration", json!({ "ipAllowlist": ["127.0.0.1"] })).await.expect(200);
+    browser.reload().await;
+    browser.view("webhook").await;
+    browser.go("#/webhooks/new", "new-webhook").await;
+    browser.give("rateLimit", "many").await;
+    browser.give("kind", "pull").await;
+    browser.until("document.querySelector('[name=rateLimit]').offsetParent === null").await;
+    browser.click("main [data-action=save]").await;
+    browser.view("webhook").await;
+    let all = developer.get("/configuration/webhooks").await.expect(200)["webhooks"].clone();
+    assert_eq!(all.as_array().unwrap().len(), 2, "{all:#}");
+}
+
+#[tokio::test]
 async fn what_was_deleted_is_listed_and_comes_back_from_the_list() {
     let Some((system, browser)) = start("deletions").await else { return };
     let receiver = Receiver::start().await;
