@@ -140,6 +140,7 @@ async fn a_receiver_verifies_with_the_secret_that_was_imported_from_json_lines()
     for line in system.run.logs() {
         assert!(!line.text.contains(secret.trim_start_matches("whsec_")), "{}", line.text);
     }
+    crate::operator::assert_policy_fits(&system, "import", "operator-import").await;
 }
 
 #[tokio::test]
