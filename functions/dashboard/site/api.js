@@ -148,9 +148,12 @@ export const restore = (kind, requestId) =>
 /** @param {AbortSignal} [signal] @returns {Promise<DeletionList>} */
 export const listDeletions = (signal) => call('GET', '/configuration/deletions', { signal });
 
-/** One whose events are fetched has no address: its kind stands there instead.
+/** What a webhook is called whose events are fetched. */
+export const FETCHED = 'Fetched (pull)';
+
+/** One whose events are fetched has no address: that stands there instead.
  * @param {Webhook} webhook @returns {Webhook} */
-const called = (webhook) => ({ ...webhook, callbackURL: webhook.callbackURL ?? webhook.kind });
+const called = (webhook) => ({ ...webhook, callbackURL: webhook.callbackURL ?? FETCHED });
 
 /** All webhooks, or null where there is no configuration.
  * @param {AbortSignal} [signal] @returns {Promise<WebhookList | null>} */

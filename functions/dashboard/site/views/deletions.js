@@ -1,5 +1,5 @@
 // Deletions that can still be undone.
-import { listDeletions, restore } from '../api.js';
+import { FETCHED, listDeletions, restore } from '../api.js';
 import { clip, h, long, name, until, when } from '../dom.js';
 import { action, empty, head, step, table, toast } from '../parts.js';
 import { can } from '../session.js';
@@ -28,7 +28,7 @@ export async function deletions({ signal, go, redraw }) {
 
     /** @param {Deletion} deletion */
     const row = (deletion) => {
-        const called = deletion.webhook?.callbackURL ?? deletion.webhook?.kind ?? deletion.configuration?.name ?? deletion.requestId;
+        const called = deletion.webhook ? deletion.webhook.callbackURL ?? FETCHED : deletion.configuration?.name ?? deletion.requestId;
         return {
             id: deletion.requestId,
             cells: [
@@ -64,7 +64,7 @@ export async function deletions({ signal, go, redraw }) {
 
 /** @param {Deletion} deletion */
 function what({ kind, webhook, configuration, requestId }) {
-    const called = webhook?.callbackURL ?? webhook?.kind ?? configuration?.name ?? requestId;
+    const called = webhook ? webhook.callbackURL ?? FETCHED : configuration?.name ?? requestId;
     const more = webhook ? (webhook.eventName === null ? 'all events' : name(webhook.eventName)) : TYPES[configuration?.type ?? 'generic'];
     return h('div', null,
         h('small', { class: 'quiet' }, kind === 'webhook' ? 'Webhook' : 'Configuration'),
