@@ -10,7 +10,7 @@ arrivals, then the webhook's breaker is open and the others are put off, so that
 
 It ends with 1 if an event was lost: accepted, and neither arrived nor attempted within `--wait` seconds after the last.
 
-Needs nothing but Python 3.11; load_stack.sh makes the clients for a stack.
+Needs nothing but Python 3.11, and cargo where it is local; load_stack.sh makes the clients for a stack.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import http.client
 import http.server
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -27,7 +28,7 @@ import urllib.parse
 import uuid
 from datetime import datetime
 
-from local_run import DEVELOPER as LOCAL_DEVELOPER, LOCAL_CLIENTS, Api, Failed, System
+from local_run import DEVELOPER as LOCAL_DEVELOPER, LOCAL_CLIENTS, ROOT, Api, Failed, System
 from smoke import ALLOWED_INSTEAD, NOT_ALLOWED
 
 # Of a million updates to one webhook, delivered at the first attempt (docs/deploy.md, What it costs).
@@ -202,6 +203,7 @@ def main():
         return 0
     try:
         if options.local:
+            subprocess.run(["cargo", "build", "--quiet", "--locked", "--bin", "tenday-local"], check=True, cwd=ROOT)
             receiver, system = Receiver(0), System()
             try:
                 system.wait()
@@ -223,7 +225,7 @@ def main():
         receiver = Receiver(options.listen) if options.receiver else None
         print(f"it will cost about {estimate:.4f} dollars")
         return 0 if load(Api(names["TENDAY_BASE_URL"], clients), names["TENDAY_DEVELOPER"], receiver, options) else 1
-    except Failed as failed:
+    except (Failed, subprocess.CalledProcessError) as failed:
         print(f"load: {failed}", file=sys.stderr)
         return 1
 
