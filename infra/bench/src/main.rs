@@ -6,8 +6,10 @@ mod bad_days;
 mod cold_start;
 mod cpu;
 mod dropped;
+mod first_answer;
 mod growth;
 mod latency;
+mod limiter;
 mod messages;
 mod prices;
 mod problem;
@@ -58,6 +60,7 @@ enum Part {
     Cpu,
     Latency,
     ColdStart,
+    FirstAnswer,
     Growth,
     Reattempting,
     BadDays,
@@ -111,6 +114,7 @@ async fn measure(part: Part, subject: &Subject) -> Result<Report> {
         Part::Cpu => Box::pin(cpu::run(subject)).await,
         Part::Latency => Box::pin(latency::run(subject)).await,
         Part::ColdStart => Box::pin(cold_start::run(subject)).await,
+        Part::FirstAnswer => Box::pin(first_answer::run(subject)).await,
         Part::Growth => Box::pin(growth::run(subject)).await,
         Part::Reattempting => Box::pin(reattempting::run(subject)).await,
         Part::BadDays => Box::pin(bad_days::run(subject)).await,
@@ -132,7 +136,7 @@ fn show(report: &Report, at: &Circumstances, no_docs: bool, out: &Path) -> Resul
 fn build(optimised: bool) -> Result<()> {
     progress("building the functions");
     let mut command = cargo_in(&workspace(""));
-    command.args(["build", "--locked", "--workspace", "--bin", "hello", "--bin", "bare"]);
+    command.args(["build", "--locked", "--workspace", "--bin", "hello", "--bin", "bare", "--bin", "plain"]);
     if optimised {
         command.arg("--release");
     }
