@@ -283,8 +283,8 @@ class Words:
             operation = copy.deepcopy(operation)
             integration = operation.pop("x-amazon-apigateway-integration", {})
             target = re.fullmatch(r"arn:\{AWS::Partition\}:apigateway:\{AWS::Region\}:lambda:path/2015-03-31/functions/"
-                                  r"\{(\w+)\.Arn\}/invocations", say(integration.get("uri", "")))
-            integration["uri"] = "a function" if target else integration.get("uri")
+                                  r"\{(\w+)Alias(\w+)\}/invocations", say(integration.get("uri", "")))
+            integration["uri"] = "a function's alias" if target else integration.get("uri")
             parameters = operation.pop("parameters", [])
             if parameters != [{"required": True, "name": found, "in": "path"} for found in
                               re.findall(r"\{(\w+)\+?\}", path)]:
@@ -292,7 +292,7 @@ class Words:
             rest = dict(flat("", operation | {"integration": integration}))
             usual.update(rest.items())
             limits = [say(each[key]) for each in self.limits() if key in each]
-            rows.append((path, key, target and target[1], self.scopes.get((method, path), "not in the contract"),
+            rows.append((path, key, target and f"{target[1]}:{target[2]}", self.scopes.get((method, path), "not in the contract"),
                          " ".join(limits), rest))
         most = dict(fact for fact, count in usual.items() if 2 * count > len(rows))
         for _, key, target, scope, limits, rest in sorted(rows, key=lambda row: row[:2]):
