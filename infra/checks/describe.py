@@ -21,6 +21,8 @@ HEADINGS = {
     "AWS::ApiGatewayV2::Stage": "The API's stage", "AWS::Lambda::Permission": "What the API may invoke",
     "AWS::CloudWatch::Alarm": "Alarms",
 }
+# Whose description is more than words for people: CloudFormation makes another of these where it changes.
+DESCRIBED = {"AWS::EC2::SecurityGroup", "AWS::Lambda::Function", "AWS::Lambda::Version"}
 # What was told of a resource, by the resource.
 KNOWN = {}
 # So many of a kind, and what most of them have is told once.
@@ -245,7 +247,7 @@ class Words:
         for path, words in flat("", without_comments(resource)) if resource else ():
             # Not a property, but what CloudFormation does with the resource.
             yield f"({path})", words
-        if kind != "AWS::EC2::SecurityGroup":
+        if kind not in DESCRIBED:
             properties.pop("Description", None)
         if kind == "AWS::ApiGatewayV2::Stage":
             self.told_with_routes(properties)
