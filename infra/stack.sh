@@ -15,7 +15,8 @@ bash stack.sh [--stack NAME] COMMAND            NAME is `tenday` unless told oth
   upgrade [OPTION ...] [NAME=VALUE ...]   bring the stack to another release; parameters that are not given stay
   rollback [--yes]                        back to what ran before the last upgrade; again, and it is undone
   save                 print the template that runs now, for `sam deploy --template-file`: a rollback without a build
-  set NAME=VALUE ...   change parameters, and leave all others and the code as they are
+  set [NAME=VALUE ...] change parameters, and leave all others and the code as they are; with none of them, the functions take
+                       up what was changed by another way than this script
   repair               put back what was changed by hand: what CloudFormation made is made as the template says again
   kept                 print what stays, and costs, when the stack is deleted; ask before, its outputs go with it
 
@@ -64,6 +65,9 @@ esac
 
 # A macro and roles without names are in the template, and nested stacks.
 capabilities=(CAPABILITY_IAM CAPABILITY_AUTO_EXPAND)
+
+# The parameter Revision, never the same twice: with it the functions serve what they are now, and not what they were.
+revision() { date -u +%Y-%m-%dT%H:%M:%SZ; }
 
 parameter_names() {
     aws cloudformation describe-stacks --stack-name "$stack" --query 'Stacks[0].Parameters[].ParameterKey' --output text | tr '\t\n' '  '
@@ -234,7 +238,7 @@ parameters_checked() {
     for value in ${changes[@]+"${changes[@]}"}; do
         name=${value%%=*}
         [[ " $known " == *" $name "* ]] || fail "version $version has no parameter $name; it has:$known"
-        [[ $name != ArtefactsBucket && $name != ReleaseBefore ]] || fail "$name is given by this script; for another bucket: --bucket NAME"
+        [[ ! $name =~ ^(ArtefactsBucket|ReleaseBefore|Revision)$ ]] || fail "$name is given by this script; for another bucket: --bucket NAME"
     done
     if [ "$1" = stack ]; then
         values="$values$(aws cloudformation describe-stacks --stack-name "$stack" --output text \
@@ -400,7 +404,7 @@ installed() {
         bucket_made
         copied
         local parameters name
-        parameters=$(given ArtefactsBucket "$bucket")
+        parameters=$(given ArtefactsBucket "$bucket")$(given Revision "$(revision)")
         for name in ${changes[@]+"${changes[@]}"}; do parameters+=$(given "${name%%=*}" "${name#*=}"); done
         say "making the stack; a few minutes"
         aws cloudformation create-stack --stack-name "$stack" --template-url "$(url "tenday/$template")" \
@@ -523,6 +527,8 @@ upgraded() {
             parameters+=$(given ArtefactsBucket "$bucket")
         elif [ "$name" = ReleaseBefore ] && [ -n "$before" ]; then
             parameters+=$(given ReleaseBefore "$before")
+        elif [ "$name" = Revision ] && [ -n "$before${changes[*]+x}" ]; then
+            parameters+=$(given Revision "$(revision)")
         elif value=$(value_of "$name" ${changes[@]+"${changes[@]}"}); then
             parameters+=$(given "$name" "$value")
         elif [[ " $names " == *" $name "* ]]; then
@@ -551,6 +557,12 @@ rolled_back() {
     for name in $known; do
         if [ "$name" = ReleaseBefore ] && [ -n "$now_key" ]; then
             parameters+=$(given ReleaseBefore "$now_key")
+        elif [ "$name" = Revision ]; then
+            parameters+=$(given Revision "$(revision)")
+        elif [ "$name" = GradualIsOn ]; then
+            # By steps it would take minutes, and while an alarm sounds CodeDeploy begins nothing.
+            [ "$(parameter GradualIsOn)" != true ] || say "All at once. Afterwards, by steps again: bash stack.sh --stack $stack set GradualIsOn=true"
+            parameters+=$(given GradualIsOn false)
         elif [[ " $names " == *" $name "* ]]; then
             parameters+=$(as_it_is "$name")
         fi
@@ -570,10 +582,12 @@ save)
     aws cloudformation get-template --stack-name "$stack" --template-stage Original --query TemplateBody --output text
     ;;
 set)
-    [ ${#changes[@]} -gt 0 ] || fail "set needs at least one NAME=VALUE"
     named_values
     names=$(parameter_names)
     parameters=''
+    [[ " ${changes[*]+${changes[*]}}" != *' Revision='* ]] || fail "Revision is given by this script"
+    if [[ " $names " == *' Revision '* ]]; then changes+=("Revision=$(revision)"); fi
+    [ ${#changes[@]} -gt 0 ] || fail "set needs at least one NAME=VALUE"
     for change in "${changes[@]}"; do
         name=${change%%=*}
         [[ " $names " == *" $name "* ]] || fail "the stack $stack has no parameter $name; it has: $names"

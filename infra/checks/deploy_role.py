@@ -18,12 +18,13 @@ import re
 import sys
 
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+from samtranslator.yaml_helper import yaml_parse
 
 from deployment import parse, texts
 from local_run import Failed
-from template import listed
+from template import expand, listed
 
-POLICIES = ("Stacks", "Parts", "Around", "Networks", "Fronts")
+POLICIES = ("Stacks", "Parts", "Around", "Networks", "Fronts", "Shifts")
 LONGEST = 6_144
 FILE = "infra/deploy-role.yaml"
 # (what it matches, why none of ours needs it)
@@ -37,6 +38,8 @@ NOT_NEEDED = [
     (r"kms:(ListAliases|RevokeGrant)$", "keys are named by their ARN, and a table keeps its key"),
     (r"lambda:(\w*CodeSigning\w*|AssociateRuntimeAlias|GetLayerVersion|PassCapacityProvider|PutFunctionRecursionConfig"
      r"|PutFunctionScalingConfig|PutRuntimeManagementConfig)$", "no function has these"),
+    (r"lambda:(Put|Delete)ProvisionedConcurrencyConfig$", "nothing is kept warm"),
+    (r"codedeploy:RegisterOnPremisesInstance$", "functions, and no machines"),
     (r"logs:(\w*IndexPolicy|\w*DataProtectionPolicy|DeleteResourcePolicy|PutBearerTokenAuthentication|PutLogGroupDeletionProtection)$",
      "no log has these"),
     (r"ec2:(AcceptAddressTransfer|\w*PrivateNatGatewayAddress|\w+NatGatewayAddress|\w+SubnetCidrBlock|ModifyVpcTenancy"
@@ -138,6 +141,9 @@ def main():
     options = arguments.parse_args()
     documents = {name: parse(name, text) for name, text in texts().items() if name.endswith(".yaml")}
     role = documents.pop(FILE)
+    # What SAM adds where a parameter asks for it.
+    source = yaml_parse(texts()["template.yaml"])
+    documents["template.yaml, with gradual releases"] = expand(source, GradualIsOn="true")
     try:
         if options.self_test:
             count, found = self_test(role, documents)

@@ -21,6 +21,8 @@ HEADINGS = {
     "AWS::ApiGatewayV2::Stage": "The API's stage", "AWS::Lambda::Permission": "What the API may invoke",
     "AWS::CloudWatch::Alarm": "Alarms",
 }
+# Whose description is more than words for people: CloudFormation makes another of these where it changes.
+DESCRIBED = {"AWS::EC2::SecurityGroup", "AWS::Lambda::Function", "AWS::Lambda::Version"}
 # What was told of a resource, by the resource.
 KNOWN = {}
 # So many of a kind, and what most of them have is told once.
@@ -245,7 +247,7 @@ class Words:
         for path, words in flat("", without_comments(resource)) if resource else ():
             # Not a property, but what CloudFormation does with the resource.
             yield f"({path})", words
-        if kind != "AWS::EC2::SecurityGroup":
+        if kind not in DESCRIBED:
             properties.pop("Description", None)
         if kind == "AWS::ApiGatewayV2::Stage":
             self.told_with_routes(properties)
@@ -283,8 +285,8 @@ class Words:
             operation = copy.deepcopy(operation)
             integration = operation.pop("x-amazon-apigateway-integration", {})
             target = re.fullmatch(r"arn:\{AWS::Partition\}:apigateway:\{AWS::Region\}:lambda:path/2015-03-31/functions/"
-                                  r"\{(\w+)\.Arn\}/invocations", say(integration.get("uri", "")))
-            integration["uri"] = "a function" if target else integration.get("uri")
+                                  r"\{(\w+)Alias(\w+)\}/invocations", say(integration.get("uri", "")))
+            integration["uri"] = "a function's alias" if target else integration.get("uri")
             parameters = operation.pop("parameters", [])
             if parameters != [{"required": True, "name": found, "in": "path"} for found in
                               re.findall(r"\{(\w+)\+?\}", path)]:
@@ -292,7 +294,7 @@ class Words:
             rest = dict(flat("", operation | {"integration": integration}))
             usual.update(rest.items())
             limits = [say(each[key]) for each in self.limits() if key in each]
-            rows.append((path, key, target and target[1], self.scopes.get((method, path), "not in the contract"),
+            rows.append((path, key, target and f"{target[1]}:{target[2]}", self.scopes.get((method, path), "not in the contract"),
                          " ".join(limits), rest))
         most = dict(fact for fact, count in usual.items() if 2 * count > len(rows))
         for _, key, target, scope, limits, rest in sorted(rows, key=lambda row: row[:2]):

@@ -120,8 +120,18 @@ class Installed(Deployment):
 
     def code(self):
         """What Deliver runs, by its hash."""
-        found = self.client("lambda").get_function(FunctionName=self.names["Deliver"])
-        return found["Configuration"]["CodeSha256"]
+        return self.served("Deliver")["CodeSha256"]
+
+    def served(self, name, alias="live"):
+        """What is called when a function is: code and settings of the version that its alias serves."""
+        return self.client("lambda").get_function_configuration(FunctionName=self.names[name], Qualifier=alias)
+
+    def functions(self):
+        return [name for name, resource in self.template["Resources"].items()
+                if resource["Type"] == "AWS::Lambda::Function" and name in self.names]
+
+    def level(self, name, alias="live"):
+        return self.served(name, alias)["Environment"]["Variables"]["AWS_LAMBDA_LOG_LEVEL"]
 
 
 def bucket_is_closed(ministack):
@@ -130,6 +140,30 @@ def bucket_is_closed(ministack):
     check(len(blocked) == 4 and all(blocked.values()), f"the bucket is public: {blocked}")
     rules = s3.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]["Rules"]
     check(rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256", f"the bucket is not encrypted: {rules}")
+
+
+def settings_are_taken_up(installer, deployment, release):
+    """A parameter that stack.sh changes is what every function serves, and one that another way changes is not, until it does."""
+    functions = deployment.functions()
+    before = {name: deployment.served(name)["Version"] for name in functions}
+    installer.must(release, "set", "LogLevel=warn")
+    for name in functions:
+        check(deployment.level(name) == "warn", f"{name} serves what it did before the level was changed")
+        check(deployment.served(name)["Version"] != before[name], f"{name} has no version of its own for the level")
+    # As in the console, where nobody changes Revision along.
+    client = deployment.client("cloudformation")
+    client.update_stack(StackName=STACK, UsePreviousTemplate=True, Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+                        Parameters=[{"ParameterKey": each["ParameterKey"]} | (
+                            {"ParameterValue": "error"} if each["ParameterKey"] == "LogLevel" else {"UsePreviousValue": True})
+                            for each in client.describe_stacks(StackName=STACK)["Stacks"][0]["Parameters"]])
+    while client.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"].endswith("IN_PROGRESS"):
+        time.sleep(0.3)
+    levels = {(deployment.level(name), deployment.level(name, "$LATEST")) for name in functions}
+    check(levels == {("warn", "error")}, f"without another revision, the functions serve and have {levels}")
+    installer.must(release, "set")
+    levels = {deployment.level(name) for name in functions}
+    check(levels == {"error"}, f"`set` does not take up what another way changed: {levels}")
+    installer.must(release, "set", "LogLevel=info")
 
 
 def try_it(profile):
@@ -150,6 +184,7 @@ def try_it(profile):
         bucket_is_closed(ministack)
         done = tried(deployment, "1.0.0", Deeper)
         code = deployment.code()
+        settings_are_taken_up(installer, deployment, first)
 
         installer.must(second, "upgrade", "--yes", "AttemptTimeoutSeconds=7", after=UPGRADE_FAILS)
         tried(deployment, "1.1.0")

@@ -197,12 +197,11 @@ class Deployment:
 
         Its address is another too: by the path of MiniStack's own endpoint.
         """
-        gateway, functions = self.client("apigatewayv2"), self.client("lambda")
+        gateway = self.client("apigatewayv2")
         for path, methods in body["paths"].items():
             for method, operation in methods.items():
-                function = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
-                function = self.names[function.rpartition("${")[2].partition(".Arn")[0]]
-                arn = functions.get_function(FunctionName=function)["Configuration"]["FunctionArn"]
+                uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+                arn = self.names[uri.rpartition("${")[2].partition("}")[0]]
                 integration = gateway.create_integration(ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=arn,
                                                          PayloadFormatVersion="2.0")["IntegrationId"]
                 verb = "ANY" if method.startswith("x-amazon") else method.upper()

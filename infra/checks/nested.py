@@ -206,6 +206,47 @@ def functions_and_tables(stacks):
                 yield f"{name}: no alarm reads {metric}"
 
 
+def judge(name, change):
+    return lambda stacks: change(stacks.nested["Gradual"]["Resources"][name]["Properties"])
+
+
+@rule("what judges a release looks each minute at every function, at the API's answers and at secrets, and calls nobody",
+      judge("FunctionsFail", lambda alarm: alarm["Metrics"].pop(1)), judge("FunctionsFail", lambda alarm: alarm["Metrics"].pop()),
+      judge("AnswersFail", lambda alarm: alarm["Metrics"].pop()),
+      judge("AnswersFail", lambda alarm: alarm["Metrics"][1]["MetricStat"].update(Period=300)),
+      judge("AnswersFail", lambda alarm: alarm.update(AlarmActions=["x"])),
+      judge("FunctionsFail", lambda alarm: alarm.update(EvaluationPeriods=3)),
+      judge("FunctionsFail", lambda alarm: alarm.update(Threshold=100)),
+      judge("FunctionsFail", lambda alarm: alarm.update(TreatMissingData="breaching")),
+      parameters("Gradual", DeliverFunction={"Ref": "Auth"}), parameters("Gradual", Service="tenday"))
+def judges(stacks):
+    seen = set()
+    given = stacks.source["Resources"]["Gradual"]["Properties"]["Parameters"]
+    alarms_ = {n: r["Properties"] for n, r in stacks.nested["Gradual"]["Resources"].items() if r["Type"] == ALARM}
+    for name, properties in alarms_.items():
+        for each in properties["Metrics"]:
+            # Of publishing by a queue, where that is on.
+            each = each["Fn::If"][1] if "Fn::If" in each else each
+            if "MetricStat" not in each:
+                continue
+            metric = each["MetricStat"]["Metric"]
+            if each["MetricStat"]["Period"] != 60:
+                yield f"{name}: {metric['MetricName']} is not looked at each minute"
+            for dimension in metric["Dimensions"]:
+                seen.add((metric["MetricName"], json.dumps(given.get(dimension["Value"]["Ref"]))))
+        wanted = {"Threshold": {"Ref": "Errors"}, "EvaluationPeriods": 1, "TreatMissingData": "notBreaching",
+                  "ComparisonOperator": "GreaterThanOrEqualToThreshold"}
+        if {key: properties.get(key) for key in wanted} != wanted or properties.get("AlarmActions"):
+            yield f"{name}: sounds at another time, or calls somebody"
+    watched = {target for metric, target in seen if metric == "Errors"}
+    for name in stacks.expanded().of(FUNCTION):
+        if not any(f'{{"Ref": "{name}"}}' in target for target in watched):
+            yield f"{name}: no alarm of a release reads Errors"
+    for metric, what in (("5xx", {"Ref": "Api"}), ("KeyringFailures", {"Fn::Sub": "tenday-${AWS::StackName}"})):
+        if (metric, json.dumps(what)) not in seen:
+            yield f"no alarm of a release reads {metric} of this stack"
+
+
 @rule("an alarm reaches somebody, is silent where nothing happens, and is within what CloudWatch evaluates",
       alarm("KeyringFails", AlarmActions=[]), alarm("KeyringFails", TreatMissingData="breaching"),
       alarm("SchedulesDoNotFire", EvaluationPeriods=8), alarm("RetriesAreOld", EvaluationPeriods=1441),

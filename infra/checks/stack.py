@@ -11,6 +11,7 @@ Runs in the environment of requirements-sam.txt, with bash.
 import http.server
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import release  # noqa: E402
 from local_run import ROOT, Failed  # noqa: E402
 
-PARAMETERS = {"KeepTables": "false", "AlarmEmail": "", "DeliverConcurrency": "50"}
+PARAMETERS = {"KeepTables": "false", "AlarmEmail": "", "DeliverConcurrency": "50", "Revision": "2026-01-01T00:00:00Z"}
 READS = ("describe-", "get", "head-", "list-", "wait")
 ACCOUNT, REGION = "111122223333", "eu-central-1"
 BUCKET = f"tenday-artefacts-{ACCOUNT}-{REGION}"
@@ -160,6 +161,14 @@ def given(calls, operation, ships=False):
     return {each.pop("ParameterKey"): each for each in json.loads(call[call.index("--parameters") + 1])}
 
 
+def publishes(what, parameters):
+    """Takes Revision out of a call's parameters, and sees that it is another than it was: the functions serve what they are."""
+    found = parameters.pop("Revision", {}).get("ParameterValue", "")
+    if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", found) or found == PARAMETERS["Revision"]:
+        raise Failed(f"{what} leaves the functions with what they served: Revision={found}")
+    return parameters
+
+
 def expect(what, found, wanted):
     if found != wanted:
         raise Failed(f"{what}: {found}, not {wanted}")
@@ -172,10 +181,20 @@ def of_a_stack():
     """What is done to a stack without its code."""
     status, said, calls = run("set", "DeliverConcurrency=100", 'AlarmEmail=a=b,"c"\\@example.com')
     expect(f"set ends ({said}) with", status, 0)
-    expect("set gives", given(calls, "update-stack"), {
+    expect("set gives", publishes("set", given(calls, "update-stack")), {
         "DeliverConcurrency": {"ParameterValue": "100"}, "AlarmEmail": {"ParameterValue": 'a=b,"c"\\@example.com'},
         "KeepTables": SAME})
-    for wrong in (["set"], ["set", "Unknown=1"], ["set", "KeepTables"], ["set", "AlarmEmail=a\nb"], ["frobnicate"],
+    status, said, calls = run("set")
+    expect(f"set without anything ends ({said}) with", status, 0)
+    expect("set without anything gives", publishes("set without anything", given(calls, "update-stack")),
+           dict.fromkeys(set(PARAMETERS) - {"Revision"}, SAME))
+    older = {"tenday": {"status": "UPDATE_COMPLETE", "parameters": {"KeepTables": "false"}, "outputs": {}}}
+    status, said, calls = run("set", account=Account(stacks=older))
+    expect(f"set without anything, of a stack that has no versions ({said})", (status, changed(calls)), (1, []))
+    status, said, calls = run("set", "KeepTables=true", account=Account(stacks=older))
+    expect(f"set of a stack that has no versions ({said}) gives", given(calls, "update-stack"),
+           {"KeepTables": {"ParameterValue": "true"}})
+    for wrong in (["set", "Revision=1"], ["set", "Unknown=1"], ["set", "KeepTables"], ["set", "AlarmEmail=a\nb"], ["frobnicate"],
                   ["save", "--account", ACCOUNT], ["kept", "--frobnicate"], ["set", "--stack"]):
         status, said, calls = run(*wrong)
         expect(f"{wrong} ends with", status, 1)
@@ -200,7 +219,8 @@ def stack(status, version="1.1.0", **more):
     """An account with a stack of that status."""
     return {"stacks": {"tenday": {
         "status": status, "template": "what ran before",
-        "parameters": {"ArtefactsBucket": BUCKET, "ReleaseBefore": "", "KeepTables": "true", "Gone": "x"},
+        "parameters": {"ArtefactsBucket": BUCKET, "ReleaseBefore": "", "KeepTables": "true", "Gone": "x",
+                       "Revision": PARAMETERS["Revision"]},
         "outputs": {"ApiUrl": "https://api", "SettingsTableName": "settings", "Release": version}} | more},
         "buckets": {BUCKET: {"account": ACCOUNT, "region": REGION}}}
 
@@ -234,6 +254,7 @@ INSTALL_REFUSALS = [
     ("an address without TLS", {}, ["--from", "http://example.com"], {}, "by https alone"),
     ("nowhere to fetch from", {}, ["--from", ""], {}, "where is the release?"),
     ("the bucket as a parameter", {}, ["ArtefactsBucket=x"], {}, "--bucket"),
+    ("the revision as a parameter", {}, ["Revision=x"], {}, "given by this script"),
     ("nobody to say yes", {}, ["--ask"], {}, "nothing was changed"),
 ]
 UPGRADE_REFUSALS = [
@@ -292,7 +313,7 @@ def installs(place):
                                              "put-bucket-policy"])
     expect("install ends with", made[-2:], ["create-stack", "set-stack-policy"])
     expect("and copies", set(made[4:-2]), {"put-object"})
-    expect("install gives", given(calls, "create-stack", ships=True),
+    expect("install gives", publishes("install", given(calls, "create-stack", ships=True)),
            {"ArtefactsBucket": {"ParameterValue": BUCKET}, "KeepTables": {"ParameterValue": "true"}})
     copied = {call[call.index("--key") + 1] for call in calls if call[1] == "put-object"}
     expect("install copies", copied, {release.PREFIX + path.name for path in Path(place).iterdir()
@@ -339,7 +360,7 @@ def upgrades(place):
     status, said, calls = run("upgrade", "--yes", "--from", place, "DeliverConcurrency=9",
                               account=Account(**stack("UPDATE_COMPLETE")))
     expect(f"upgrade ends ({said}) with", status, 0)
-    found = given(calls, "create-change-set", ships=True)
+    found = publishes("upgrade", given(calls, "create-change-set", ships=True))
     before = found.pop("ReleaseBefore")["ParameterValue"]
     # What the release does not have any more is not given, and what is new has its default.
     expect("upgrade gives", found, {"ArtefactsBucket": {"ParameterValue": BUCKET}, "KeepTables": SAME,
@@ -355,7 +376,8 @@ def upgrades(place):
     done = stack(["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"], version="1.2.0", template=template)
     status, said, calls = run("upgrade", "--yes", "--from", place, account=Account(**done, unchanged=True))
     expect(f"an upgrade again ends ({said}) with", status, 0)
-    expect("an upgrade again leaves what was before", given(calls, "create-change-set", ships=True)["ReleaseBefore"], SAME)
+    found = given(calls, "create-change-set", ships=True)
+    expect("an upgrade again leaves what was before, and what is served", (found["ReleaseBefore"], found["Revision"]), (SAME, SAME))
     if "execute-change-set" in operations(calls) or "nothing changes" not in said:
         raise Failed(f"an upgrade again changes something: {said}")
     status, said, _ = run("upgrade", "--yes", "--from", place, account=Account(**stack("UPDATE_COMPLETE"),
@@ -371,13 +393,18 @@ def rolls_back():
     expect("a rollback to nowhere", (status, changed(calls)), (1, []))
     account = stack("UPDATE_COMPLETE", parameters={"ArtefactsBucket": BUCKET, "ReleaseBefore": "tenday/before-x.yaml",
                                                    "KeepTables": "true", "New": "1"})
-    summary = ["ArtefactsBucket", "ReleaseBefore", "KeepTables", "Gone"]
+    summary = ["ArtefactsBucket", "ReleaseBefore", "KeepTables", "Gone", "Revision", "GradualIsOn"]
     status, said, calls = run("rollback", "--yes", account=Account(**account, summary=summary))
     expect(f"rollback ends ({said}) with", status, 0)
-    found = given(calls, "create-change-set", ships=True)
+    found = publishes("rollback", given(calls, "create-change-set", ships=True))
     if not found.pop("ReleaseBefore")["ParameterValue"].startswith("tenday/before-tenday-"):
         raise Failed("a rollback cannot be undone")
-    expect("rollback gives", found, {"ArtefactsBucket": SAME, "KeepTables": SAME})
+    # Steps would not begin while an alarm sounds.
+    expect("rollback gives", found, {"ArtefactsBucket": SAME, "KeepTables": SAME, "GradualIsOn": {"ParameterValue": "false"}})
+    before_versions = Account(**account, summary=["ArtefactsBucket", "ReleaseBefore", "KeepTables"])
+    status, said, calls = run("rollback", "--yes", account=before_versions)
+    expect(f"a rollback to what had no versions ({said}) gives",
+           set(given(calls, "create-change-set", ships=True)), {"ArtefactsBucket", "ReleaseBefore", "KeepTables"})
     status, said, calls = run("rollback", "--yes", account=Account(**account, fails=["get-object"]))
     expect(f"a rollback to what is gone ({said})", (status, changed(calls)), (1, []))
     # Without a copy of what runs now there would be no way forward again.

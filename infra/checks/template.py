@@ -24,6 +24,9 @@ from collections import Counter
 
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
+from samtranslator.model.preferences.deployment_preference_collection import (  # noqa: E402
+    CODEDEPLOY_PREDEFINED_CONFIGURATIONS_LIST,
+)
 from samtranslator.translator.transform import transform  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
@@ -34,6 +37,7 @@ logging.getLogger("samtranslator.metrics.metrics").setLevel(logging.ERROR)
 
 FUNCTION, MAPPING = "AWS::Lambda::Function", "AWS::Lambda::EventSourceMapping"
 QUEUE, TABLE, ROLE, KEY = "AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::IAM::Role", "AWS::KMS::Key"
+VERSION, ALIAS, PERMISSION = "AWS::Lambda::Version", "AWS::Lambda::Alias", "AWS::Lambda::Permission"
 STACK, LOGS = "AWS::CloudFormation::Stack", "AWS::Logs::LogGroup"
 API, STAGE = "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage"
 
@@ -60,14 +64,14 @@ class NoPolicies:
         return {}
 
 
-def expand(source):
-    """The template that CloudFormation would see."""
+def expand(source, **parameters):
+    """The template that CloudFormation would see with these parameters: some, SAM reads itself."""
     source = copy.deepcopy(source)
     for resource in source["Resources"].values():
         if resource.get("Type") == "AWS::Serverless::Function":
             # `sam package` would put an address of S3 here; whose code it is stays to be seen.
             resource["Properties"]["CodeUri"] = f"s3://bucket/{resource['Properties']['CodeUri']}"
-    return transform(source, {}, NoPolicies())
+    return transform(source, parameters, NoPolicies())
 
 
 class Template:
@@ -140,13 +144,18 @@ class Template:
                     if method == "parameters":
                         continue
                     uri = json.dumps(operation.get("x-amazon-apigateway-integration", {}).get("uri", ""))
-                    function = re.search(r"\$\{(\w+)\.Arn\}", uri)
-                    yield path, method, function and function[1], operation
+                    called = re.search(r"\$\{(\w+)(?:\.Arn)?\}/invocations", uri)
+                    yield path, method, called and self.function_of(called[1]), operation
+
+    def function_of(self, called):
+        """The function of an alias; what is no alias is called itself."""
+        return self.named(self.get(called, "FunctionName")) if called in self.of(ALIAS) else called
 
     def mappings(self):
         """(name, queue, function) of everything that a queue invokes."""
         for name in self.of(MAPPING):
-            yield name, self.named(self.get(name, "EventSourceArn")), self.named(self.get(name, "FunctionName"))
+            called = self.named(self.get(name, "FunctionName"))
+            yield name, self.named(self.get(name, "EventSourceArn")), self.function_of(called)
 
     def dead_letters(self):
         """(queue, its dead-letter queue)."""
@@ -605,6 +614,90 @@ def attempts(template):
             longest = template.parameters.get(longest.get("Ref"), {}).get("MaxValue", float("inf"))
         if int(longest) + AROUND_AN_ATTEMPT > template.get(name, "Timeout", default=3):
             yield f"{name}: an attempt may take {longest} seconds"
+
+
+def every_function(name, value=None):
+    """Changes a property of every function; None takes it away."""
+    def plant(source):
+        for each in functions(source).values():
+            each["Properties"].pop(name, None) if value is None else each["Properties"].update({name: value})
+
+    return plant
+
+
+def of_all(change):
+    return lambda source: change(source["Globals"]["Function"])
+
+
+@rule("whatever calls a function calls its alias, and the alias serves a version that the parameter Revision makes anew",
+      of_all(lambda each: each.pop("AutoPublishAlias")), of_all(lambda each: each.pop("Description")),
+      of_all(lambda each: each.update(AutoPublishAlias="latest")), function(VersionDescription=None),
+      every_function("VersionDescription", {"Ref": "LogLevel"}), function(AutoPublishAliasAllProperties=False),
+      lambda source: source["Resources"].update(More={"Type": PERMISSION, "Properties": {"FunctionName": {"Ref": "Auth"}}}),
+      lambda source: source["Resources"].update(More={"Type": MAPPING, "Properties": {"FunctionName": {"Ref": "Deliver"}}}))
+def aliases(template):
+    revision = {"Ref": "Revision"}
+    served = {}
+    for name, alias in template.of(ALIAS).items():
+        properties = alias["Properties"]
+        version = template.resources[template.named(properties["FunctionVersion"])]["Properties"]
+        served[template.named(properties["FunctionName"])] = (properties["Name"], version)
+    for name, resource in template.of(FUNCTION).items():
+        alias, version = served.get(name, (None, {}))
+        if alias != "live":
+            yield f"{name}: has no alias `live`"
+        elif resource["Properties"].get("Description") != revision or version.get("Description") != revision:
+            yield f"{name}: another Revision publishes no version"
+        elif not template.source["Resources"][name]["Properties"].get("AutoPublishAliasAllProperties"):
+            yield f"{name}: a property that is written otherwise publishes no version"
+    for kind in (MAPPING, PERMISSION):
+        for name, resource in template.of(kind).items():
+            if template.named(resource["Properties"]["FunctionName"]) not in template.of(ALIAS):
+                yield f"{name}: passes the alias by"
+    for path, method, target, operation in template.routes():
+        if target and f"{target}.Arn" in json.dumps(operation):
+            yield f"{method} {path}: passes the alias by"
+
+
+@rule("where releases are gradual, CodeDeploy moves each alias by known steps, two alarms judge it, and nothing of it is there otherwise",
+      of_all(lambda each: each["DeploymentPreference"].update(Enabled=True)),
+      of_all(lambda each: each["DeploymentPreference"].update(Enabled=False)),
+      of_all(lambda each: each["DeploymentPreference"].pop("Role")),
+      of_all(lambda each: each["DeploymentPreference"].pop("Alarms")),
+      of_all(lambda each: each["DeploymentPreference"]["Alarms"]["Fn::If"][1].pop()),
+      of_all(lambda each: each["DeploymentPreference"].pop("PassthroughCondition")),
+      of_all(lambda each: each["DeploymentPreference"].update(Type="AllAtOnce")),
+      function(DeploymentPreference={"Enabled": False}),
+      lambda source: source["Parameters"]["GradualSteps"]["AllowedValues"].append("Canary10Percent7Minutes"),
+      lambda source: source["Parameters"]["GradualIsOn"].update(Default="true"))
+def gradual(template):
+    if any(resource["Type"].startswith("AWS::CodeDeploy") for resource in template.resources.values()):
+        yield "CodeDeploy is there where nobody asked for it"
+    steps = template.parameters["GradualSteps"]["AllowedValues"]
+    if unknown := set(steps) - (set(CODEDEPLOY_PREDEFINED_CONFIGURATIONS_LIST) - {"AllAtOnce"}):
+        yield f"CodeDeploy has no steps {', '.join(sorted(unknown))}"
+    judges = [{"Name": {"Fn::GetAtt": ["Gradual", f"Outputs.{name}"]}} for name in ("FunctionsFail", "AnswersFail")]
+    nothing = {"Ref": "AWS::NoValue"}
+    shifted = Template(template.source, expand(template.source, GradualIsOn="true", GradualSteps=steps[-1]))
+    for name, alias in shifted.of(ALIAS).items():
+        moved = alias.get("UpdatePolicy", {}).get("CodeDeployLambdaAliasUpdate", {})
+        group = shifted.resources.get(shifted.named(moved.get("DeploymentGroupName")))
+        if group is None:
+            yield f"{name}: is not moved by steps"
+            continue
+        properties = group["Properties"]
+        if properties.get("AlarmConfiguration") != {"Fn::If": ["ReleasesAreGradual", {"Enabled": True, "Alarms": judges}, {}]}:
+            yield f"{name}: is judged by {json.dumps(properties.get('AlarmConfiguration'))}"
+        role = {"Fn::If": ["ReleasesAreGradual", {"Fn::GetAtt": ["Gradual", "Outputs.Role"]}, nothing]}
+        if properties.get("ServiceRoleArn") != role:
+            yield f"{name}: is moved by another role"
+        if steps[-1] not in json.dumps(properties.get("DeploymentConfigName")):
+            yield f"{name}: is moved by other steps than the parameter's"
+        back = properties["AutoRollbackConfiguration"]
+        if not back["Enabled"] or "DEPLOYMENT_STOP_ON_ALARM" not in back["Events"]:
+            yield f"{name}: stays where it is when an alarm sounds"
+        if group.get("Condition") != alias.get("Condition"):
+            yield f"{name}: its group is there without it"
 
 
 @rule("nothing that only a local run sets is named anywhere",

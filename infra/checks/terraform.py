@@ -47,6 +47,9 @@ MISTAKES = {
     "no capability for the macro": (', "CAPABILITY_AUTO_EXPAND"', ""),
     "no stack policy": ('  policy_body = file("${var.release}/stack-policy.json")\n', ""),
     "no bucket for the stack": (", { ArtefactsBucket = local.bucket }", ", {}"),
+    "no version for what is changed": ("{ Revision = local.revision }, ", ""),
+    "no version for a changed parameter": ("local.bucket, var.parameters])", "local.bucket])"),
+    "no version for another release": ("[local.template, local.bucket", "[local.bucket"),
     "no sums": ("filesha256(", "sha256("),
     "another place than the template names": ('"tenday/${each.key}"', '"releases/${each.key}"'),
     "a brace too few": ("data \"aws_region\" \"current\" {}", "data \"aws_region\" \"current\" {"),
@@ -106,6 +109,11 @@ def problems(files):
         if wanted not in stack and wanted.replace(" = ", " : ") not in stack and wanted.replace(" = ", '": "') not in stack \
                 and not (wanted.startswith("Artefacts") and re.search(r"ArtefactsBucket\W+local\.bucket", stack)):
             yield f"the stack is not given: {wanted}"
+    if not re.search(r"Revision\W+local\.revision", stack):
+        yield "the stack is not given: Revision"
+    for wanted in ("local.template", "local.bucket", "var.parameters"):
+        if not re.search(rf"\brevision\s*=.*\b{re.escape(wanted)}\b", text):
+            yield f"a revision does not change with {wanted}"
     packages = json.dumps(resources["aws_s3_object", "artefacts"])
     for wanted in ("tenday/${each.key}", "filesha256("):
         if wanted not in packages:

@@ -30,6 +30,8 @@ locals {
     if file.directory == var.release && can(regex("^template-.+-[0-9a-f]{16}\\.yaml$", file.name))
   ])
   bucket = var.bucket != null ? var.bucket : aws_s3_bucket.artefacts[0].bucket
+  # Another where anything of the stack is another, so that the functions take it up (docs/deploy.md, Versions).
+  revision = substr(sha256(jsonencode([local.template, local.bucket, var.parameters])), 0, 16)
 }
 
 resource "aws_s3_bucket" "artefacts" {
@@ -79,7 +81,7 @@ resource "aws_cloudformation_stack" "tenday" {
   name         = var.name
   template_url = "https://s3.${data.aws_region.current.name}.${data.aws_partition.current.dns_suffix}/${local.bucket}/tenday/${local.template}"
   capabilities = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
-  parameters   = merge(var.parameters, { ArtefactsBucket = local.bucket })
+  parameters   = merge({ Revision = local.revision }, var.parameters, { ArtefactsBucket = local.bucket })
   # Keeps any update from replacing or deleting what holds data.
   policy_body = file("${var.release}/stack-policy.json")
   tags        = merge(var.tags, { application = "tenday" })
@@ -88,7 +90,8 @@ resource "aws_cloudformation_stack" "tenday" {
 
   timeouts {
     create = "30m"
-    update = "30m"
+    # By steps, a release takes up to half an hour longer, and as long where it is taken back.
+    update = "90m"
   }
 
   lifecycle {

@@ -5,7 +5,7 @@ use std::io::Write;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tenday_model::signing::rotation;
-use tenday_store::{Filled, KeyPurpose, SigningKeys, StoreError};
+use tenday_store::{DeployedFunction, Filled, KeyPurpose, SigningKeys, StoreError};
 
 use crate::error::AdminError;
 use crate::place::{Deployment, Place};
@@ -30,6 +30,9 @@ const MAPPED: [(&str, &[&str]); 3] = [
     ("DeadLetters", &["DeliveriesDeadLetters", "RetriesDeadLetters"]),
     ("Ingest", &["IngestQueue"]),
 ];
+/// What calls a function calls this alias of it; and what the template calls the alias itself.
+const ALIAS: &str = "live";
+const ALIAS_RESOURCE: &str = "Aliaslive";
 const QUEUES: [&str; 3] = ["DeliveriesQueue", "RetriesQueue", "IngestQueue"];
 const DEAD_LETTERS: [&str; 3] = ["DeliveriesDeadLetters", "RetriesDeadLetters", "IngestDeadLetters"];
 /// From this age on a message of a queue is late.
@@ -303,11 +306,12 @@ async fn functions(found: &Deployment, checks: &mut Checks) {
     let mut architectures: Vec<(String, String)> = Vec::new();
     for id in FUNCTIONS {
         let Some(name) = found.stack.resources.get(id) else { continue };
-        match checks.had(id, found.aws.function(name).await) {
+        match checks.had(id, found.aws.function(name, None).await) {
             Some(Some(function)) => {
                 if function.state != "Active" {
                     checks.say(id, Found::Fail, format!("{name} is {}", function.state));
                 }
+                served(found, id, name, &function, checks).await;
                 architectures.push((id.to_owned(), function.architecture));
             }
             Some(None) => checks.say(id, Found::Fail, format!("{name} is not there: bash infra/stack.sh repair")),
@@ -326,8 +330,10 @@ async fn functions(found: &Deployment, checks: &mut Checks) {
         }
     }
     for (id, queues) in MAPPED {
-        let Some(name) = found.stack.resources.get(id) else { continue };
-        let Some(mappings) = checks.had(id, found.aws.mappings(name).await) else { continue };
+        let Some(called) = found.stack.resources.get(&alias_of(id)).or_else(|| found.stack.resources.get(id)) else {
+            continue;
+        };
+        let Some(mappings) = checks.had(id, found.aws.mappings(called).await) else { continue };
         for queue in queues.iter().filter_map(|queue| found.stack.resources.get(*queue)) {
             let queue = queue.rsplit('/').next().unwrap_or_default();
             let mapping = mappings.iter().find(|mapping| mapping.queue_arn.ends_with(&format!(":{queue}")));
@@ -341,6 +347,27 @@ async fn functions(found: &Deployment, checks: &mut Checks) {
             }
         }
     }
+}
+
+/// An alias serves what its version was published with. While CloudFormation is at it, that is on its way.
+async fn served(found: &Deployment, id: &str, name: &str, function: &DeployedFunction, checks: &mut Checks) {
+    if !found.stack.resources.contains_key(&alias_of(id)) || found.stack.status.ends_with("_IN_PROGRESS") {
+        return;
+    }
+    match checks.had(id, found.aws.function(name, Some(ALIAS)).await) {
+        Some(Some(live)) if live.kept == function.kept => {}
+        Some(Some(_)) => {
+            let says = "serves older code or settings than it was given last: bash infra/stack.sh set";
+            checks.say(id, Found::Fail, says);
+        }
+        Some(None) => checks.say(id, Found::Fail, format!("its alias {ALIAS} is gone: bash infra/stack.sh repair")),
+        None => {}
+    }
+}
+
+/// The stack's resource that is a function's alias, which a deployment from before there were any has not.
+fn alias_of(id: &str) -> String {
+    format!("{id}{ALIAS_RESOURCE}")
 }
 
 async fn alarms(found: &Deployment, checks: &mut Checks) {

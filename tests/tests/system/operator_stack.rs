@@ -103,6 +103,15 @@ impl Aws {
 
     /// Runs the command against this stand-in, as an operator with credentials does.
     async fn run(&self, arguments: &str) -> Result<String, String> {
+        let told = self.told(arguments).await;
+        match told["error"].as_str() {
+            Some(error) => Err(error.to_owned()),
+            None => Ok(told["output"].as_str().unwrap().to_owned()),
+        }
+    }
+
+    /// What it printed and how it failed, if it did.
+    async fn told(&self, arguments: &str) -> Value {
         let folder = tempfile::tempdir().unwrap();
         let (file, arguments) = (folder.path().join("told"), arguments.to_owned());
         let (url, told) = (self.url.clone(), file.clone());
@@ -123,11 +132,7 @@ impl Aws {
         });
         let ended = ended.await.unwrap();
         assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-        let told: Value = serde_json::from_str(&std::fs::read_to_string(told).unwrap()).unwrap();
-        match told["error"].as_str() {
-            Some(error) => Err(error.to_owned()),
-            None => Ok(told["output"].as_str().unwrap().to_owned()),
-        }
+        serde_json::from_str(&std::fs::read_to_string(told).unwrap()).unwrap()
     }
 }
 
@@ -187,6 +192,11 @@ fn canned(
             members.push_str(&member(id, name));
         }
         if token.is_empty() && !has("nested") {
+            for id in ["Deliver", "Links"] {
+                let name = resources[id].as_str().unwrap();
+                let arn = format!("arn:aws:lambda:us-east-1:111122223333:function:{name}:live");
+                members.push_str(&member(&format!("{id}Aliaslive"), &arn));
+            }
             members.push_str(&member("Alarms", "arn:aws:cloudformation:us-east-1:111122223333:stack/nested/2"));
         }
         let answer = format!(
@@ -213,7 +223,16 @@ fn canned(
     }
     if path.starts_with("/2015-03-31/functions/") {
         let architecture = if path.contains("Deliver/") { "x86_64" } else { "arm64" };
-        return Some((200, json!({ "State": "Active", "Architectures": [architecture] }).to_string()));
+        // Of a version of Links, from before the level was changed.
+        let level = if path.contains("Links/") && path.ends_with("?Qualifier=live") { "info" } else { "warn" };
+        let variables = json!({ "Variables": { "AWS_LAMBDA_LOG_LEVEL": level } });
+        let answer = json!({ "State": "Active", "Architectures": [architecture], "Environment": variables });
+        return Some((200, answer.to_string()));
+    }
+    // A mapping is the alias's.
+    if path.starts_with("/2015-03-31/event-source-mappings/") && path.contains("Deliver") && !path.ends_with("%3Alive")
+    {
+        return Some((200, json!({ "EventSourceMappings": [] }).to_string()));
     }
     if path.starts_with("/2015-03-31/event-source-mappings/") {
         let queue = |name: &str| {
@@ -272,8 +291,13 @@ async fn everything_of_a_deployment_is_found_by_its_stack() {
     assert_eq!(usage["dollars"], 0.01, "two gigabytes: {usage:#}");
 
     // What is wrong with it is told, each with what to do.
-    let text = aws.run("--stack tenday --region us-east-1 doctor").await;
-    assert!(text.unwrap_err().ends_with("check(s) failed"));
+    let told = aws.told("--stack tenday --region us-east-1 doctor").await;
+    assert!(told["error"].as_str().unwrap().ends_with("check(s) failed"));
+    let text = told["output"].as_str().unwrap();
+    let stale = "FAIL  Links: serves older code or settings than it was given last: bash infra/stack.sh set\n";
+    assert!(text.contains(stale), "{text}");
+    assert!(text.contains("ok    Deliver: gets what comes by "), "{text}");
+    assert!(!text.contains("Deliver: serves older"), "{text}");
     let policy = aws.run(&by_stack("policy developers erase")).await.unwrap();
     let table =
         format!("arn:aws:dynamodb:us-east-1:111122223333:table/{}", system.run.output("SettingsTableName").unwrap());

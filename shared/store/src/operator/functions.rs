@@ -1,6 +1,6 @@
 //! The functions of a deployment, and what brings them their messages, as Lambda has them.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::aws::services::Aws;
 use crate::error::StoreError;
@@ -15,6 +15,8 @@ pub struct DeployedFunction {
     /// `Active`, for one.
     pub state: String,
     pub architecture: String,
+    /// What a version keeps as it was when it was published: code and settings.
+    pub kept: Value,
 }
 
 /// What brings a function the messages of a queue.
@@ -26,22 +28,37 @@ pub struct Mapping {
 }
 
 impl Aws {
-    /// A function by its name; none if there is none.
+    /// A function by its name, as it was changed last, or as its `alias` serves it; none if there is none.
     ///
     /// # Errors
     /// When Lambda fails or may not be asked.
-    pub async fn function(&self, name: &str) -> Result<Option<DeployedFunction>, StoreError> {
-        let path = format!("/2015-03-31/functions/{}/configuration", escaped(name));
+    pub async fn function(&self, name: &str, alias: Option<&str>) -> Result<Option<DeployedFunction>, StoreError> {
+        let mut path = format!("/2015-03-31/functions/{}/configuration", escaped(name));
+        if let Some(alias) = alias {
+            path.push_str(&format!("?Qualifier={}", escaped(alias)));
+        }
         let answer = match self.ask_json(&Request::get("lambda", CONFIGURATION, path)).await {
             Ok(answer) => answer,
             Err(Refusal::Said { code, .. }) if code == "ResourceNotFoundException" => return Ok(None),
             Err(refusal) => return Err(refusal.into_error(CONFIGURATION)),
         };
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        Ok(Some(DeployedFunction { state: text(&answer["State"]), architecture: text(&answer["Architectures"][0]) }))
+        let kept = json!([
+            answer["CodeSha256"],
+            answer["Description"],
+            answer["Environment"]["Variables"],
+            answer["Architectures"],
+            answer["MemorySize"],
+            answer["Timeout"],
+            answer["Role"],
+            answer["VpcConfig"]["SubnetIds"],
+            answer["VpcConfig"]["SecurityGroupIds"],
+        ]);
+        let (state, architecture) = (text(&answer["State"]), text(&answer["Architectures"][0]));
+        Ok(Some(DeployedFunction { state, architecture, kept }))
     }
 
-    /// The mappings of a function.
+    /// The mappings of a function, or of an alias by its ARN.
     ///
     /// # Errors
     /// When Lambda fails or may not be asked.
