@@ -46,23 +46,13 @@ fi
 
 if [ ${#built[@]} = 0 ]; then
     command -v cargo-lambda >/dev/null || fail "cargo-lambda is missing; docs/deploy.md says how to install it"
-    home=${CARGO_HOME:-$HOME/.cargo}
-    # Where something was compiled is no part of it.
-    export RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$PWD=/tenday --remap-path-prefix=$home=/cargo"
-    # Of the functions alone: with the whole workspace, each would have what only the tools need.
-    packages=()
-    for function in functions/*/; do packages+=(--package "$(basename "$function")"); done
     mkdir -p "$out"
     for architecture in "${architectures[@]}"; do
-        case $architecture in
-        arm64) option=--arm64 ;;
-        x86_64) option=--x86-64 ;;
-        *) fail "there is no architecture $architecture" ;;
-        esac
-        place=target/lambda-$architecture
-        cargo lambda build --release --locked "$option" --lambda-dir "$place" "${packages[@]}"
+        place=${CARGO_TARGET_DIR:-target}/lambda-$architecture
+        # As `sam build` does; the command, which has other features, by itself.
+        python3 infra/build/functions.py --architecture "$architecture"
+        python3 infra/build/functions.py --architecture "$architecture" --command
         built+=(--built "$architecture=$place")
-        cargo lambda build --release --locked "$option" --lambda-dir "$place" --package tenday --bin tenday
         cp "$place/tenday/bootstrap" "$out/tenday-linux-$architecture"
     done
 fi

@@ -1,4 +1,4 @@
-"""What the template gives the functions against what their code asks for: variables, routes, metrics.
+"""What the template gives the functions against what their code asks for: variables, routes, metrics; and what builds them.
 
 The Rust sources are read, not built: `Environment::text` and its like for variables (`std::env::var`, in the function that
 has none of ours), `routes!` for routes and route keys for pages, the metrics' enum for metrics. As in `template.py`, each rule carries the mistakes that it must catch, and `--self-test` plants them.
@@ -12,6 +12,7 @@ Runs in the environment of requirements-sam.txt.
 import argparse
 import json
 import re
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +22,10 @@ from rules import Rules, report
 from template import FUNCTION, RESTORED, Template, expand
 
 ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "infra/build"
+sys.path.insert(0, str(BUILD))
+from functions import functions as built  # noqa: E402
+
 NAME = r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"'
 # What Lambda itself sets, and what only a local run does.
 NOT_THE_TEMPLATES = re.compile(r"AWS_(?!LAMBDA_LOG)|TENDAY_")
@@ -195,6 +200,34 @@ def crates(template):
     used = [crate_of(template, name) for name in template.of(FUNCTION)]
     if sorted(used) != sorted(variables()):
         yield f"the functions are {sorted(used)}, the crates {sorted(variables())}"
+
+
+def metadata(function, **changes):
+    return lambda source: source["Resources"][function]["Metadata"].update(changes)
+
+
+@rule("`sam build` compiles every function by the one call of cargo, and for the processor that it runs on",
+      metadata("Auth", BuildMethod="rust-cargolambda"), metadata("Deliver", ContextPath="infra/build/arm64"),
+      metadata("Links", WorkingDirectory="functions/links"), lambda source: source["Resources"]["Updates"].pop("Metadata"),
+      lambda source: source["Parameters"]["Architecture"]["AllowedValues"].append("riscv64"),
+      lambda source: source["Globals"]["Function"].update(Architectures=["x86_64"]),
+      lambda source: source["Resources"].update(Other={**source["Resources"]["Auth"], "Properties": {
+          name: value for name, value in source["Resources"]["Auth"]["Properties"].items() if name != "Events"}}),
+      lambda source: source["Resources"].pop("DeadLetters"))
+def builds(template):
+    asked = {"BuildMethod": "makefile", "ContextPath": {"Fn::Sub": "infra/build/${Architecture}"}, "WorkingDirectory": "."}
+    for name in template.of(FUNCTION):
+        if template.source["Resources"][name].get("Metadata") != asked:
+            yield f"{name}: Metadata is not {asked}"
+        if template.expanded["Resources"][name]["Properties"].get("Architectures") != [{"Ref": "Architecture"}]:
+            yield f"{name}: Architectures is not that of its Makefile"
+    for architecture in template.parameters["Architecture"]["AllowedValues"]:
+        makefile = BUILD / architecture / "Makefile"
+        if not makefile.is_file() or f"--architecture {architecture} " not in makefile.read_text(encoding="utf-8"):
+            yield f"{makefile.relative_to(ROOT)} does not build for {architecture}"
+    deployed = {name: crate_of(template, name) for name in template.of(FUNCTION)}
+    if deployed != built():
+        yield f"infra/build/functions.py builds {built()}, and {deployed} is deployed"
 
 
 @rule("a function has every variable that its code reads, also one that may be missing, and none that no code reads",
