@@ -31,7 +31,7 @@ NAME = r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)"'
 NOT_THE_TEMPLATES = re.compile(r"AWS_(?!LAMBDA_LOG)|TENDAY_")
 # What the template cannot give a function that the API invokes, for the API is made after its functions: they have it of
 # each request, by this extractor.
-OF_THE_REQUEST = {"API_HOST": "ApiHost"}
+OF_THE_REQUEST = {"API_HOST": "ApiHost", "FRONT_HOST": "ApiHost"}
 # A variable that names a resource of the template by another name than its own.
 OTHER_NAMES = {"SCHEDULE_GROUP": "Schedules"}
 ANY = "x-amazon-apigateway-any-method"
@@ -303,6 +303,32 @@ def ways(template):
     for key in sorted(set(deployed) & set(answered)):
         if deployed[key] != answered[key]:
             yield f"{key[0].upper()} {key[1]}: leads to {deployed[key]}, and {answered[key]} answers it"
+
+
+@cache
+def called_by():
+    """The header by which the code is told what the caller called, wherever it is read."""
+    return {found for path in ("shared/api/src/host.rs", "functions/dashboard/src/request.rs")
+            for found in re.findall(r'"(x-[\w-]+-host)"', (ROOT / path).read_text(encoding="utf-8"))}
+
+
+@rule("the front says what the caller called by the header that the code reads, and what it is called itself is no callback",
+      own("Deliver", FRONT_HOST=""), own("Deliver", FRONT_HOST={"Ref": "PublicHost"}),
+      own("Webhooks", PUBLIC_HOST={"Ref": "PublicHost"}),
+      lambda source: source["Resources"]["Front"]["Properties"].update(TemplateURL="infra/canary.yaml"))
+def front(template):
+    nested = ROOT / template.resources["Front"]["Properties"]["TemplateURL"]
+    says = set(re.findall(r"request\.headers\['([\w-]+)'\] = \{ value: request\.headers\.host\.value \}",
+                          nested.read_text(encoding="utf-8")))
+    if says != called_by():
+        yield f"the front says {sorted(says)}, the code reads {sorted(called_by())}"
+    known = json.dumps({"Fn::If": ["FrontDomainIsGiven", {"Ref": "FrontDomainName"}, {"Ref": "PublicHost"}]})
+    for name in template.of(FUNCTION):
+        variables_ = given(template, name)
+        if "PUBLIC_HOST" in variables_ and known not in json.dumps(variables_["PUBLIC_HOST"]):
+            yield f"{name}: the front's domain can be a callback"
+        if "FRONT_HOST" in variables_ and "Front" not in json.dumps(variables_["FRONT_HOST"]):
+            yield f"{name}: the front itself can be a callback"
 
 
 @rule("whatever no route takes is answered by a function that has the contract, so that a 404 has our error body",

@@ -39,7 +39,8 @@ impl Request {
 
     /// Where the API is, from outside.
     pub(crate) fn origin(&self) -> String {
-        let host = self.header("host").unwrap_or_default();
+        // Through the front, `host` is what API Gateway is called.
+        let host = self.header("x-tenday-host").or_else(|| self.header("host")).unwrap_or_default();
         // API Gateway speaks only https; an address on this machine is the local run.
         let scheme = if host.starts_with("127.0.0.1") || host.starts_with("localhost") { "http" } else { "https" };
         format!("{scheme}://{host}")

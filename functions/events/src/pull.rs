@@ -2,7 +2,8 @@
 //! have sent it.
 //!
 //! One call reads the settings, the index of what waits, and the updates; then it claims each event with a write of its own,
-//! whose condition decides between two that fetch at once. While nothing waits it looks again every half a second.
+//! whose condition decides between two that fetch at once. While nothing waits it looks again every half a second, in a sandbox
+//! that nobody else has meanwhile: for that time a developer's calls have a limit together, which only those cost a write.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -54,6 +55,7 @@ pub(crate) async fn pull(
     let id = pulled_webhook(&settings, &webhook)?.webhook.id;
     let results = functions.reports(developer, id, &pulling).await?;
     let mut answer = PullAnswer { events: Vec::new(), more_available: false, results };
+    let (mut wait, mut is_granted) = (pulling.wait, false);
     if pulling.max_events == 0 {
         return Ok(Json(answer));
     }
@@ -73,11 +75,24 @@ pub(crate) async fn pull(
             answer.events = fetched.events;
         }
         // Of what was found others may have been first, or its ten days may be over.
-        if !answer.events.is_empty() || started.elapsed() + LOOK > pulling.wait {
+        if !answer.events.is_empty() || started.elapsed() + LOOK > wait {
             return Ok(Json(answer));
+        }
+        if !is_granted {
+            wait = functions.may_wait(developer, wait).await?;
+            is_granted = true;
+            if wait.is_zero() {
+                // What was reported is noted, and has to be answered.
+                return if answer.results.is_empty() { Err(too_many_wait()) } else { Ok(Json(answer)) };
+            }
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+fn too_many_wait() -> ApiError {
+    let message = "Too many of your calls wait for events at once. Wait with fewer, or ask without waitSeconds.";
+    ApiError::new(ErrorCode::RateLimitExceeded, message).retry_after(1)
 }
 
 /// A webhook whose events are fetched.
@@ -92,6 +107,13 @@ fn pulled_webhook<'a>(settings: &'a DeveloperSettings, id: &str) -> Result<&'a S
 }
 
 impl Functions {
+    /// For how long a call may wait that would for so long: shorter while many do, and not at all while too many do.
+    async fn may_wait(&self, developer: &DeveloperId, wanted: Duration) -> Result<Duration, ApiError> {
+        let seconds = usize::try_from(wanted.as_secs()).unwrap_or(usize::MAX);
+        let granted = self.reattempts.rates().take_waits(developer, seconds, self.api.now()).await?;
+        Ok(Duration::from_secs(u64::try_from(granted).unwrap_or(u64::MAX)))
+    }
+
     /// Takes note of what a developer reports, each event once, and answers in the order in which it was reported.
     async fn reports(
         &self,

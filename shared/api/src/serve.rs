@@ -9,7 +9,6 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use http::header::HOST;
 use lambda_http::RequestExt;
 use lambda_http::lambda_runtime::layers::TracingLayer;
 use lambda_http::request::RequestContext;
@@ -19,6 +18,7 @@ use tower::util::MapResponseLayer;
 
 use crate::answer::Answer;
 use crate::error::{ApiError, ErrorCode};
+use crate::host::called;
 use crate::routed::as_routed;
 
 /// API Gateway's name for the route that takes what no other does.
@@ -46,7 +46,7 @@ impl RequestId {
             Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone(),
             _ => None,
         };
-        let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let host = called(request.headers());
         // API Gateway speaks only https; an address on this machine is the local run.
         let scheme = if host.starts_with("127.0.0.1") || host.starts_with("localhost") { "http" } else { "https" };
         Self { id: id.unwrap_or_default(), base_url: format!("{scheme}://{host}") }

@@ -146,7 +146,8 @@ impl Attempts {
     pub fn from_environment(environment: &mut Environment, aws: &Aws, clock: Clock) -> Self {
         let settings_table = environment.text("SETTINGS_TABLE");
         let policy = environment.address_policy();
-        let own_hosts = ["PUBLIC_HOST", "API_HOST"].into_iter().filter_map(|name| environment.optional(name));
+        let own_hosts =
+            ["PUBLIC_HOST", "API_HOST", "FRONT_HOST"].into_iter().filter_map(|name| environment.optional(name));
         let own_hosts: Vec<String> = own_hosts.collect();
         let mut settings = SenderSettings::new(policy, own_hosts.clone());
         settings.timeout = environment.seconds("ATTEMPT_TIMEOUT_SECONDS");

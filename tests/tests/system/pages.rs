@@ -42,6 +42,17 @@ async fn the_reference_is_the_one_of_the_repository_and_every_error_leads_to_its
 }
 
 #[tokio::test]
+async fn links_name_the_host_that_the_caller_called_through_the_front_too() {
+    let system = System::start().await;
+    // What infra/front.yaml adds; `Host` is API Gateway's own name then.
+    let front = ("x-tenday-host", "api.example.com");
+    let refused = get(&system, "/configuration", &[front]).await.expect_error(401, "api_error.auth.unauthorized");
+    assert_eq!(refused["documentation_url"], "https://api.example.com/docs#api_error.auth.unauthorized");
+    let page = get(&system, "/dashboard/app.js", &[front]).await.expect_error(404, "api_error.route_not_found");
+    assert_eq!(page["documentation_url"], "https://api.example.com/docs#api_error.route_not_found");
+}
+
+#[tokio::test]
 async fn a_path_that_is_none_has_the_same_error_below_the_dashboard_as_everywhere() {
     let system = System::start().await;
     let elsewhere = get(&system, "/no/such/path", &[]).await.expect_error(404, "api_error.route_not_found");

@@ -351,6 +351,38 @@ async fn a_call_that_waits_answers_soon_after_an_event_is_published() {
 }
 
 #[tokio::test]
+async fn a_developers_calls_wait_for_so_long_together_and_one_that_finds_something_is_never_refused() {
+    let system = System::start().await;
+    let desk = Desk::set(&system, None, json!({})).await;
+    desk.pull(json!({})).await;
+    system.run.clear_calls();
+    desk.publish().await;
+    assert_eq!(ids(&desk.pull(json!({ "waitSeconds": 20, "visibilitySeconds": 1 })).await).len(), 1);
+    // Its claim, and no more.
+    assert_eq!(system.calls_of("Events", "dynamodb", "UpdateItem"), 1);
+
+    // Hundreds of others wait, in other sandboxes.
+    let taken = (system.run.now_ms() + 60_000) * 1000;
+    let row = json!({
+        "pk": { "S": format!("{DEVELOPER}#RATE") },
+        "sk": { "S": "WAITS" },
+        "nextFree": { "N": taken.to_string() },
+        "expiresAt": { "N": (taken / 1_000_000 + 3600).to_string() },
+    });
+    let table = system.run.output("EventsTableName").unwrap();
+    system.dynamodb("PutItem", &json!({ "TableName": table, "Item": row })).await.expect(200);
+    let refused = desk.try_pull(json!({ "waitSeconds": 20 })).await;
+    assert_eq!(refused.headers["retry-after"], "1");
+    refused.expect_error(429, "api_error.rate_limit_exceeded");
+    // What is reported is noted and answered; what need not wait is answered as ever.
+    let reported = desk.pull(json!({ "waitSeconds": 20, "ack": ["EVT-none"] })).await;
+    assert_eq!(results(&reported), ["unknown"]);
+    assert!(ids(&desk.pull(json!({})).await).is_empty());
+    system.advance(Duration::from_secs(2)).await;
+    assert_eq!(ids(&desk.pull(json!({ "waitSeconds": 20 })).await).len(), 1, "and what waits comes");
+}
+
+#[tokio::test]
 async fn a_deleted_webhook_gives_nothing_and_comes_back_with_what_waited() {
     let system = System::start().await;
     let desk = Desk::set(&system, None, json!({})).await;

@@ -28,6 +28,10 @@ pub struct RateLimitError;
 impl RateLimit {
     pub const MOST: u16 = 1000;
 
+    /// Not of attempts: for how many seconds a developer's calls together may wait for events, in each second. So many wait at
+    /// once, each in a sandbox of its own.
+    pub const WAITS: Self = Self(100);
+
     pub fn per_second(self) -> u16 {
         self.0
     }

@@ -26,11 +26,23 @@ const REMEMBERED: usize = 1000;
 /// How long a number is kept once nobody moves it. Long passed, it says no more than none.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
+/// How far ahead a developer's calls may take time to wait: what the longest of them asks for.
+const AHEAD: Duration = Duration::from_secs(20);
+
+/// What there are slots of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Of {
+    /// A webhook's attempts, or, with none, all of the developer's.
+    Attempts(Option<WebhookId>),
+    /// Seconds in which a call waits for events.
+    Waits,
+}
+
 /// The rate limits in the events table.
 #[derive(Debug)]
 pub struct Rates {
     rows: Rows,
-    known: Mutex<HashMap<(DeveloperId, Option<WebhookId>), i64>>,
+    known: Mutex<HashMap<(DeveloperId, Of), i64>>,
 }
 
 impl Rates {
@@ -52,10 +64,39 @@ impl Rates {
         now: Timestamp,
         wait: Duration,
     ) -> Result<Vec<Timestamp>, StoreError> {
+        self.take_of(developer, Of::Attempts(webhook), limit, wanted, now, wait).await
+    }
+
+    /// For how many of these seconds a developer's call may wait for events, of those that all of his calls have together.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn take_waits(
+        &self,
+        developer: &DeveloperId,
+        seconds: usize,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        let taken = self.take_of(developer, Of::Waits, RateLimit::WAITS, seconds, now, AHEAD).await?;
+        Ok(taken.len())
+    }
+
+    async fn take_of(
+        &self,
+        developer: &DeveloperId,
+        of: Of,
+        limit: RateLimit,
+        wanted: usize,
+        now: Timestamp,
+        wait: Duration,
+    ) -> Result<Vec<Timestamp>, StoreError> {
         let at = now.as_microsecond();
-        let key = || keys::rate(developer, webhook);
+        let key = || match of {
+            Of::Attempts(webhook) => keys::rate(developer, webhook),
+            Of::Waits => keys::waits(developer),
+        };
         let expires = now.checked_add(KEPT).unwrap_or(Timestamp::MAX);
-        let mut known = self.recall(developer, webhook);
+        let mut known = self.recall(developer, of);
         for _ in 0..TRIES {
             let (taken, update) = match ask(limit, known, wanted, at, wait) {
                 Ask::Nothing => return Ok(Vec::new()),
@@ -78,14 +119,14 @@ impl Rates {
                 Written::Done(row) => {
                     let row = row.unwrap_or_default();
                     let next_free = Reader { kind: "rate", item: &row }.number("nextFree")?;
-                    self.remember(developer, webhook, next_free, at);
+                    self.remember(developer, of, next_free, at);
                     return Ok(slots(limit, taken, next_free));
                 }
                 Written::Refused(Some(row)) => Reader { kind: "rate", item: &row }.optional_number("nextFree")?,
                 Written::Refused(None) => None,
             };
             if let Some(next_free) = known {
-                self.remember(developer, webhook, next_free, at);
+                self.remember(developer, of, next_free, at);
             }
         }
         Ok(Vec::new())
@@ -108,16 +149,16 @@ impl Rates {
         Ok(next.and_then(|next| Timestamp::from_microsecond(next).ok()))
     }
 
-    fn recall(&self, developer: &DeveloperId, webhook: Option<WebhookId>) -> Option<i64> {
+    fn recall(&self, developer: &DeveloperId, of: Of) -> Option<i64> {
         let known = self.known.lock().ok()?;
-        known.get(&(developer.clone(), webhook)).copied()
+        known.get(&(developer.clone(), of)).copied()
     }
 
-    fn remember(&self, developer: &DeveloperId, webhook: Option<WebhookId>, next_free: i64, now: i64) {
+    fn remember(&self, developer: &DeveloperId, of: Of, next_free: i64, now: i64) {
         let Ok(mut known) = self.known.lock() else { return };
         if known.len() >= REMEMBERED {
             known.retain(|_, free| *free > now);
         }
-        known.insert((developer.clone(), webhook), next_free);
+        known.insert((developer.clone(), of), next_free);
     }
 }

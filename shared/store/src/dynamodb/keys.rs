@@ -242,6 +242,11 @@ pub(crate) fn rate(developer: &DeveloperId, webhook: Option<WebhookId>) -> Item 
     key(format!("{developer}#RATE"), webhook.map_or_else(|| "ALL".to_owned(), |webhook| webhook.to_string()))
 }
 
+/// The same, of the time for which a developer's calls wait for events.
+pub(crate) fn waits(developer: &DeveloperId) -> Item {
+    key(format!("{developer}#RATE"), "WAITS".to_owned())
+}
+
 pub(crate) fn job(developer: &DeveloperId, job: JobId) -> Item {
     key(format!("{developer}#JOBS"), job.to_string())
 }

@@ -125,7 +125,11 @@ fn a_rate_limits_next_slot_means_what_it_meant() {
     check(ROWS, "rate", |item| {
         let next = Reader { kind: "rate", item }.number("nextFree")?;
         let of = keys::sk(item).unwrap();
-        let key = keys::rate(&owner(item), (of != "ALL").then(|| of.parse().unwrap()));
+        let key = match of {
+            "WAITS" => keys::waits(&owner(item)),
+            "ALL" => keys::rate(&owner(item), None),
+            webhook => keys::rate(&owner(item), Some(webhook.parse().unwrap())),
+        };
         assert!(key.iter().all(|(name, value)| item.get(name) == Some(value)), "it is looked for under its key");
         Ok((json!({ "nextFree": Timestamp::from_microsecond(next).unwrap(), "until": expires_at(item) }), None))
     });
