@@ -64,8 +64,9 @@ def succeeds(*command):
 def environment():
     """What cargo runs with. Where something was compiled is no part of it, so that two machines make the same."""
     cargo = os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")
-    flags = [os.environ.get("RUSTFLAGS", ""), f"--remap-path-prefix={ROOT}=/tenday", f"--remap-path-prefix={cargo}=/cargo"]
-    return {**os.environ, "RUSTFLAGS": " ".join(flags).strip()}
+    # Flags are separated by spaces: a path with one stays as it is.
+    maps = [f"--remap-path-prefix={path}={name}" for path, name in ((ROOT, "/tenday"), (cargo, "/cargo")) if " " not in str(path)]
+    return {**os.environ, "RUSTFLAGS": " ".join([os.environ.get("RUSTFLAGS", ""), *maps]).strip()}
 
 
 def with_zig(variables, cargo_lambda):
@@ -90,11 +91,12 @@ def target_directory(variables):
 
 
 def compile_by_cargo_lambda(architecture, place, cargo_lambda, selection):
-    if not succeeds("rustup", "--version"):
-        pass  # No rustup, and so no targets to add: whoever installed Rust by other means knows how.
-    elif TARGETS[architecture] not in subprocess.run(["rustup", "target", "list", "--installed"], cwd=ROOT,
-                                                     capture_output=True, text=True).stdout.split():
-        raise Wrong(f"Rust has no target {TARGETS[architecture]}: `rustup target add {TARGETS[architecture]}`")
+    target = TARGETS[architecture]
+    # Without rustup, somebody installed Rust by other means, and its targets too.
+    if shutil.which("rustup"):
+        installed = subprocess.run(["rustup", "target", "list", "--installed"], cwd=ROOT, capture_output=True, text=True)
+        if target not in installed.stdout.split():
+            raise Wrong(f"Rust does not compile for {architecture} here: `rustup target add {target}`")
     variables = with_zig(environment(), cargo_lambda)
     run(["cargo", "lambda", "build", "--release", "--locked", OPTIONS[architecture], "--lambda-dir", str(place),
          *selection], variables)
@@ -105,7 +107,8 @@ def compile_by_cargo(place, names, selection):
     run(["cargo", "build", "--release", "--locked", *selection], variables)
     for package in names:
         binary = (target_directory(variables) / "release" / package).read_bytes()
-        asked = max((int(major), int(minor)) for major, minor in re.findall(rb"\0GLIBC_(\d+)\.(\d+)", binary))
+        versions = re.findall(rb"\0GLIBC_(\d+)\.(\d+)", binary)
+        asked = max(((int(major), int(minor)) for major, minor in versions), default=(0, 0))
         if asked > GLIBC:
             raise Wrong(f"compiled on this machine, {package} needs glibc {asked[0]}.{asked[1]}, and Lambda has "
                         f"{GLIBC[0]}.{GLIBC[1]}: install cargo-lambda, which compiles for an older one; {HELP}")
