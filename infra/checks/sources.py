@@ -136,7 +136,7 @@ def metrics():
     names = dict(re.findall(r'Self::(\w+)(?:\(_\))? => "(\w+)"', text))
     dimensions = dict(re.findall(r'Self::(\w+)\(\w+\) => Some\(\("(\w+)"', text))
     emitted = {name: dimensions.get(variant) for variant, name in names.items()}
-    return emitted | dict.fromkeys(re.findall(r'\("(\w+)", &self\.gathered\.\w+\)', text))
+    return emitted | dict.fromkeys(re.findall(r'\("(\w+)", &self\.\w+\)', text))
 
 
 @cache

@@ -49,17 +49,14 @@ impl Measured {
     }
 }
 
-/// A number, or numbers and how often each was there.
+/// A number, or up to a hundred.
 fn values(value: &Value) -> Vec<u64> {
-    let numbers = |of: &str| -> Vec<u64> {
-        value[of].as_array().map(|all| all.iter().filter_map(Value::as_u64).collect()).unwrap_or_default()
-    };
     if let Some(number) = value.as_u64() {
         return vec![number];
     }
-    let (values, counts) = (numbers("Values"), numbers("Counts"));
-    assert!(!values.is_empty() && values.len() == counts.len(), "{value}");
-    values.into_iter().zip(counts).flat_map(|(value, count)| (0..count).map(move |_| value)).collect()
+    let numbers: Vec<u64> = value.as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
+    assert!((1..=100).contains(&numbers.len()), "{value}");
+    numbers
 }
 
 impl System {

@@ -1,7 +1,7 @@
 //! The dead-letters function.
 
 use dead_letters::DeadLetters;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use tenday_store::{BatchResponse, Environment, SqsEvent};
 use tenday_telemetry::{in_request, metrics};
 
@@ -19,5 +19,5 @@ async fn main() -> Result<(), Error> {
         metrics::flush();
         Ok::<BatchResponse, Error>(answer)
     };
-    lambda_runtime::run(service_fn(handle)).await
+    Runtime::new(service_fn(handle)).run().await
 }

@@ -232,7 +232,9 @@ impl Deliver {
             tracing::info!(messages = erased.len(), "messages of a developer who was erased");
         }
         let done = erased.into_iter().map(|work| work.message_id);
-        let mut batch = Batch::new(work.iter().map(Work::asked).collect(), Arc::clone(&loaded), now);
+        // Each is shared with its attempt, which is a task of its own.
+        let work: Vec<Arc<Work>> = work.into_iter().map(Arc::new).collect();
+        let mut batch = Batch::new(work.iter().map(|work| work.asked()).collect(), Arc::clone(&loaded), now);
         let mut running = Running::new();
         while let Some(step) = batch.next(self.clock.now()) {
             self.take(step, &mut batch, &work, &mut running, wait).await;
@@ -264,7 +266,7 @@ impl Deliver {
         self: &Arc<Self>,
         step: Step,
         batch: &mut Batch<Arc<Deliveries>>,
-        work: &[Work],
+        work: &[Arc<Work>],
         running: &mut Running<Place>,
         wait: Duration,
     ) {
@@ -308,7 +310,7 @@ impl Deliver {
             Step::Attempt(places) => {
                 for (place, slot) in places {
                     let attempt =
-                        Arc::clone(self).attempt(work[place.index()].clone(), slot, Arc::clone(batch.known()));
+                        Arc::clone(self).attempt(Arc::clone(&work[place.index()]), slot, Arc::clone(batch.known()));
                     running.push(begin(place, attempt));
                 }
             }
@@ -320,7 +322,7 @@ impl Deliver {
         }
     }
 
-    async fn attempt(self: Arc<Self>, work: Work, slot: Option<Timestamp>, loaded: Arc<Deliveries>) -> Attempted {
+    async fn attempt(self: Arc<Self>, work: Arc<Work>, slot: Option<Timestamp>, loaded: Arc<Deliveries>) -> Attempted {
         if let Some(slot) = slot {
             sleep_until(slot, self.clock.now()).await;
         }
@@ -426,7 +428,7 @@ fn known<T>(result: Result<T, StoreError>, what: &str) -> Result<T, Failed> {
     })
 }
 
-fn count(note: Note, work: &[Work]) {
+fn count(note: Note, work: &[Arc<Work>]) {
     match note {
         Note::Copy(place) => {
             let message = &work[place.index()].message;

@@ -1,5 +1,7 @@
 //! Messages for later: within fifteen minutes by the queue's own delay, beyond by a schedule.
 
+use std::sync::Arc;
+
 use futures::future::{join, join_all};
 use tenday_model::delivery::batch::{Failed, Later, Place};
 use tenday_model::delivery::decision::Wait;
@@ -12,7 +14,7 @@ pub(crate) async fn send_later(
     retries: &Queue,
     schedules: &Schedules,
     later: &[Later],
-    work: &[Work],
+    work: &[Arc<Work>],
 ) -> Vec<(Place, Result<(), Failed>)> {
     let message = |later: &Later| DeliveryMessage {
         attempt: later.attempt,

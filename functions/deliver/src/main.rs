@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use deliver::Deliver;
-use lambda_runtime::layers::TracingLayer;
 use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
+use serde_json::value::RawValue;
 use tenday_attempts::end_if_stuck;
 use tenday_store::{BatchResponse, Environment, SqsEvent};
 use tenday_telemetry::{in_request, metrics};
@@ -18,16 +18,18 @@ async fn main() -> Result<(), Error> {
     let deliver = Arc::new(Deliver::from_environment(&mut environment));
     environment.finish()?;
     deliver.warm().await;
-    let handle = |event: LambdaEvent<SqsEvent>| {
+    // Raw, for `lambda_runtime` reads what it is to read itself value by value, with a path to each, should one not read.
+    let handle = |event: LambdaEvent<Box<RawValue>>| {
         let deliver = Arc::clone(&deliver);
         async move {
-            let handled = Box::pin(deliver.handle(event.payload, event.context.deadline()));
+            let batch = SqsEvent::parse(event.payload.get())?;
+            drop(event.payload);
+            let handled = Box::pin(deliver.handle(batch, event.context.deadline()));
             let answer = in_request(event.context.request_id.as_str(), handled).await;
             metrics::flush();
             Ok::<BatchResponse, Error>(answer)
         }
     };
-    let runtime = Runtime::new(service_fn(handle)).layer(TracingLayer::new());
     // After the answer: a process with a stuck thread is replaced.
-    runtime.layer(MapResponseLayer::new(end_if_stuck)).run().await
+    Runtime::new(service_fn(handle)).layer(MapResponseLayer::new(end_if_stuck)).run().await
 }

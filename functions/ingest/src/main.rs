@@ -1,7 +1,7 @@
 //! The ingest function.
 
 use ingest::Ingest;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use tenday_store::{BatchResponse, Environment, SqsEvent};
 use tenday_telemetry::in_request;
 
@@ -16,5 +16,5 @@ async fn main() -> Result<(), Error> {
         let handled = ingest.handle(event.payload);
         Ok::<BatchResponse, Error>(in_request(event.context.request_id.as_str(), handled).await)
     };
-    lambda_runtime::run(service_fn(handle)).await
+    Runtime::new(service_fn(handle)).run().await
 }

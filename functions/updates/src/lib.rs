@@ -10,7 +10,9 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use http::StatusCode;
 use tenday_api::scopes::UpdatesPublish;
-use tenday_api::{Api, ApiError, Body, Date, ErrorCode, HasApi, IdempotencyKey, Path, Platform, Shared, Trace};
+use tenday_api::{
+    Api, ApiError, Body, Date, ErrorCode, HasApi, IdempotencyKey, InAccessLog, Path, Platform, Shared, Trace,
+};
 use tenday_model::dates::DateFormat;
 use tenday_model::ids::{EventId, UpdateId};
 use tenday_publishing::{Published, Publisher};
@@ -67,7 +69,7 @@ async fn publish(
     let started = Instant::now();
     let answer = functions.publisher.publish(body.value, key, Some(trace), functions.api.now()).await?;
     metrics::publish_latency(started.elapsed());
-    Ok((StatusCode::ACCEPTED, Json(answer)))
+    Ok((StatusCode::ACCEPTED, InAccessLog, Json(answer)))
 }
 
 async fn view(

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Instant;
 
-use serde_json::Value;
-use tenday_floor::{Cpu, Order};
+use serde_json::{Value, json};
+use tenday_floor::{Call, Cpu, Order};
 use tests::System;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
@@ -14,11 +14,12 @@ use tokio::process::Command;
 use crate::messages::{Messages, all_done};
 use crate::problem::{Problem, Result};
 use crate::process;
+use crate::publication;
 use crate::receiver::Receiver;
 use crate::report::{Cell, Report, Table, percentile};
 use crate::sandbox::Sandbox;
 use crate::svg::Plot;
-use crate::world::{Subject, data, progress};
+use crate::world::{DEVELOPER, Subject, data, progress};
 
 /// One delivers, then the other, so that what else the machine does meets both.
 const ROUNDS: usize = 4;
@@ -27,6 +28,7 @@ const BATCH: usize = 10;
 const WARM_UP: usize = 50;
 /// Batches under valgrind: two runs, whose difference is what the start does not explain.
 const COUNTED: [usize; 2] = [20, 70];
+pub(crate) const VALGRIND: &str = "/usr/bin/valgrind";
 /// The headers that an attempt makes anew, or that HTTP brings.
 const MADE: [&str; 6] =
     ["host", "content-length", "accept", "webhook-signature", "webhook-timestamp", "plaid-verification"];
@@ -34,17 +36,30 @@ const MADE: [&str; 6] =
 /// What both make.
 struct Pair {
     name: &'static str,
+    /// In instructions, and in bare loops.
+    budget: (&'static str, &'static str),
     ours: Vec<Cpu>,
     bare: Vec<Cpu>,
     wall: f64,
-    /// Instructions of a delivery, where valgrind is there to count them.
-    instructions: Option<f64>,
+    /// Instructions, where valgrind is there to count them.
+    instructions: Option<Instructions>,
+}
+
+/// Of one delivery, in user space.
+struct Instructions {
+    deliver: f64,
+    bare: f64,
+    /// Of the bare loop with a call to read and a call to write for each batch.
+    floor: f64,
 }
 
 pub(crate) async fn run(subject: &Subject) -> Result<Report> {
     let mut pairs = Vec::new();
-    for (name, integration) in [("generic: HMAC", None), ("plaid: HMAC and ES256", Some("plaid"))] {
-        pairs.push(pair(subject, name, integration).await?);
+    for (name, integration, budget) in [
+        ("generic: HMAC", None, ("≤ 350,000", "≤ 3")),
+        ("plaid: HMAC and ES256", Some("plaid"), ("≤ 550,000", "≤ 2.5")),
+    ] {
+        pairs.push(pair(subject, name, integration, budget).await?);
     }
     let deliveries = (BATCHES * BATCH) as f64;
     let each = |cpu: &Cpu| cpu.total() * 1e6 / deliveries;
@@ -62,7 +77,19 @@ pub(crate) async fn run(subject: &Subject) -> Result<Report> {
             "lowest round",
             "ratio",
             "budget",
-            "instructions",
+        ],
+    );
+    let mut counts = Table::new(
+        "Instructions of one delivery, in user space",
+        &[
+            "type",
+            "deliver",
+            "budget",
+            "bare loop",
+            "ratio",
+            "budget",
+            "bare loop and two signed calls for ten",
+            "ratio",
         ],
     );
     let mut bars = Vec::new();
@@ -83,8 +110,19 @@ pub(crate) async fn run(subject: &Subject) -> Result<Report> {
             Cell::Number(lowest(&pair.bare), 1),
             Cell::Number(ours / bare, 2),
             "≤ 1.5".into(),
-            pair.instructions.map_or_else(|| "not counted".into(), |count| Cell::Number(count, 0)),
         ]);
+        if let Some(Instructions { deliver, bare, floor }) = pair.instructions {
+            counts.row(vec![
+                pair.name.into(),
+                Cell::Number(deliver, 0),
+                pair.budget.0.into(),
+                Cell::Number(bare, 0),
+                Cell::Number(deliver / bare, 2),
+                pair.budget.1.into(),
+                Cell::Number(floor, 0),
+                Cell::Number(deliver / floor, 2),
+            ]);
+        }
         bars.push((format!("{}, deliver", pair.name), ours));
         bars.push((format!("{}, bare loop", pair.name), bare));
         progress(format!("{}: {:.0} deliveries a second in one process", pair.name, deliveries / pair.wall));
@@ -99,14 +137,22 @@ pub(crate) async fn run(subject: &Subject) -> Result<Report> {
              the same bytes, the same headers, the same signatures, ten at once; no Lambda, no store, no queue. They \
              take turns. What deliver does beside the loop, for each batch: one answer and one poll of the Runtime API, \
              one `BatchGetItem` and one `BatchWriteItem`, each signed. Instructions (user space, from callgrind) compare \
-             commits where time is too noisy."
+             commits where time is too noisy; the floor is the bare loop with two calls after each batch, of as many rows and \
+             bytes, signed and sent by the same reqwest. \
+             A publication is one request to updates, with one webhook that hears of each update; beside it is a `lambda_http` \
+             function that answers 202 after a query, a put for each update and a send for ten, as bare."
         ),
-        tables: vec![table],
+        tables: vec![table, counts, publication::run(subject).await?],
         plot: Some(Plot::Bars { title: "CPU of one delivery".to_owned(), unit: "µs", bars }),
     })
 }
 
-async fn pair(subject: &Subject, name: &'static str, integration: Option<&str>) -> Result<Pair> {
+async fn pair(
+    subject: &Subject,
+    name: &'static str,
+    integration: Option<&str>,
+    budget: (&'static str, &'static str),
+) -> Result<Pair> {
     let system = subject.start(false).await;
     let receiver = Receiver::start()?;
     let webhook = system.developer().subscribe(integration, &receiver.url()).await;
@@ -130,11 +176,66 @@ async fn pair(subject: &Subject, name: &'static str, integration: Option<&str>) 
     }
     sandbox.end().await;
     // Fifty times slower: for what is compared only.
-    let instructions = match subject.optimised {
-        true => instructions(&binary, &environment, &mut messages, &receiver, name).await?,
-        false => None,
+    let counted = subject.optimised && Path::new(VALGRIND).exists();
+    let instructions = if counted {
+        progress(format!("{name}: instructions"));
+        let calls = calls(&environment, &webhook)?;
+        Some(Instructions {
+            deliver: instructions(&binary, &environment, &mut messages, &receiver).await?,
+            bare: bare_instructions(&floor, &order).await?,
+            floor: bare_instructions(&floor, &Order { calls, ..order.clone() }).await?,
+        })
+    } else {
+        None
     };
-    Ok(Pair { name, ours, bare, wall, instructions })
+    Ok(Pair { name, budget, ours, bare, wall, instructions })
+}
+
+/// The calls that a batch needs: as many rows, of as many bytes, as deliver reads and writes.
+fn calls(environment: &BTreeMap<String, String>, webhook: &Value) -> Result<Vec<Call>> {
+    let variable = |name: &str| {
+        environment.get(name).ok_or_else(|| Problem::not_measured(format!("deliver has no variable {name}")))
+    };
+    let (settings, events) = (variable("SETTINGS_TABLE")?, variable("EVENTS_TABLE")?);
+    let webhook = webhook["id"].as_str().unwrap_or_default();
+    let key = |kind: &str, number: usize| {
+        json!({
+            "pk": { "S": format!("{DEVELOPER}#{webhook}") },
+            "sk": { "S": format!("{kind}-00000000-0000-7000-8000-{number:012}") },
+        })
+    };
+    let row = |number: usize| {
+        let mut row = key("UPD", number);
+        for (name, value) in [
+            ("status", json!({ "S": "delivered" })),
+            ("eventName", json!({ "S": "DATA_UPDATES" })),
+            (
+                "attempts",
+                json!({ "S": r#"[{"at":1764380000000,"milliseconds":12,"class":"success","status":200,"answer":""}]"# }),
+            ),
+            ("automatic", json!({ "N": "1" })),
+            ("recordedBy", json!({ "S": "00000000-0000-4000-8000-000000000000" })),
+            ("expiresAt", json!({ "N": "1765244000" })),
+        ] {
+            row[name] = value;
+        }
+        json!({ "PutRequest": { "Item": row } })
+    };
+    let keys = |count| (0..count).map(|number| key("UPD", number)).collect::<Vec<_>>();
+    let rows: Vec<Value> = (0..=BATCH).map(row).collect();
+    let read = json!({ "RequestItems": {
+        events: { "Keys": keys(BATCH + 1), "ConsistentRead": true },
+        settings: { "Keys": keys(2), "ConsistentRead": false },
+    } });
+    let write = json!({ "RequestItems": { events: rows } });
+    let url = variable("AWS_ENDPOINT_URL")?;
+    let call = |operation: &str, body: Value| Call {
+        url: url.clone(),
+        service: "dynamodb".to_owned(),
+        target: format!("DynamoDB_20120810.{operation}"),
+        body: body.to_string(),
+    };
+    Ok(vec![call("BatchGetItem", read), call("BatchWriteItem", write)])
 }
 
 /// How deliver is started.
@@ -185,12 +286,29 @@ fn order(webhook: &Value, receiver: &Receiver, token: bool) -> Result<Order> {
         token,
         batches: BATCHES,
         batch: BATCH,
+        calls: Vec::new(),
     })
 }
 
 async fn bare_loop(binary: &Path, order: &Order) -> Result<Cpu> {
+    bare(Command::new(binary), order).await
+}
+
+async fn bare_instructions(binary: &Path, order: &Order) -> Result<f64> {
+    let mut counts = Vec::new();
+    for batches in COUNTED {
+        let out = Counts::new(batches);
+        let mut command = Command::new(VALGRIND);
+        command.args(&out.arguments()[1..]).arg(binary);
+        bare(command, &Order { batches, ..order.clone() }).await?;
+        counts.push(out.read()?);
+    }
+    Ok(of_one(&counts))
+}
+
+async fn bare(mut command: Command, order: &Order) -> Result<Cpu> {
     let wrong = |error: String| Problem::not_measured(format!("the bare loop: {error}"));
-    let spawned = Command::new(binary).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn();
+    let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn();
     let mut child = spawned.map_err(Problem::io("the bare loop"))?;
     let text = serde_json::to_vec(order).map_err(|error| wrong(error.to_string()))?;
     if let Some(mut input) = child.stdin.take() {
@@ -200,38 +318,50 @@ async fn bare_loop(binary: &Path, order: &Order) -> Result<Cpu> {
     serde_json::from_slice(&output.stdout).map_err(|error| wrong(error.to_string()))
 }
 
-/// Instructions of one delivery in user space, by valgrind's callgrind; none if it is not installed or cannot run the
-/// function.
+/// Instructions of one delivery in user space, by valgrind's callgrind.
 async fn instructions(
     binary: &Path,
     environment: &BTreeMap<String, String>,
     messages: &mut Messages,
     receiver: &Receiver,
-    name: &str,
-) -> Result<Option<f64>> {
-    let valgrind = Path::new("/usr/bin/valgrind");
-    if !valgrind.exists() {
-        return Ok(None);
-    }
+) -> Result<f64> {
     let mut counts = Vec::new();
     for batches in COUNTED {
-        progress(format!("{name}: instructions of {batches} batches"));
-        let out = std::env::temp_dir().join(format!("tenday-bench-{}-{batches}.callgrind", std::process::id()));
-        let prefix = [
-            valgrind.display().to_string(),
-            "--tool=callgrind".to_owned(),
-            "--quiet".to_owned(),
-            format!("--callgrind-out-file={}", out.display()),
-        ];
-        let Ok(mut sandbox) = Sandbox::start(binary, environment, &prefix).await else { return Ok(None) };
+        let out = Counts::new(batches);
+        let mut sandbox = Sandbox::start(binary, environment, &out.arguments()).await?;
         deliver(&mut sandbox, messages, receiver, batches).await?;
         sandbox.end().await;
-        let text = std::fs::read_to_string(&out).map_err(Problem::io(out.display().to_string()))?;
-        let _ = std::fs::remove_file(&out);
+        counts.push(out.read()?);
+    }
+    Ok(of_one(&counts))
+}
+
+/// What the difference between two runs is for one delivery.
+fn of_one(counts: &[f64]) -> f64 {
+    (counts[1] - counts[0]) / ((COUNTED[1] - COUNTED[0]) * BATCH) as f64
+}
+
+/// Where callgrind writes what it counted.
+pub(crate) struct Counts(PathBuf);
+
+impl Counts {
+    pub(crate) fn new(number: usize) -> Self {
+        let name = format!("tenday-bench-{}-{number}.callgrind", std::process::id());
+        Self(std::env::temp_dir().join(name))
+    }
+
+    /// The command that counts another one's instructions.
+    pub(crate) fn arguments(&self) -> [String; 4] {
+        let out = format!("--callgrind-out-file={}", self.0.display());
+        [VALGRIND.to_owned(), "--tool=callgrind".to_owned(), "--quiet".to_owned(), out]
+    }
+
+    /// Of a process that has ended.
+    pub(crate) fn read(self) -> Result<f64> {
+        let text = std::fs::read_to_string(&self.0).map_err(Problem::io(self.0.display().to_string()))?;
+        let _ = std::fs::remove_file(&self.0);
         let sum = text.lines().rev().find_map(|line| line.strip_prefix("totals: ").or(line.strip_prefix("summary: ")));
         let sum = sum.and_then(|sum| sum.trim().parse::<f64>().ok());
-        counts.push(sum.ok_or_else(|| Problem::not_measured("callgrind wrote no totals"))?);
+        sum.ok_or_else(|| Problem::not_measured("callgrind wrote no totals"))
     }
-    let [few, many] = counts[..] else { return Ok(None) };
-    Ok(Some((many - few) / ((COUNTED[1] - COUNTED[0]) * BATCH) as f64))
 }

@@ -14,6 +14,7 @@ mod messages;
 mod prices;
 mod problem;
 mod process;
+mod publication;
 mod reattempting;
 mod receiver;
 mod report;
@@ -136,7 +137,7 @@ fn show(report: &Report, at: &Circumstances, no_docs: bool, out: &Path) -> Resul
 fn build(optimised: bool) -> Result<()> {
     progress("building the functions");
     let mut command = cargo_in(&workspace(""));
-    command.args(["build", "--locked", "--workspace", "--bin", "hello", "--bin", "bare", "--bin", "plain"]);
+    command.args(["build", "--locked", "--workspace", "--bin", "hello", "--bin", "bare", "--bin", "plain", "--bin", "publish"]);
     if optimised {
         command.arg("--release");
     }

@@ -38,7 +38,7 @@ pub use new_webhook::NewWebhook;
 pub use page::{Cursor, Limit};
 pub use query::{Parameters, refuse_unknown};
 pub use rate_limit::{RateLimiter, RequestRate};
-pub use serve::{RequestId, Unrouted, serve, serve_and_then, serve_with_unrouted, start};
+pub use serve::{InAccessLog, RequestId, Unrouted, serve, serve_and_then, serve_with_unrouted, start};
 pub use source::Sources;
 pub use state::{HasApi, Shared};
 pub use token::{Claims, LIFETIME, LONGEST_LIFETIME, TokenProblem, Verifier, issue};

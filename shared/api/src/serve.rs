@@ -1,6 +1,7 @@
 //! Starting a function, and what surrounds each of its requests: an id, one log line, and an error body of ours even
 //! where no handler of ours was reached.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::time::Instant;
@@ -8,11 +9,10 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
 use lambda_http::RequestExt;
-use lambda_http::lambda_runtime::layers::TracingLayer;
 use lambda_http::request::RequestContext;
-use tenday_telemetry::{in_request, metrics};
+use tenday_telemetry::{in_request_of, metrics};
 use tower::ServiceExt;
 use tower::util::MapResponseLayer;
 
@@ -33,6 +33,20 @@ pub struct RequestId {
 
 tokio::task_local! {
     static CURRENT: RequestId;
+}
+
+/// Of an answer to which a line of ours would add nothing: API Gateway's log of access has the request's id, its route, which
+/// is its whole path, its status and its time, and is paid for by the byte as ours is.
+#[derive(Debug, Clone, Copy)]
+pub struct InAccessLog;
+
+impl IntoResponseParts for InAccessLog {
+    type Error = Infallible;
+
+    fn into_response_parts(self, mut answer: ResponseParts) -> Result<ResponseParts, Infallible> {
+        answer.extensions_mut().insert(self);
+        Ok(answer)
+    }
 }
 
 impl RequestId {
@@ -129,8 +143,7 @@ async fn answer(router: Router, unrouted: Unrouted, after: fn(())) -> Result<(),
         }))
         .layer(from_fn(surround));
     let service = router.into_service::<lambda_http::Body>().map_request(as_routed).map_response(Answer::from);
-    let runtime = lambda_http::runtime(service);
-    runtime.layer(TracingLayer::new()).layer(MapResponseLayer::new(after)).run().await
+    lambda_http::runtime(service).layer(MapResponseLayer::new(after)).run().await
 }
 
 fn no_such_route() -> ApiError {
@@ -142,27 +155,30 @@ async fn surround(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     // The path holds ids and no secret; the query may hold anything.
     let path = request.uri().path().to_owned();
+    let invocation = request.lambda_context_ref().map_or_else(String::new, |context| context.request_id.clone());
     let started = Instant::now();
     let response = CURRENT
         .scope(id.clone(), async move {
             // A task of its own, so that a panic ends this request and not the sandbox.
             let current = CURRENT.get();
             let request_id = current.to_string();
-            let scoped = in_request(request_id, CURRENT.scope(current, next.run(request)));
+            let scoped = in_request_of(request_id, invocation, CURRENT.scope(current, next.run(request)));
             tokio::spawn(scoped).await.unwrap_or_else(|error| {
                 tracing::error!(error = %error, "a handler panicked");
                 ApiError::internal().into_response()
             })
         })
         .await;
-    tracing::info!(
-        request_id = %id,
-        method = %method,
-        path,
-        status = response.status().as_u16(),
-        milliseconds = started.elapsed().as_millis() as u64,
-        "answered"
-    );
+    if response.extensions().get::<InAccessLog>().is_none() {
+        tracing::info!(
+            request_id = id.id,
+            method = method.as_str(),
+            path,
+            status = response.status().as_u16(),
+            milliseconds = started.elapsed().as_millis() as u64,
+            "answered"
+        );
+    }
     metrics::flush();
     response
 }

@@ -209,8 +209,8 @@ impl Attempts {
         metrics::attempt(outcome.class());
         // The one line of an attempt. No body, address or header: each may hold what is nobody else's business.
         tracing::info!(
-            request_id = %request_id(),
-            developer = %target.developer,
+            request_id = &*request_id(),
+            developer = target.developer.as_str(),
             event_id = %target.event,
             attempt = target.before + 1,
             manual = target.manual,

@@ -8,4 +8,4 @@ pub mod metrics;
 mod request;
 
 pub use log::start_log;
-pub use request::{in_request, request_id};
+pub use request::{in_request, in_request_of, request_id};

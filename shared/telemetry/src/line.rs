@@ -1,16 +1,16 @@
-//! What was gathered, as lines of the embedded metric format: one for all metrics without a dimension of their own, and
-//! one for each value of such a dimension, since a line has one value of each.
+//! What was gathered, as lines of CloudWatch's embedded metric format (its specification is a page of the CloudWatch
+//! guide): one line with all metrics, unless a dimension has several values, since a line has one value of each.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use metrique_writer_core::config::AllowSplitEntries;
-use metrique_writer_core::format::Format;
-use metrique_writer_core::unit::NegativeScale;
-use metrique_writer_core::{Entry, EntryWriter, MetricFlags, Observation, Unit, Value, ValueWriter};
-use metrique_writer_format_emf::Emf;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
 const NAMESPACE: &str = "Tenday";
 const SERVICE: &str = "Service";
+/// The most values that a metric may have in one line.
+pub(crate) const MOST_VALUES: usize = 100;
 
 /// What is counted; where it has a dimension of its own, with that one's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,11 +60,18 @@ pub(crate) struct Gathered {
     sums: BTreeMap<Sum, u64>,
     pub(crate) first_attempt_lags: Vec<u64>,
     pub(crate) publish_latencies: Vec<u64>,
+    /// When such were written last, since 1970.
+    pub(crate) publishing_written: Duration,
 }
 
 impl Gathered {
     pub(crate) const fn new() -> Self {
-        Self { sums: BTreeMap::new(), first_attempt_lags: Vec::new(), publish_latencies: Vec::new() }
+        Self {
+            sums: BTreeMap::new(),
+            first_attempt_lags: Vec::new(),
+            publish_latencies: Vec::new(),
+            publishing_written: Duration::ZERO,
+        }
     }
 
     pub(crate) fn add(&mut self, sum: Sum) {
@@ -76,62 +83,109 @@ impl Gathered {
         self.sums.entry(sum).or_default();
     }
 
-    /// Nothing when nothing was measured.
-    pub(crate) fn lines(&self, service: &str) -> Vec<u8> {
-        let mut lines = Vec::new();
-        if self.sums.is_empty() && self.first_attempt_lags.is_empty() && self.publish_latencies.is_empty() {
-            return lines;
-        }
-        let mut format = Emf::builder(NAMESPACE.to_owned(), vec![vec![SERVICE.to_owned()]]).build();
-        // Neither a vector nor what is written to it can fail.
-        let _ = format.format(&Entries { gathered: self, service }, &mut lines);
-        lines
-    }
-}
-
-struct Entries<'a> {
-    gathered: &'a Gathered,
-    service: &'a str,
-}
-
-impl Entry for Entries<'_> {
-    fn write<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
-        const SPLIT: AllowSplitEntries = AllowSplitEntries::new();
-        writer.config(&SPLIT);
-        writer.value(SERVICE, self.service);
-        for (sum, count) in &self.gathered.sums {
-            writer.value(sum.name(), &Count { count: *count, dimension: sum.dimension() });
-        }
-        for (name, values) in [
-            ("FirstAttemptLag", &self.gathered.first_attempt_lags),
-            ("PublishLatency", &self.gathered.publish_latencies),
-        ] {
-            if !values.is_empty() {
-                writer.value(name, &Milliseconds(values));
+    /// Nothing when nothing was measured. `at` is in milliseconds since 1970.
+    pub(crate) fn lines(&self, service: &str, at: u64) -> Vec<u8> {
+        let mut lines: Vec<Line<'_>> = Vec::new();
+        for (name, values) in
+            [("FirstAttemptLag", &self.first_attempt_lags), ("PublishLatency", &self.publish_latencies)]
+        {
+            for (index, values) in values.chunks(MOST_VALUES).enumerate() {
+                line_of(&mut lines, index, service, at).milliseconds.push((name, values));
             }
         }
+        let mut values: BTreeMap<&str, usize> = BTreeMap::new();
+        for (sum, count) in &self.sums {
+            // As a metric of its own name, so that the first line takes the first value of each.
+            let index = values.entry(sum.name()).or_default();
+            line_of(&mut lines, *index, service, at).counts.push((*sum, *count));
+            *index += 1;
+        }
+        let mut text = Vec::new();
+        for line in &lines {
+            // Neither a vector nor what is written to it can fail.
+            let _ = serde_json::to_writer(&mut text, line);
+            text.push(b'\n');
+        }
+        text
     }
 }
 
-struct Count {
-    count: u64,
-    dimension: Option<(&'static str, &'static str)>,
+fn line_of<'a, 'b>(lines: &'b mut Vec<Line<'a>>, index: usize, service: &'a str, at: u64) -> &'b mut Line<'a> {
+    while lines.len() <= index {
+        lines.push(Line { service, at, counts: Vec::new(), milliseconds: Vec::new() });
+    }
+    &mut lines[index]
 }
 
-impl Value for Count {
-    fn write(&self, writer: impl ValueWriter) {
-        let count = [Observation::Unsigned(self.count)];
-        writer.metric(count, Unit::Count, self.dimension, MetricFlags::empty());
+/// Metrics that fit into one line: no two of one name.
+struct Line<'a> {
+    service: &'a str,
+    at: u64,
+    counts: Vec<(Sum, u64)>,
+    milliseconds: Vec<(&'static str, &'a [u64])>,
+}
+
+impl Line<'_> {
+    /// What tells CloudWatch which members of the line are metrics: those that share their dimensions together.
+    fn directives(&self) -> Vec<Directive> {
+        let count = |name| Metric { name, unit: "Count" };
+        let plain = self.counts.iter().filter(|(sum, _)| sum.dimension().is_none()).map(|(sum, _)| count(sum.name()));
+        let timed = self.milliseconds.iter().map(|(name, _)| Metric { name, unit: "Milliseconds" });
+        let metrics: Vec<Metric> = plain.chain(timed).collect();
+        let shared = (!metrics.is_empty()).then(|| Directive::of(vec![SERVICE], metrics));
+        let own = self.counts.iter().filter_map(|(sum, _)| {
+            let (dimension, _) = sum.dimension()?;
+            Some(Directive::of(vec![SERVICE, dimension], vec![count(sum.name())]))
+        });
+        shared.into_iter().chain(own).collect()
     }
 }
 
-struct Milliseconds<'a>(&'a [u64]);
-
-impl Value for Milliseconds<'_> {
-    fn write(&self, writer: impl ValueWriter) {
-        let values = self.0.iter().map(|value| Observation::Unsigned(*value));
-        writer.metric(values, Unit::Second(NegativeScale::Milli), [], MetricFlags::empty());
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("_aws", &Head { timestamp: self.at, directives: self.directives() })?;
+        map.serialize_entry(SERVICE, self.service)?;
+        for (sum, count) in &self.counts {
+            if let Some((dimension, value)) = sum.dimension() {
+                map.serialize_entry(dimension, value)?;
+            }
+            map.serialize_entry(sum.name(), count)?;
+        }
+        for (name, values) in &self.milliseconds {
+            map.serialize_entry(name, values)?;
+        }
+        map.end()
     }
+}
+
+#[derive(Serialize)]
+struct Head {
+    #[serde(rename = "Timestamp")]
+    timestamp: u64,
+    #[serde(rename = "CloudWatchMetrics")]
+    directives: Vec<Directive>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive {
+    namespace: &'static str,
+    dimensions: [Vec<&'static str>; 1],
+    metrics: Vec<Metric>,
+}
+
+impl Directive {
+    fn of(dimensions: Vec<&'static str>, metrics: Vec<Metric>) -> Self {
+        Self { namespace: NAMESPACE, dimensions: [dimensions], metrics }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metric {
+    name: &'static str,
+    unit: &'static str,
 }
 
 #[cfg(test)]
@@ -140,16 +194,12 @@ mod tests {
 
     use super::*;
 
+    const AT: u64 = 1_764_380_000_000;
+
     fn lines(gathered: &Gathered) -> Vec<Json> {
-        let lines = String::from_utf8(gathered.lines("tenday-a")).unwrap();
+        let lines = String::from_utf8(gathered.lines("tenday-a", AT)).unwrap();
         assert!(lines.is_empty() || lines.ends_with('\n'), "{lines}");
         lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    fn directive(line: &Json) -> &Json {
-        let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
-        assert_eq!(directives.len(), 1, "{line:#}");
-        &directives[0]
     }
 
     #[test]
@@ -158,40 +208,56 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_dimension_of_its_own_is_one_line_with_the_service() {
+    fn all_that_fits_is_one_line_in_which_what_shares_its_dimensions_is_told_together() {
         let mut gathered = Gathered::new();
         gathered.add(Sum::Duplicates);
         gathered.add(Sum::Duplicates);
         gathered.add(Sum::Disabled);
+        gathered.add(Sum::Attempts("success"));
+        gathered.add(Sum::Dropped("gone"));
         gathered.first_attempt_lags = vec![12, 40];
         gathered.publish_latencies = vec![7];
-        let lines = lines(&gathered);
-        assert_eq!(lines.len(), 1, "{lines:#?}");
-        let line = &lines[0];
-        assert!(line["_aws"]["Timestamp"].as_i64().unwrap() > 1_700_000_000_000, "milliseconds: {line:#}");
-        assert_eq!(
-            directive(line),
-            &json!({
-                "Namespace": "Tenday",
-                "Dimensions": [["Service"]],
-                "Metrics": [
-                    { "Name": "Disabled", "Unit": "Count" },
-                    { "Name": "Duplicates", "Unit": "Count" },
-                    { "Name": "FirstAttemptLag", "Unit": "Milliseconds" },
-                    { "Name": "PublishLatency", "Unit": "Milliseconds" },
+        let expected = json!({
+            "_aws": {
+                "Timestamp": AT,
+                "CloudWatchMetrics": [
+                    {
+                        "Namespace": "Tenday",
+                        "Dimensions": [["Service"]],
+                        "Metrics": [
+                            { "Name": "Disabled", "Unit": "Count" },
+                            { "Name": "Duplicates", "Unit": "Count" },
+                            { "Name": "FirstAttemptLag", "Unit": "Milliseconds" },
+                            { "Name": "PublishLatency", "Unit": "Milliseconds" },
+                        ],
+                    },
+                    {
+                        "Namespace": "Tenday",
+                        "Dimensions": [["Service", "Outcome"]],
+                        "Metrics": [{ "Name": "Attempts", "Unit": "Count" }],
+                    },
+                    {
+                        "Namespace": "Tenday",
+                        "Dimensions": [["Service", "Reason"]],
+                        "Metrics": [{ "Name": "Dropped", "Unit": "Count" }],
+                    },
                 ],
-            })
-        );
-        assert_eq!(
-            (&line["Service"], &line["Duplicates"], &line["Disabled"]),
-            (&json!("tenday-a"), &json!(2), &json!(1))
-        );
-        assert_eq!(line["FirstAttemptLag"], json!({ "Values": [12, 40], "Counts": [1, 1] }));
-        assert_eq!(line["PublishLatency"], 7);
+            },
+            "Service": "tenday-a",
+            "Outcome": "success",
+            "Attempts": 1,
+            "Reason": "gone",
+            "Dropped": 1,
+            "Disabled": 1,
+            "Duplicates": 2,
+            "FirstAttemptLag": [12, 40],
+            "PublishLatency": [7],
+        });
+        assert_eq!(lines(&gathered), [expected]);
     }
 
     #[test]
-    fn each_value_of_a_dimension_is_a_line() {
+    fn each_further_value_of_a_dimension_is_a_line() {
         let mut gathered = Gathered::new();
         for outcome in ["success", "timeout", "success"] {
             gathered.add(Sum::Attempts(outcome));
@@ -199,12 +265,23 @@ mod tests {
         let mut found: Vec<_> = lines(&gathered)
             .iter()
             .map(|line| {
-                assert_eq!(directive(line)["Dimensions"], json!([["Service", "Outcome"]]));
-                assert_eq!(directive(line)["Metrics"], json!([{ "Name": "Attempts", "Unit": "Count" }]));
+                let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
+                assert_eq!(directives.len(), 1, "{line:#}");
+                assert_eq!(directives[0]["Dimensions"], json!([["Service", "Outcome"]]));
+                assert_eq!(directives[0]["Metrics"], json!([{ "Name": "Attempts", "Unit": "Count" }]));
                 (line["Outcome"].as_str().unwrap().to_owned(), line["Attempts"].as_u64().unwrap())
             })
             .collect();
         found.sort();
         assert_eq!(found, [("success".to_owned(), 2), ("timeout".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn a_line_has_no_more_values_of_a_metric_than_are_read() {
+        let mut gathered = Gathered::new();
+        gathered.publish_latencies = (0..250).collect();
+        let numbers: Vec<usize> =
+            lines(&gathered).iter().map(|line| line["PublishLatency"].as_array().unwrap().len()).collect();
+        assert_eq!(numbers, [100, 100, 50]);
     }
 }

@@ -1,16 +1,245 @@
-//! Where log lines go, and from which level on.
+//! Log lines: where they go, from which level on, and how they are written.
 //!
-//! `lambda_runtime` has the same under its `tracing` feature, with filters by module: regular expressions that would be a
-//! fortieth of every package, for something that nobody sets on a deployed function.
+//! A line of CloudWatch is paid by the byte, and one is written for every delivery: each says what it has to say once. What
+//! `tracing-subscriber` writes has the invocation twice, and `lambda_runtime` brings filters by module: regular expressions
+//! that would be a fortieth of every package, for something that nobody sets on a deployed function.
 
-use tracing_subscriber::filter::LevelFilter;
+use std::error::Error;
+use std::fmt;
+use std::io::Write;
+
+use serde::Serialize;
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+
+use crate::request::Ids;
+
+/// The name under which a line says whose request it is about.
+const REQUEST_ID: &str = "request_id";
 
 /// Writes log lines to standard output, which Lambda keeps: as JSON if `AWS_LAMBDA_LOG_FORMAT` says so, from the level in
 /// `AWS_LAMBDA_LOG_LEVEL` on, or else from `INFO` (the names of Lambda's own logging controls).
 pub fn start_log() {
     let variable = |name| std::env::var(name).unwrap_or_default();
     let level = variable("AWS_LAMBDA_LOG_LEVEL").parse().unwrap_or(LevelFilter::INFO);
-    // Lambda notes the time of each line itself.
-    let log = tracing_subscriber::fmt().with_target(false).without_time().with_max_level(level);
-    if variable("AWS_LAMBDA_LOG_FORMAT").eq_ignore_ascii_case("json") { log.json().init() } else { log.init() }
+    let json = variable("AWS_LAMBDA_LOG_FORMAT").eq_ignore_ascii_case("json");
+    // Only where there is one already, which a function has not.
+    let _ = tracing::subscriber::set_global_default(Log { level, json });
+}
+
+/// Writes each event as one line. Spans are nothing to it: what a line is about is known from [`Ids`].
+struct Log {
+    level: LevelFilter,
+    json: bool,
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= self.level
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.level)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let line = line(event, Ids::current(), self.json);
+        // At once, so that no other thread's comes in between. Nobody is there to be told that the log is gone.
+        let _ = std::io::stdout().lock().write_all(&line);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// A line without a level is of the level `INFO`. One that does not say itself whose request it is about says so, and in
+/// which invocation it was written.
+fn line(event: &Event<'_>, ids: Option<Ids>, json: bool) -> Vec<u8> {
+    let mut line = Vec::with_capacity(512);
+    let level = *event.metadata().level();
+    line.extend_from_slice(match (json, level) {
+        (true, Level::INFO) => b"{",
+        (true, Level::WARN) => br#"{"level":"WARN","#,
+        (true, Level::ERROR) => br#"{"level":"ERROR","#,
+        (true, _) => br#"{"level":"DEBUG","#,
+        (false, Level::INFO) => b"INFO {",
+        (false, Level::WARN) => b"WARN {",
+        (false, Level::ERROR) => b"ERROR {",
+        (false, _) => b"DEBUG {",
+    });
+    line.extend_from_slice(br#""fields":{"#);
+    let mut fields = Fields { line, has_one: false, has_request: false };
+    event.record(&mut fields);
+    let invocation = ids.filter(|_| !fields.has_request).map(|ids| {
+        fields.add(REQUEST_ID, &*ids.request);
+        ids.invocation
+    });
+    let mut line = fields.line;
+    line.push(b'}');
+    if let Some(invocation) = invocation {
+        line.extend_from_slice(br#","span":{"requestId":"#);
+        value(&mut line, &*invocation);
+        line.push(b'}');
+    }
+    line.extend_from_slice(b"}\n");
+    line
+}
+
+fn value(line: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    // Neither a vector nor what is written to it here can fail.
+    let _ = serde_json::to_writer(line, value);
+}
+
+/// The members of an object, as they come.
+struct Fields {
+    line: Vec<u8>,
+    has_one: bool,
+    has_request: bool,
+}
+
+impl Fields {
+    fn add(&mut self, name: &str, given: &(impl Serialize + ?Sized)) {
+        if self.has_one {
+            self.line.push(b',');
+        }
+        self.has_one = true;
+        self.has_request |= name == REQUEST_ID;
+        value(&mut self.line, name);
+        self.line.push(b':');
+        value(&mut self.line, given);
+    }
+}
+
+impl Visit for Fields {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.add(field.name(), &value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.add(field.name(), &value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add(field.name(), &value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.add(field.name(), &value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.add(field.name(), value);
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.add(field.name(), &value.to_string());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.add(field.name(), &format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::request::{in_request, in_request_of};
+
+    /// Keeps what would be written.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<Vec<u8>>>>);
+
+    impl Subscriber for Kept {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn event(&self, event: &Event<'_>) {
+            self.0.lock().unwrap().push(line(event, Ids::current(), true));
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    async fn written(what: impl Future<Output = ()>) -> Vec<Value> {
+        let kept = Kept::default();
+        let guard = tracing::subscriber::set_default(kept.clone());
+        what.await;
+        drop(guard);
+        let lines = kept.0.lock().unwrap();
+        let lines = lines.iter().map(|line| {
+            assert!(line.ends_with(b"\n") && line.iter().filter(|byte| **byte == b'\n').count() == 1, "one line");
+            serde_json::from_slice(line).unwrap()
+        });
+        lines.collect()
+    }
+
+    #[tokio::test]
+    async fn a_line_is_json_whatever_is_in_it_and_says_whose_request_it_is_about() {
+        let lines = written(in_request_of("of-the-gateway", "of-lambda", async {
+            let broken = std::io::Error::other("\"quoted\",\nand a line more");
+            tracing::error!(error = %broken, count = 3_u64, left = -1, yes = true, none = None::<u16>, "it broke {}", 7);
+            tracing::info!(request_id = "own", "attempt");
+        }));
+        assert_eq!(
+            lines.await,
+            [
+                json!({
+                    "level": "ERROR",
+                    "fields": {
+                        "message": "it broke 7",
+                        "error": "\"quoted\",\nand a line more",
+                        "count": 3,
+                        "left": -1,
+                        "yes": true,
+                        "request_id": "of-the-gateway",
+                    },
+                    "span": { "requestId": "of-lambda" },
+                }),
+                json!({ "fields": { "message": "attempt", "request_id": "own" } }),
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_queues_invocation_is_its_own_request_and_outside_of_one_there_is_none() {
+        let lines = written(async {
+            in_request("lambda", async { tracing::warn!("here") }).await;
+            tracing::info!("at the start");
+        });
+        let expected = [
+            json!({
+                "level": "WARN",
+                "fields": { "message": "here", "request_id": "lambda" },
+                "span": { "requestId": "lambda" },
+            }),
+            json!({ "fields": { "message": "at the start" } }),
+        ];
+        assert_eq!(lines.await, expected);
+    }
 }

@@ -1,21 +1,26 @@
 //! Metrics, gathered over an invocation and written at its end, in CloudWatch's embedded metric format: CloudWatch makes
 //! them of the log, so that measuring costs no call and nothing waits for it. docs/operations.md lists them.
 //!
-//! One process works on one invocation at a time and has one standard output: what is gathered is the process's.
+//! One process works on one invocation at a time and has one standard output: what is gathered is the process's. What is
+//! counted is written with its invocation, for a sandbox may never have another one. How long publishing took tells
+//! nothing by its number: a busy sandbox writes that once in a while, and what it has left at its end is lost.
 
 use std::io::Write;
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tenday_model::delivery::event::DropReason;
 use tenday_model::delivery::outcome::OutcomeClass;
 
-use crate::line::{Gathered, Sum};
+use crate::line::{Gathered, MOST_VALUES, Sum};
 
 /// Which deployment the metrics are of: their one dimension besides their own.
 static SERVICE: OnceLock<String> = OnceLock::new();
 
 static GATHERED: Mutex<Gathered> = Mutex::new(Gathered::new());
+
+/// How long a sandbox keeps what it measured of its publishing, by the wall clock: that of a frozen one goes on.
+const PUBLISHING_KEPT: Duration = Duration::from_secs(10);
 
 /// Where a breaker went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,14 +92,31 @@ pub fn schedule_fired() {
     gather(|gathered| gathered.add(Sum::SchedulesFired));
 }
 
-/// Writes what was gathered, if anything was. For the end of an invocation: nothing is left to hold up then.
+/// Writes what was gathered, if anything was that is due. For the end of an invocation: nothing is left to hold up then.
 pub fn flush() {
-    let gathered = std::mem::take(&mut *GATHERED.lock().unwrap_or_else(PoisonError::into_inner));
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let gathered = GATHERED.lock().unwrap_or_else(PoisonError::into_inner).take(now);
     let service = SERVICE.get().map_or("tenday", String::as_str);
-    let lines = gathered.lines(service);
+    let lines = gathered.lines(service, milliseconds(now));
     if !lines.is_empty() {
         // At once, so that no other line comes in between. Nobody is there to be told that the log is gone.
         let _ = std::io::stdout().lock().write_all(&lines);
+    }
+}
+
+impl Gathered {
+    /// Takes what is to be written now.
+    fn take(&mut self, now: Duration) -> Self {
+        let mut taken = std::mem::take(self);
+        let since = now.saturating_sub(taken.publishing_written);
+        let is_due = since >= PUBLISHING_KEPT || taken.publish_latencies.len() >= MOST_VALUES;
+        self.publishing_written = taken.publishing_written;
+        if !is_due {
+            self.publish_latencies = std::mem::take(&mut taken.publish_latencies);
+        } else if !taken.publish_latencies.is_empty() {
+            self.publishing_written = now;
+        }
+        taken
     }
 }
 
@@ -104,4 +126,29 @@ fn gather(what: impl FnOnce(&mut Gathered)) {
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_written_with_their_invocation_and_publishing_at_once_and_then_every_ten_seconds() {
+        let mut gathered = Gathered::new();
+        let mut at = |seconds: u64, latency: u64| {
+            gathered.publish_latencies.push(latency);
+            gathered.add(Sum::Duplicates);
+            let taken = gathered.take(Duration::from_secs(1_764_380_000 + seconds));
+            let duplicates = String::from_utf8(taken.lines("a", 0)).unwrap().contains(r#""Duplicates":1"#);
+            assert!(duplicates, "with each");
+            taken.publish_latencies
+        };
+        assert_eq!(at(0, 1), [1], "the first of a sandbox waits for nothing");
+        assert_eq!((at(1, 2), at(9, 3)), (vec![], vec![]));
+        assert_eq!(at(10, 4), [2, 3, 4]);
+        assert_eq!(at(12, 5), [] as [u64; 0]);
+        assert_eq!(at(3600, 6), [5, 6]);
+        let hundred: Vec<u64> = (0..100).flat_map(|latency| at(3601, latency)).collect();
+        assert_eq!(hundred, (0..100).collect::<Vec<_>>(), "no more than fit into a line");
+    }
 }

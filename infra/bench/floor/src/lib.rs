@@ -1,10 +1,14 @@
 //! What the benchmark and its bare loop share: the loop's order, its answer, and the CPU time of a process. A crate of
 //! its own, so that what Tenday is compared with is compiled as the functions are, whatever the benchmark itself is.
 
+mod signed;
+
 use std::fs;
 use std::io;
 
 use serde::{Deserialize, Serialize};
+
+pub use signed::call;
 
 /// `USER_HZ`, which Linux has fixed at 100 on every architecture that Lambda and this benchmark run on.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -49,7 +53,7 @@ pub fn cpu(process: &str) -> io::Result<Cpu> {
 }
 
 /// What the bare loop sends, on its standard input as JSON. It answers with its [`Cpu`] time, as JSON too.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Order {
     pub url: String,
     pub headers: Vec<(String, String)>,
@@ -60,4 +64,18 @@ pub struct Order {
     pub batches: usize,
     /// Requests at once.
     pub batch: usize,
+    /// Of AWS, after each batch, one after another.
+    #[serde(default)]
+    pub calls: Vec<Call>,
+}
+
+/// A call of DynamoDB or SQS: what is POSTed, signed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Call {
+    pub url: String,
+    /// The service's name, as signatures have it.
+    pub service: String,
+    /// `DynamoDB_20120810.BatchGetItem`.
+    pub target: String,
+    pub body: String,
 }

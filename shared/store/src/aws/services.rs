@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_dynamodb::config::{IdentityCache, StalledStreamProtectionConfig};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
@@ -50,6 +51,10 @@ impl Aws {
             .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
             .region(Region::new(region))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
+            // The credentials of a sandbox are the same for as long as it lives: there is nothing to keep or to renew.
+            .identity_cache(IdentityCache::no_cache())
+            // The time limit of an attempt is less than what a stream is given to be found stalled.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             // Well inside the functions' own time-outs: the SDK's defaults would outlast the API's 29 seconds.
             .timeout_config(
                 TimeoutConfig::builder()

@@ -1,5 +1,5 @@
-//! The floor under a delivery: a loop that signs and POSTs the same bytes with the same client, and does nothing else.
-//! A process of its own, which tells how much CPU time it took.
+//! The floor under a delivery: a loop that signs and POSTs the same bytes with the same client, and does nothing else; with
+//! the calls of AWS that a batch needs, if they are ordered. A process of its own, which tells how much CPU time it took.
 
 use std::error::Error;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::join_all;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tenday_floor::{Cpu, Order, cpu};
+use tenday_floor::{Cpu, Order, call, cpu};
 use tenday_model::signing::signature::{EcSigningKey, Secret, SystemRandom, jwt, standard_webhooks};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -58,6 +58,9 @@ async fn deliver(order: &Order) -> Result<Cpu> {
         for _ in 0..count {
             for sent in join_all((0..order.batch).map(|_| one())).await {
                 sent?;
+            }
+            for order in &order.calls {
+                call(&client, order).await?;
             }
         }
         Ok(())

@@ -43,22 +43,60 @@ pub(crate) trait Datum: Sized {
 
 /// What is wrong so far, and where the reader stands.
 pub(crate) struct Problems {
-    path: Vec<String>,
+    path: Vec<Part>,
     found: Vec<ValidationError>,
 }
 
+/// One part of a path. It is a text only once there is a problem there: nearly everything that is read has none.
+pub(crate) enum Part {
+    Field(&'static str),
+    /// An entry of a list.
+    Entry(usize),
+    /// What the platform calls it.
+    Given(String),
+}
+
+impl From<&'static str> for Part {
+    fn from(field: &'static str) -> Self {
+        Self::Field(field)
+    }
+}
+
+impl From<usize> for Part {
+    fn from(entry: usize) -> Self {
+        Self::Entry(entry)
+    }
+}
+
+impl From<String> for Part {
+    fn from(given: String) -> Self {
+        Self::Given(given)
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(name) => f.write_str(name),
+            Self::Entry(index) => write!(f, "{index}"),
+            Self::Given(name) => f.write_str(name),
+        }
+    }
+}
+
 impl Problems {
-    pub(crate) fn at(start: &str) -> Self {
-        Self { path: vec![start.to_owned()], found: Vec::new() }
+    pub(crate) fn at(start: &'static str) -> Self {
+        Self { path: vec![start.into()], found: Vec::new() }
     }
 
     pub(crate) fn note(&mut self, kind: &'static str, message: impl Into<String>) {
         if self.found.len() < MAX_PROBLEMS {
-            self.found.push(ValidationError { location: self.path.clone(), message: message.into(), kind });
+            let location = self.path.iter().map(Part::to_string).collect();
+            self.found.push(ValidationError { location, message: message.into(), kind });
         }
     }
 
-    pub(crate) fn within<T>(&mut self, part: impl Into<String>, read: impl FnOnce(&mut Self) -> T) -> T {
+    pub(crate) fn within<T>(&mut self, part: impl Into<Part>, read: impl FnOnce(&mut Self) -> T) -> T {
         self.path.push(part.into());
         let result = read(self);
         self.path.pop();
@@ -103,15 +141,41 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
                 let mut members = Vec::new();
-                // A name with an escape in it cannot be borrowed.
-                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
-                    members.push((Cow::Owned(name), value));
+                while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
+                    members.push((name, value));
                 }
                 Ok(Members(members))
             }
         }
 
         deserializer.deserialize_map(Collect)
+    }
+}
+
+/// A member's name; one with an escape in it cannot be borrowed.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Borrow;
+
+        impl<'de> Visitor<'de> for Borrow {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Owned(name.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(Borrow)
     }
 }
 
@@ -137,7 +201,7 @@ impl<'a> Members<'a> {
         self.0.iter().map(|(name, _)| name.as_ref())
     }
 
-    pub(crate) fn required<T: Datum>(&self, name: &str, problems: &mut Problems) -> Option<T> {
+    pub(crate) fn required<T: Datum>(&self, name: &'static str, problems: &mut Problems) -> Option<T> {
         problems.within(name, |problems| match self.get(name) {
             Some(raw) => T::read(raw, problems),
             None => {
@@ -148,12 +212,12 @@ impl<'a> Members<'a> {
     }
 
     /// The outer `None` is a problem; null is as good as absent.
-    pub(crate) fn optional<T: Datum>(&self, name: &str, problems: &mut Problems) -> Option<Option<T>> {
+    pub(crate) fn optional<T: Datum>(&self, name: &'static str, problems: &mut Problems) -> Option<Option<T>> {
         self.nullable(name, problems).map(Option::flatten)
     }
 
     /// Absent is `None`, null is `Some(None)`, inside the `Option` that is `None` for a problem.
-    pub(crate) fn nullable<T: Datum>(&self, name: &str, problems: &mut Problems) -> Option<Option<Option<T>>> {
+    pub(crate) fn nullable<T: Datum>(&self, name: &'static str, problems: &mut Problems) -> Option<Option<Option<T>>> {
         match self.get(name) {
             None => Some(None),
             Some(raw) if raw.get() == "null" => Some(Some(None)),
@@ -163,7 +227,7 @@ impl<'a> Members<'a> {
 
     pub(crate) fn only(&self, known: &[&str], problems: &mut Problems) {
         for name in self.names().filter(|name| !known.contains(name)) {
-            problems.within(name, |problems| {
+            problems.within(name.to_owned(), |problems| {
                 problems.note("unknown_field", format!("no such field; the fields are {}", known.join(", ")));
             });
         }
@@ -278,9 +342,7 @@ impl<T: Datum> Datum for Vec<T> {
             problems.note("length", format!("give at most {MAX_ENTRIES} entries"));
             return None;
         }
-        let read = |(index, entry): (usize, &&RawValue)| {
-            problems.within(index.to_string(), |problems| T::read(entry, problems))
-        };
+        let read = |(index, entry): (usize, &&RawValue)| problems.within(index, |problems| T::read(entry, problems));
         // All are read before the first problem counts, so that all problems are told.
         let entries: Vec<Option<T>> = entries.iter().enumerate().map(read).collect();
         entries.into_iter().collect()
@@ -310,7 +372,7 @@ impl<T: Datum> Datum for BTreeMap<String, T> {
                 whole = false;
                 continue;
             }
-            match problems.within(name.as_ref(), |problems| T::read(value, problems)) {
+            match problems.within(name.to_string(), |problems| T::read(value, problems)) {
                 Some(value) => {
                     map.insert(name.to_string(), value);
                 }
