@@ -8,6 +8,7 @@ mod cpu;
 mod dropped;
 mod growth;
 mod latency;
+mod local;
 mod messages;
 mod prices;
 mod problem;
@@ -61,6 +62,7 @@ enum Part {
     Growth,
     Reattempting,
     BadDays,
+    Local,
 }
 
 fn main() -> ExitCode {
@@ -114,6 +116,7 @@ async fn measure(part: Part, subject: &Subject) -> Result<Report> {
         Part::Growth => Box::pin(growth::run(subject)).await,
         Part::Reattempting => Box::pin(reattempting::run(subject)).await,
         Part::BadDays => Box::pin(bad_days::run(subject)).await,
+        Part::Local => Box::pin(local::run(subject)).await,
     }
 }
 
