@@ -10,6 +10,7 @@ mod first_answer;
 mod growth;
 mod latency;
 mod limiter;
+mod local;
 mod messages;
 mod prices;
 mod problem;
@@ -65,6 +66,7 @@ enum Part {
     Growth,
     Reattempting,
     BadDays,
+    Local,
 }
 
 fn main() -> ExitCode {
@@ -119,6 +121,7 @@ async fn measure(part: Part, subject: &Subject) -> Result<Report> {
         Part::Growth => Box::pin(growth::run(subject)).await,
         Part::Reattempting => Box::pin(reattempting::run(subject)).await,
         Part::BadDays => Box::pin(bad_days::run(subject)).await,
+        Part::Local => Box::pin(local::run(subject)).await,
     }
 }
 

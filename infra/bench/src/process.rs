@@ -51,6 +51,11 @@ pub(crate) fn own_threads() -> Result<BTreeMap<String, f64>> {
     Ok(threads)
 }
 
+/// Seconds that the calling thread has spent on a CPU.
+pub(crate) fn this_thread() -> Result<f64> {
+    Ok(nanoseconds("/proc/thread-self/schedstat")? / 1e9)
+}
+
 fn nanoseconds(path: &str) -> Result<f64> {
     let text = read(path)?;
     let spent = text.split_whitespace().next().and_then(|field| field.parse().ok());

@@ -77,7 +77,7 @@ impl Ledger {
     }
 
     /// Remembers what one request does to what. Unlike the counts, that is never cleared.
-    pub(crate) fn touch(&self, caller: &str, service: &str, operation: &str, body: &[u8]) {
+    pub(crate) fn touch(&self, caller: &str, service: &str, operation: &str, body: &Value) {
         let mut known = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
         for (operation, resource) in parts(operation, body) {
             known.insert(Touched { caller: caller.to_owned(), service: service.to_owned(), operation, resource });
@@ -114,28 +114,16 @@ pub(crate) fn sqs_requests(bytes: usize) -> u64 {
 }
 
 /// The bytes of the messages that a request sends; 0 for other operations.
-pub(crate) fn sent_bytes(body: &[u8]) -> usize {
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Sent {
-        message_body: Option<String>,
-        #[serde(default)]
-        entries: Vec<Entry>,
-    }
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Entry {
-        message_body: Option<String>,
-    }
-    let Ok(sent) = serde_json::from_slice::<Sent>(body) else { return 0 };
-    let bodies = sent.entries.into_iter().filter_map(|entry| entry.message_body).chain(sent.message_body);
-    bodies.map(|body| body.len()).sum()
+pub(crate) fn sent_bytes(body: &Value) -> usize {
+    let entries = body["Entries"].as_array().into_iter().flatten();
+    let bodies = entries.chain([body]).filter_map(|message| message["MessageBody"].as_str());
+    bodies.map(str::len).sum()
 }
 
 /// The request, asking DynamoDB for what it bills.
-pub(crate) fn asking_for_units(body: &[u8]) -> Option<Vec<u8>> {
-    let mut request: Value = serde_json::from_slice(body).ok()?;
-    request.as_object_mut()?.insert("ReturnConsumedCapacity".to_owned(), json!("TOTAL"));
+pub(crate) fn asking_for_units(body: &Value) -> Option<Vec<u8>> {
+    let mut request = body.as_object()?.clone();
+    request.insert("ReturnConsumedCapacity".to_owned(), json!("TOTAL"));
     serde_json::to_vec(&request).ok()
 }
 
@@ -151,7 +139,7 @@ pub(crate) fn units(operation: &str, answer: &[u8]) -> (f64, f64) {
 }
 
 /// How many entries a request of a batch operation carries.
-pub(crate) fn entries(operation: &str, body: &[u8]) -> u64 {
+pub(crate) fn entries(operation: &str, body: &Value) -> u64 {
     let count = |value: &Value| value.as_array().map_or(0, |entries| entries.len() as u64);
     let member = match operation {
         "SendMessageBatch" | "DeleteMessageBatch" | "ChangeMessageVisibilityBatch" => "Entries",
@@ -159,7 +147,6 @@ pub(crate) fn entries(operation: &str, body: &[u8]) -> u64 {
         "BatchGetItem" | "BatchWriteItem" => "RequestItems",
         _ => return 1,
     };
-    let Ok(body) = serde_json::from_slice::<Value>(body) else { return 0 };
     match (&body[member], operation) {
         (Value::Object(tables), "BatchGetItem") => tables.values().map(|table| count(&table["Keys"])).sum(),
         (Value::Object(tables), _) => tables.values().map(count).sum(),
@@ -168,10 +155,7 @@ pub(crate) fn entries(operation: &str, body: &[u8]) -> u64 {
 }
 
 /// What a request does, part by part, and to which resource.
-fn parts(operation: &str, body: &[u8]) -> Vec<(String, String)> {
-    // What is asked of Scheduler by a path has none.
-    let body = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice::<Value>(body) };
-    let Ok(body) = body else { return Vec::new() };
+fn parts(operation: &str, body: &Value) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let one = |resource: String| vec![(operation.to_owned(), resource)];
     match operation {
@@ -204,17 +188,19 @@ mod tests {
 
     #[test]
     fn entries_of_batches_are_counted() {
-        assert_eq!(entries("PutItem", b"{}"), 1);
-        assert_eq!(entries("SendMessageBatch", br#"{"Entries":[{},{}]}"#), 2);
-        assert_eq!(entries("BatchGetItem", br#"{"RequestItems":{"a":{"Keys":[{},{}]},"b":{"Keys":[{}]}}}"#), 3);
-        assert_eq!(entries("BatchWriteItem", br#"{"RequestItems":{"a":[{}],"b":[{},{}]}}"#), 3);
-        assert_eq!(entries("TransactWriteItems", br#"{"TransactItems":[{},{}]}"#), 2);
+        let count = |operation: &str, body: Value| entries(operation, &body);
+        assert_eq!(count("PutItem", json!({})), 1);
+        assert_eq!(count("SendMessageBatch", json!({ "Entries": [{}, {}] })), 2);
+        let keys = json!({ "RequestItems": { "a": { "Keys": [{}, {}] }, "b": { "Keys": [{}] } } });
+        assert_eq!(count("BatchGetItem", keys), 3);
+        assert_eq!(count("BatchWriteItem", json!({ "RequestItems": { "a": [{}], "b": [{}, {}] } })), 3);
+        assert_eq!(count("TransactWriteItems", json!({ "TransactItems": [{}, {}] })), 2);
     }
 
     #[test]
     fn each_part_of_a_request_touches_something() {
         let touched = |operation: &str, body: &str| {
-            let parts = parts(operation, body.as_bytes()).into_iter();
+            let parts = parts(operation, &serde_json::from_str(body).unwrap()).into_iter();
             parts.map(|(operation, resource)| format!("{operation} {resource}")).collect::<Vec<_>>()
         };
         assert_eq!(touched("PutItem", r#"{"TableName":"a"}"#), ["PutItem a"]);
@@ -241,9 +227,9 @@ mod tests {
 
     #[test]
     fn queues_bill_by_64_kilobytes_of_messages() {
-        let body = br#"{"QueueUrl":"q","Entries":[{"Id":"0","MessageBody":"four"},{"Id":"1","MessageBody":"fiver"}]}"#;
-        assert_eq!(sent_bytes(body), 9);
-        assert_eq!(sent_bytes(br#"{"QueueUrl":"q","MessageBody":"four"}"#), 4);
+        let entry = |body: &str| json!({ "Id": "0", "MessageBody": body });
+        assert_eq!(sent_bytes(&json!({ "QueueUrl": "q", "Entries": [entry("four"), entry("fiver")] })), 9);
+        assert_eq!(sent_bytes(&json!({ "QueueUrl": "q", "MessageBody": "four" })), 4);
         assert_eq!([0, 65_536, 65_537].map(sqs_requests), [1, 1, 2]);
     }
 

@@ -127,27 +127,41 @@ impl Aws {
 
     async fn dispatch(&self, parts: &Parts, body: Bytes, function: &str) -> Answer {
         let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+        // Once, for all that looks into it.
+        let parsed = parse(&body);
         let count = |service, operation: &str| {
-            let one = Count::one(body.len(), calls::entries(operation, &body));
-            let requests = if service == "sqs" { calls::sqs_requests(calls::sent_bytes(&body)) } else { 0 };
+            let body_read = parsed.as_ref().unwrap_or(&Value::Null);
+            let one = Count::one(body.len(), calls::entries(operation, body_read));
+            let requests = if service == "sqs" { calls::sqs_requests(calls::sent_bytes(body_read)) } else { 0 };
             self.ledger.add(function, service, operation, Count { requests, ..one });
-            self.ledger.touch(function, service, operation, &body);
+            if parsed.is_ok() {
+                self.ledger.touch(function, service, operation, body_read);
+            }
         };
         match target.split_once('.') {
             Some(("DynamoDB_20120810", operation)) => {
                 count("dynamodb", operation);
-                let asking = if self.units { calls::asking_for_units(&body) } else { None };
-                let Some(asking) = asking else { return self.dynamodb.forward(parts, body).await };
-                let answer = self.dynamodb.forward(parts, asking.into()).await;
-                // Cloned without a copy; in memory already, so it cannot fail.
-                let text = answer.body().clone().collect().await.map(Collected::to_bytes).unwrap_or_default();
-                let (read_units, write_units) = calls::units(operation, &text);
-                self.ledger.add(function, "dynamodb", operation, Count { read_units, write_units, ..Count::default() });
+                let parsed = parsed.unwrap_or_default();
+                let asking = if self.units { calls::asking_for_units(&parsed) } else { None };
+                let counted = asking.is_some();
+                let request = asking.map_or(body, Bytes::from);
+                let direct = if function == EXTERNAL { None } else { self.dynamodb.direct(operation, &request) };
+                let answer = match direct {
+                    Some(text) => with_request_id(serve::answer(StatusCode::OK, "application/x-amz-json-1.0", text)),
+                    None => self.dynamodb.forward(parts, request).await,
+                };
+                if counted {
+                    // Cloned without a copy; in memory already, so it cannot fail.
+                    let text = answer.body().clone().collect().await.map(Collected::to_bytes).unwrap_or_default();
+                    let (read_units, write_units) = calls::units(operation, &text);
+                    let units = Count { read_units, write_units, ..Count::default() };
+                    self.ledger.add(function, "dynamodb", operation, units);
+                }
                 answer
             }
             Some(("AmazonSQS", operation)) => {
                 count("sqs", operation);
-                let result = match parse(&body) {
+                let result = match parsed {
                     Ok(body) => self.sqs.call(operation, body).await,
                     Err(error) => Err(error),
                 };
@@ -155,7 +169,7 @@ impl Aws {
             }
             Some(("TrentService", operation)) => {
                 count("kms", operation);
-                let result = match parse(&body) {
+                let result = match parsed {
                     Ok(body) => self.kms.call(operation, body).await,
                     Err(error) => Err(error),
                 };

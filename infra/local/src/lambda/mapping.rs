@@ -31,6 +31,9 @@ use crate::{
 pub(crate) const CONCURRENCY_CAP: usize = 10;
 /// The longest wait that SQS has; the next one follows at once.
 const LONG_POLL: Duration = Duration::from_secs(20);
+/// Between a batch that was not full and the next one of the same queue, in real time: what comes in meanwhile goes
+/// together. On AWS the way to the queue and back takes as long.
+const PACE: Duration = Duration::from_millis(10);
 /// What a message takes in an event besides its body and attributes.
 const ENVELOPE: usize = 2048;
 
@@ -69,14 +72,19 @@ impl Poller {
                 continue;
             }
             let this = self.clone();
-            let _gathering = Running::new(&self.busy);
+            let gathering = Running::new(&self.busy);
             let batch = self.gather(first).await;
+            let full = batch.len() >= self.mapping.batch_size;
             // Counted before this loop stops counting, so that it is never unseen.
             let delivering = Running::new(&this.busy);
             tokio::spawn(async move {
                 this.deliver(batch).await;
                 drop((slot, delivering));
             });
+            drop(gathering);
+            if !full {
+                tokio::time::sleep(PACE).await;
+            }
         }
     }
 

@@ -30,8 +30,9 @@ use crate::{
     serve::{self, Answer, BodyError, Dropped},
 };
 
-/// How long a new invocation waits for a sandbox that has answered but does not poll yet, before it starts another.
-const TURNAROUND: Duration = Duration::from_millis(25);
+/// How long a new invocation waits for a sandbox that has answered but does not poll yet, before it starts another: what
+/// starting one takes on a busy machine.
+const TURNAROUND: Duration = Duration::from_millis(100);
 
 /// What all pools share.
 pub(crate) struct Sandboxes {

@@ -1,4 +1,5 @@
 //! Tests of several parts together, with real processes.
 
+mod killed;
 mod pools;
 mod run;

@@ -154,10 +154,7 @@ impl Sqs {
     /// Deletes what a mapping has dealt with; handles of an earlier receive are passed over, as AWS does.
     pub(crate) async fn delete(&self, queue_arn: &str, receipt_handles: &[String]) -> Result<(), AwsError> {
         let index = self.inner.by_arn(queue_arn)?;
-        for handle in receipt_handles {
-            self.inner.delete(index, handle)?;
-        }
-        Ok(())
+        self.inner.delete(index, receipt_handles.iter().map(String::as_str))
     }
 
     /// A message from another service (the Scheduler). Answers its id.
@@ -393,17 +390,24 @@ impl Inner {
         Ok(Taken { messages, next_due })
     }
 
-    fn delete(&self, index: usize, handle: &str) -> Result<(), AwsError> {
+    /// Deletes messages, all or none, with one change of the journal's file.
+    fn delete<'a>(&self, index: usize, handles: impl IntoIterator<Item = &'a str>) -> Result<(), AwsError> {
         let mut state = self.state();
         let State { queues, journal, .. } = &mut *state;
         let queue = queues.get_mut(index).ok_or_else(protocol::no_queue)?;
-        let handle = Handle::read(&queue.settings.name, handle)?;
-        if queue.get(handle.number).is_none_or(|message| message.receipt != Some(handle.receipt)) {
-            return Ok(());
+        let mut numbers = Vec::new();
+        for handle in handles {
+            let handle = Handle::read(&queue.settings.name, handle)?;
+            if queue.get(handle.number).is_some_and(|message| message.receipt == Some(handle.receipt)) {
+                numbers.push(handle.number);
+            }
         }
-        let deleted = Change::Deleted { queue: (&queue.settings.name).into(), number: handle.number };
-        journal.append(&[deleted]).map_err(not_kept)?;
-        queue.remove(handle.number);
+        let name = &queue.settings.name;
+        let deleted = |number: &u64| Change::Deleted { queue: name.into(), number: *number };
+        journal.append(&numbers.iter().map(deleted).collect::<Vec<_>>()).map_err(not_kept)?;
+        for number in numbers {
+            queue.remove(number);
+        }
         if queues.iter().all(Queue::is_empty) {
             journal.forget().map_err(not_kept)?;
         }

@@ -21,13 +21,13 @@ impl Inner {
             "ReceiveMessage" => self.receive_message(request).await,
             "DeleteMessage" => {
                 let index = self.by_url(request)?;
-                self.delete(index, required_text(request, "ReceiptHandle")?)?;
+                self.delete(index, [required_text(request, "ReceiptHandle")?])?;
                 Ok(json!({}))
             }
             "DeleteMessageBatch" => {
                 let index = self.by_url(request)?;
                 let delete = |entry: &Value| {
-                    self.delete(index, required_text(entry, "ReceiptHandle")?)?;
+                    self.delete(index, [required_text(entry, "ReceiptHandle")?])?;
                     Ok(json!({}))
                 };
                 Ok(batch(entries(request)?.into_iter().map(|(id, entry)| (id, delete(entry))).collect()))
