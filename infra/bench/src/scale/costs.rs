@@ -14,6 +14,9 @@ const WRITTEN_IN_A_CALL: f64 = 25.0;
 const MESSAGES_IN_A_CALL: f64 = 10.0;
 /// Rows of one transaction, the last of which is the health's.
 const EVENTS_IN_A_TRANSACTION: f64 = 99.0;
+/// Bytes of the row of an update of 1 KB, compressed, and of each of its webhooks' ids in it.
+const UPDATE_BYTES: f64 = 900.0;
+const ID_BYTES: f64 = 18.0;
 /// Bytes of a webhook's row, and of the configuration's, of an ordinary webhook.
 const SETTING_BYTES: f64 = 290.0;
 
@@ -79,6 +82,11 @@ pub(crate) fn settings_of_batch(developers: f64, webhooks: f64) -> f64 {
     0.5 * (developers + webhooks)
 }
 
+/// Write units of the row of one update of 1 KB.
+pub(crate) fn update_written(webhooks: f64) -> f64 {
+    ((UPDATE_BYTES + ID_BYTES * webhooks) / 1024.0).ceil()
+}
+
 /// One request that publishes `updates` of 1 KB for one developer, whose `webhooks` all get them.
 pub(crate) fn published(updates: f64, webhooks: f64, log: &LogBytes) -> Work {
     let sends = (updates * webhooks / MESSAGES_IN_A_CALL).ceil();
@@ -88,7 +96,7 @@ pub(crate) fn published(updates: f64, webhooks: f64, log: &LogBytes) -> Work {
         reads: 1.0,
         read_units: settings_read(webhooks),
         writes: updates,
-        write_units: updates,
+        write_units: updates * update_written(webhooks),
         sends,
         queue_requests: sends,
         log_bytes: log.published_and_delivered * updates * webhooks,
@@ -136,6 +144,12 @@ pub(crate) fn put_off(events: f64) -> Work {
 /// The claim of an open breaker's probe.
 pub(crate) fn claimed(probes: f64) -> Work {
     Work { writes: probes, write_units: probes, ..Work::default() }
+}
+
+/// Changes of how webhooks fare that deliver looks up whom to tell of, and writes down; if none of the developer's other
+/// webhooks takes such notices.
+pub(crate) fn told(changes: f64) -> Work {
+    Work { reads: changes, read_units: changes, writes: changes, write_units: changes, ..Work::default() }
 }
 
 /// Messages for later that deliver sends, `at_once` of them in one invocation.

@@ -9,12 +9,13 @@ use std::collections::{BTreeMap, VecDeque};
 
 use tenday_model::settings::integration::Integration;
 
-use crate::prices::{Bill, Prices, Work};
+use crate::prices::{Bill, Prices};
 use crate::scale::chance::{Chance, Histogram};
 use crate::scale::costs::{self, Batch, LogBytes};
 use crate::scale::crowd::{Crowd, HEADS, curve};
 use crate::scale::limits::{Limit, Values};
-use crate::scale::outage::{Flows, Outage, Sums};
+use crate::scale::outage::{Flows, Outage};
+use crate::scale::outcome::{Day, Hot};
 use crate::scale::pollers::{LEAST_POLLERS, Line, Pollers, Taken, Took, processor};
 use crate::scale::setting::{Setting, Taking};
 
@@ -26,54 +27,6 @@ const NEW_TABLE: f64 = 4_000.0;
 const HALF_AN_HOUR: usize = 1800;
 /// Where within its poll an event may be: shares of `pollMs`.
 const WITHIN: [f64; 5] = [0.2, 0.6, 1.0, 1.4, 1.8];
-
-/// What came of a day.
-#[derive(Clone, Debug)]
-pub(crate) struct Day {
-    pub(crate) published: f64,
-    pub(crate) delivered: f64,
-    pub(crate) dropped: f64,
-    /// Not delivered when the day is over: in a line, or because its receiver is down.
-    pub(crate) waiting: f64,
-    /// The busiest second's events.
-    pub(crate) peak: f64,
-    /// Milliseconds that first messages wait in their queue, and from a 202 to the first byte to a receiver that is up.
-    pub(crate) age: Histogram,
-    pub(crate) lag: Histogram,
-    /// The same, without the events of developers who are larger than a partition.
-    pub(crate) lag_of_others: Histogram,
-    /// How long messages of the retries queue wait after they are due.
-    pub(crate) retries_age: Histogram,
-    /// Seconds that the platform waits at most until its request is taken.
-    pub(crate) refused_for: f64,
-    /// Sandboxes at once: of updates, of deliver for first attempts and for retries, and all.
-    pub(crate) sandboxes: [f64; 4],
-    pub(crate) hottest_writes: Hot,
-    pub(crate) hottest_reads: Hot,
-    /// Calls that were throttled, by service.
-    pub(crate) throttled: BTreeMap<&'static str, f64>,
-    pub(crate) schedules: f64,
-    /// The most that was asked of each limit.
-    pub(crate) asked: Values,
-    pub(crate) outages: Sums,
-    pub(crate) work: Work,
-    pub(crate) bill: Bill,
-}
-
-/// The partition that is asked for most.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Hot {
-    pub(crate) units: f64,
-    pub(crate) key: String,
-}
-
-impl Hot {
-    fn reach(&mut self, units: f64, key: impl FnOnce() -> String) {
-        if units > self.units {
-            *self = Self { units, key: key() };
-        }
-    }
-}
 
 /// Plays a day.
 pub(crate) fn play(setting: &Setting, log: &LogBytes, prices: &Prices) -> Day {
@@ -480,7 +433,8 @@ impl<'a> Playing<'a> {
 
     /// How many of so many first messages the events table takes the writes and reads of.
     fn within_tables(&mut self, now: usize, accepted: f64, wanted: f64, retries: [f64; 2]) -> (f64, bool) {
-        let updates = accepted / self.setting.knobs.webhooks;
+        let webhooks = self.setting.knobs.webhooks;
+        let updates = accepted / webhooks * costs::update_written(webhooks);
         // The event's own row, and in full batches its webhook's health.
         let webhooks = self.distinct(self.setting.first.batch).1 / self.setting.first.batch;
         let each = 1.0 + webhooks;

@@ -9,6 +9,7 @@ mod crowd;
 mod day;
 mod limits;
 mod outage;
+mod outcome;
 mod pollers;
 mod setting;
 #[cfg(test)]
@@ -24,8 +25,8 @@ use crate::prices::Prices;
 use crate::problem::{Problem, Result};
 use crate::report::replaced;
 use crate::scale::costs::LogBytes;
-use crate::scale::day::Day;
 use crate::scale::limits::{Limit, Values};
+use crate::scale::outcome::Day;
 use crate::scale::setting::{Knobs, Setting};
 use crate::scale::verdict::Turned;
 use crate::world::{progress, workspace};

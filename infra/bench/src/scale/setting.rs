@@ -126,7 +126,7 @@ impl Setting {
         // As the mappings have it, whatever parameter it comes from.
         for (limit, polling) in [(Limit::FirstAttempts, first), (Limit::Retries, retries)] {
             // Without a ceiling of its own, a mapping has Lambda's.
-            limits.set(limit, polling.concurrency.map_or(1_250.0, f64::from));
+            limits.set(limit, polling.concurrency.map_or(1_000.0, f64::from));
         }
         let taking = |it: &tenday_local::Polling| Taking { batch: it.batch as f64, window: it.window.as_secs_f64() };
         Ok(Self {

@@ -5,9 +5,10 @@ use serde_json::Value;
 
 use crate::prices::Prices;
 use crate::scale::costs::LogBytes;
-use crate::scale::day::{Day, play};
-use crate::scale::limits::Limit;
-use crate::scale::setting::Setting;
+use crate::scale::day::play;
+use crate::scale::limits::{Limit, Values};
+use crate::scale::outcome::Day;
+use crate::scale::setting::{Knobs, Setting};
 use crate::scale::{check, verdict};
 
 fn setting(given: &[(&str, &str)]) -> Setting {
@@ -44,21 +45,27 @@ fn the_same_seed_plays_the_same_day() {
     assert_ne!(first.published, other.published);
 }
 
-/// But of Scheduler: where more events come, breakers open sooner, and what an open breaker puts off needs no schedule.
+/// What days of growing size ask for, each with twice the events of the one before.
+fn growing(given: &[(&str, &str)], least: f64, doublings: i32) -> Vec<Values> {
+    let setting = setting(given).unlimited();
+    (0..=doublings).map(|doubling| played(&setting.sized(least * 2_f64.powi(doubling), 5000)).asked).collect()
+}
+
 #[test]
 fn twice_as_many_events_never_ask_for_less() {
-    let setting = setting(&[("noise", "0")]).unlimited();
+    // Evenly, and all receivers well: to the last digit. The peak that a table has seen before grows along.
+    let well = growing(&[("noise", "0"), ("down", "0")], 1e6, 5);
+    // Receivers that are down come with whole events, and with breakers: where more events come these open sooner, and what
+    // they put off needs no schedule, and no sandbox that grows for it.
+    let ill = growing(&[("noise", "0")], 2e7, 3);
+    let ramps = [Limit::LambdaRamp, Limit::PollerRamp];
     let scheduler = [Limit::CreateSchedule, Limit::FiredSchedules, Limit::Schedules];
-    let mut before = played(&setting.sized(1e6, 5000)).asked;
-    for doublings in 1..=10 {
-        let asked = played(&setting.sized(1e6 * f64::from(1 << doublings), 5000)).asked;
-        for limit in Limit::ALL.into_iter().filter(|limit| !scheduler.contains(limit)) {
-            let (less, more) = (before.get(limit), asked.get(limit));
-            // The peak of before that a table has seen grows along.
-            let fair = limit == Limit::Doubling;
-            assert!(more >= less * 0.999 || fair, "{limit:?}: {less} before, {more} after {doublings} doublings");
+    for (days, room, but) in [(well, 0.999, vec![]), (ill, 0.97, [&ramps[..], &scheduler[..]].concat())] {
+        for (pair, limit) in days.windows(2).flat_map(|pair| Limit::ALL.map(|limit| (pair, limit))) {
+            let (less, more) = (pair[0].get(limit), pair[1].get(limit));
+            let grows = limit != Limit::Doubling && !but.contains(&limit);
+            assert!(!grows || more >= less * room, "{limit:?}: {less} before, {more} after");
         }
-        before = asked;
     }
 }
 
@@ -106,7 +113,7 @@ fn the_small_end_costs_what_was_counted_and_a_large_day_what_was_counted_in_tens
         report["tables"].as_array().unwrap().iter().flat_map(|table| table["rows"].as_array().unwrap()).collect();
     let well = setting(&[("down", "0"), ("noise", "0"), ("burst", "1")]);
     // So busy that batches are full, of one developer: `work` has one.
-    let mut full = well.sized(2e8, 1).unlimited();
+    let mut full = Setting { knobs: Knobs { peak: 1.0, ..well.knobs }, ..well.sized(1.35e8, 1).unlimited() };
     full.limits.set(Limit::FirstAttempts, 40.0);
     for (delivered, setting, near) in [("alone", well.sized(1e4, 1), 0.001), ("in tens", full, 0.1)] {
         let counted = rows.iter().find(|row| row["delivered"] == delivered && row["HTTP API"].is_number()).unwrap();

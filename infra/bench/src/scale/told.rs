@@ -6,8 +6,11 @@ use serde_json::{Map, Value, json};
 
 use crate::report::Cell;
 use crate::scale::Played;
-use crate::scale::day::{DAY, Day};
+use crate::scale::chance::Histogram;
+use crate::scale::day::DAY;
 use crate::scale::limits::{Limit, Raised};
+use crate::scale::outcome::{Day, Hot};
+use crate::scale::setting::Setting;
 use crate::scale::verdict::{Reached, Turned};
 
 /// Events a day beyond which nothing is said of a limit.
@@ -22,7 +25,7 @@ struct Row {
 }
 
 fn million(dollars: f64, day: &Day) -> String {
-    number(dollars / day.published.max(1.0), 2)
+    number(dollars / day.delivered.max(1.0), 2)
 }
 
 fn thrown(day: &Day, service: &str) -> String {
@@ -57,7 +60,7 @@ const ROWS: &[Row] = &[
     Row { name: "put off by open breakers", of: |_, day| number(day.outages.put_off, 0) },
     Row { name: "dropped", of: |_, day| number(day.dropped, 0) },
     Row { name: "not delivered at midnight", of: |_, day| number(day.waiting, 0) },
-    Row { name: "dollars for a million: HTTP API", of: |_, day| million(day.bill.gateway, day) },
+    Row { name: "dollars for a million delivered: HTTP API", of: |_, day| million(day.bill.gateway, day) },
     Row { name: "— Lambda", of: |_, day| million(day.bill.lambda, day) },
     Row { name: "— DynamoDB", of: |_, day| million(day.bill.tables, day) },
     Row { name: "— SQS", of: |_, day| million(day.bill.queues, day) },
@@ -183,7 +186,7 @@ fn item(text: &mut String, line: &str, width: usize) {
 /// The limits, as the page has them.
 pub(crate) fn limits() -> String {
     let mut rows = vec![["limit", "by default", "who raises it", "source"].map(str::to_owned).to_vec()];
-    let Ok(setting) = crate::scale::setting::Setting::read(&[]) else { return String::new() };
+    let Ok(setting) = Setting::read(&[]) else { return String::new() };
     for limit in Limit::ALL {
         let raised = match limit.raised() {
             Raised::By(name, most) if most.is_finite() => format!("`{name}`, up to {}", amount(most)),
@@ -234,8 +237,8 @@ pub(crate) fn json(all: &[Played], reached: &[Reached]) -> Value {
 }
 
 fn day(day: &Day) -> Value {
-    let ages = |it: &crate::scale::chance::Histogram| json!({ "p50": it.percentile(0.5), "p99": it.percentile(0.99), "most": it.most() });
-    let hot = |it: &crate::scale::day::Hot| json!({ "unitsPerSecond": it.units, "key": it.key });
+    let ages = |it: &Histogram| json!({ "p50": it.percentile(0.5), "p99": it.percentile(0.99), "most": it.most() });
+    let hot = |it: &Hot| json!({ "unitsPerSecond": it.units, "key": it.key });
     json!({
         "published": day.published,
         "delivered": day.delivered,
@@ -258,7 +261,7 @@ fn day(day: &Day) -> Value {
         "schedules": day.schedules,
         "putOff": day.outages.put_off,
         "dollarsPerDay": day.bill.total() / 1e6,
-        "dollarsPerMillion": day.bill.total() / day.published.max(1.0),
+        "dollarsPerMillion": day.bill.total() / day.delivered.max(1.0),
     })
 }
 

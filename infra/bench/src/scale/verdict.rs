@@ -88,6 +88,16 @@ pub(crate) fn raised(setting: &Setting, asked: &Values) -> (Setting, Vec<Turned>
         }
         turned.push(Turned { limit, from, to, asked });
     }
+    // Requests go by sandboxes, so that these have to be as many.
+    let sandboxes = raised.limits.get(Limit::LambdaRequests) * setting.limits.get(Limit::Concurrency)
+        / setting.limits.get(Limit::LambdaRequests);
+    if sandboxes > raised.limits.get(Limit::Concurrency) {
+        raised.limits.set(Limit::Concurrency, sandboxes);
+        turned.retain(|turned| turned.limit != Limit::Concurrency);
+        let (from, asked) = (setting.limits.get(Limit::Concurrency), asked.get(Limit::Concurrency));
+        turned.push(Turned { limit: Limit::Concurrency, from, to: sandboxes, asked });
+    }
+    turned.retain(|turned| turned.limit != Limit::LambdaRequests);
     // One parameter is behind both.
     let both = raised.limits.get(Limit::FirstAttempts).max(raised.limits.get(Limit::Retries));
     [Limit::FirstAttempts, Limit::Retries].into_iter().for_each(|limit| raised.limits.set(limit, both));
