@@ -20,6 +20,7 @@ mod reattempting;
 mod receiver;
 mod report;
 mod sandbox;
+mod scale;
 mod svg;
 mod work;
 mod world;
@@ -29,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use tenday_local::{cargo_in, own_arguments};
 
 use crate::problem::{Problem, Result};
@@ -38,8 +39,10 @@ use crate::world::{FUNCTIONS, Subject, progress, workspace};
 
 /// Measures what Tenday costs, on this machine.
 #[derive(Parser)]
-#[command(name = "cargo bench-tenday", version)]
+#[command(name = "cargo bench-tenday", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    simulated: Option<Simulated>,
     /// Parts to measure; all of them unless some are named
     parts: Vec<Part>,
     /// Print and write JSON, but leave docs/ alone
@@ -54,6 +57,12 @@ struct Arguments {
     /// Measure binaries that were built before, by their names in this directory. Leaves docs/ alone
     #[arg(long, value_name = "DIR")]
     binaries: Option<PathBuf>,
+}
+
+/// What is reckoned and not measured.
+#[derive(Subcommand)]
+enum Simulated {
+    Scale(scale::Arguments),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -83,6 +92,9 @@ fn failed(problem: &str) -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<()> {
+    if let Some(Simulated::Scale(arguments)) = &arguments.simulated {
+        return scale::run(arguments);
+    }
     let optimised = !arguments.not_optimised;
     if arguments.binaries.is_none() {
         build(optimised)?;

@@ -126,6 +126,12 @@ impl Work {
         share
     }
 
+    pub(crate) fn times(self, count: f64) -> Self {
+        let mut product = self;
+        product.each(self, |mine, _| mine * count);
+        product
+    }
+
     fn each(&mut self, other: Self, combine: impl Fn(f64, f64) -> f64) {
         for (mine, theirs) in [
             (&mut self.api_requests, other.api_requests),

@@ -30,7 +30,7 @@ impl From<String> for Cell {
 }
 
 impl Cell {
-    fn show(&self) -> String {
+    pub(crate) fn show(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
             Self::Number(number, digits) => {
@@ -194,7 +194,7 @@ impl Report {
 }
 
 /// The page with `text` between the marks of a part; none if it does not have them.
-fn replaced(page: &str, part: &str, text: &str) -> Option<String> {
+pub(crate) fn replaced(page: &str, part: &str, text: &str) -> Option<String> {
     let (open, close) = (format!("<!-- {part} -->"), format!("<!-- /{part} -->"));
     let start = page.find(&open)? + open.len();
     let end = start + page.get(start..)?.find(&close)?;

@@ -32,6 +32,7 @@ mod probe;
 mod receive;
 pub mod seed;
 mod serve;
+mod sizes;
 mod system;
 mod template;
 #[cfg(test)]
@@ -59,6 +60,7 @@ use crate::{
     system::System,
 };
 pub use receive::{ReceiverOptions, receive};
+pub use sizes::{Polling, Sizes};
 
 /// How many messages a queue holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -40,6 +40,8 @@ pub(crate) struct Template {
     /// Logical id to ARN, the roles that SAM makes for functions included.
     pub(crate) roles: BTreeMap<String, String>,
     pub(crate) outputs: BTreeMap<String, String>,
+    /// As given, else by their defaults.
+    pub(crate) parameters: BTreeMap<String, String>,
     /// What `Ref` gives, by logical id: what CloudFormation lists of a stack.
     pub(crate) resources: BTreeMap<String, String>,
 }

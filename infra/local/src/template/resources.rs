@@ -73,6 +73,9 @@ pub(super) fn build(scope: &mut Scope, sections: &Sections<'_>, endpoint: &str) 
     let resources = declare(scope, sections, endpoint)?;
     let scope = &*scope;
     let mut template = Template::default();
+    for (name, value) in &scope.parameters {
+        template.parameters.insert(name.clone(), value.as_text(name)?.to_owned());
+    }
     for (id, known) in &scope.resources {
         if let Some(role) = known.attributes.get("Arn").filter(|arn| arn.contains(":role/")) {
             template.roles.insert(id.clone(), role.clone());
