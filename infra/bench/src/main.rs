@@ -152,7 +152,19 @@ fn show(report: &Report, at: &Circumstances, no_docs: bool, out: &Path) -> Resul
 fn build(optimised: bool) -> Result<()> {
     progress("building the functions");
     let mut command = cargo_in(&workspace(""));
-    command.args(["build", "--locked", "--workspace", "--bin", "hello", "--bin", "bare", "--bin", "plain", "--bin", "publish"]);
+    command.args([
+        "build",
+        "--locked",
+        "--workspace",
+        "--bin",
+        "hello",
+        "--bin",
+        "bare",
+        "--bin",
+        "plain",
+        "--bin",
+        "publish",
+    ]);
     if optimised {
         command.arg("--release");
     }
