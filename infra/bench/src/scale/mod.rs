@@ -69,11 +69,11 @@ fn key_value(text: &str) -> std::result::Result<(String, String), String> {
 fn keys() -> String {
     let mut text = String::from("Of the platform, the receivers and AWS's times:\n");
     for (name, default, what) in Knobs::ALL {
-        text.push_str(&format!("  {:<28}{what} [{default}]\n", format!("{name}=")));
+        text.push_str(&format!("  {:<30}{what} [{default}]\n", format!("{name}=")));
     }
-    text.push_str("\nLimits that AWS publishes:\n");
+    text.push_str("\nLimits, beside those that are parameters of template.yaml:\n");
     for limit in Limit::ALL.iter().filter(|limit| !limit.is_parameter()) {
-        text.push_str(&format!("  {:<28}{}\n", format!("{}=", limit.key()), limit.name()));
+        text.push_str(&format!("  {:<30}{}\n", format!("{}=", limit.key()), limit.name()));
     }
     text
 }
@@ -118,6 +118,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let mut asked: Vec<(f64, Values)> =
         all.iter().map(|played| (played.setting.events, played.asked.clone())).collect();
+    if let [one] = all.as_slice() {
+        // One size does not tell what grows with it.
+        let larger = one.setting.sized(one.setting.events * 10.0, one.setting.developers).unlimited();
+        asked.push((larger.events, day::play(&larger, &LogBytes::counted()?, &Prices::load()?).asked));
+    }
     asked.sort_by(|a, b| a.0.total_cmp(&b.0));
     let reached = verdict::reached(&setting.limits, &asked);
     if arguments.json {

@@ -179,7 +179,9 @@ mod tests {
         assert_eq!((alone.batch, pollers.now), (1.0, 5.0));
         let full = pollers.take(500.0, 100.0, 0.0, 50.0, 300.0, |_| 100.0);
         assert_eq!((full.batch, full.batches, pollers.now), (10.0, 50.0, 10.0));
-        (0..100).for_each(|_| drop(pollers.take(500.0, 100.0, 0.0, 50.0, 300.0, |_| 100.0)));
+        for _ in 0..100 {
+            pollers.take(500.0, 100.0, 0.0, 50.0, 300.0, |_| 100.0);
+        }
         assert_eq!(pollers.now, 50.0, "and no further than they may");
     }
 
@@ -188,7 +190,9 @@ mod tests {
         let mut pollers = Pollers::new(Taking { batch: 10.0, window: 0.0 }, 10.0);
         pollers.take(1.0, 0.0, 1.0, 50.0, 300.0, |_| 100.0);
         assert!((pollers.slow_sum - 1.0).abs() < 1e-9);
-        (0..9).for_each(|_| drop(pollers.take(0.0, 0.0, 0.0, 50.0, 300.0, |_| 100.0)));
+        for _ in 0..9 {
+            pollers.take(0.0, 0.0, 0.0, 50.0, 300.0, |_| 100.0);
+        }
         assert!((pollers.slow_sum - 1.0).abs() < 1e-9);
         pollers.take(0.0, 0.0, 0.0, 50.0, 300.0, |_| 100.0);
         assert!(pollers.slow_sum.abs() < 1e-9);

@@ -140,11 +140,12 @@ fn days(text: &mut String, all: &[Played], width: usize, day: impl Fn(&Played) -
             cells.extend(some.iter().map(|played| (row.of)(played, day(played))));
             rows.push(cells);
         }
-        table(text, &rows);
+        table(text, &rows, true);
     }
 }
 
-fn table(text: &mut String, rows: &[Vec<String>]) {
+/// Of figures, but for the first column, or of words.
+fn table(text: &mut String, rows: &[Vec<String>], figures: bool) {
     let columns = rows.first().map_or(0, Vec::len);
     let widths: Vec<usize> = (0..columns)
         .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
@@ -152,13 +153,17 @@ fn table(text: &mut String, rows: &[Vec<String>]) {
     for (place, row) in rows.iter().enumerate() {
         let mut line = String::from("|");
         for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            let _ = if column == 0 { write!(line, " {cell:<width$} |") } else { write!(line, " {cell:>width$} |") };
+            let _ = if column == 0 || !figures {
+                write!(line, " {cell:<width$} |")
+            } else {
+                write!(line, " {cell:>width$} |")
+            };
         }
         let _ = writeln!(text, "{line}");
         if place == 0 {
             let rule = widths.iter().enumerate().map(|(column, width)| {
                 let dashes = "-".repeat(*width);
-                if column == 0 { format!(" {dashes} |") } else { format!(" {dashes}:|") }
+                if column == 0 || !figures { format!(" {dashes} |") } else { format!(" {dashes}:|") }
             });
             let _ = writeln!(text, "|{}", rule.collect::<String>());
         }
@@ -199,7 +204,7 @@ pub(crate) fn limits() -> String {
         rows.push(vec![limit.name().to_owned(), allowed, raised, limit.source().to_owned()]);
     }
     let mut text = String::new();
-    table(&mut text, &rows);
+    table(&mut text, &rows, false);
     text
 }
 

@@ -74,7 +74,10 @@ pub(super) fn build(scope: &mut Scope, sections: &Sections<'_>, endpoint: &str) 
     let scope = &*scope;
     let mut template = Template::default();
     for (name, value) in &scope.parameters {
-        template.parameters.insert(name.clone(), value.as_text(name)?.to_owned());
+        // A list is no setting that anybody reckons with.
+        if let Ok(text) = value.as_text(name) {
+            template.parameters.insert(name.clone(), text.to_owned());
+        }
     }
     for (id, known) in &scope.resources {
         if let Some(role) = known.attributes.get("Arn").filter(|arn| arn.contains(":role/")) {
