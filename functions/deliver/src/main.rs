@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use deliver::Deliver;
 use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
-use serde_json::value::RawValue;
 use tenday_attempts::end_if_stuck;
 use tenday_store::{BatchResponse, Environment, SqsEvent};
 use tenday_telemetry::{in_request, metrics};
@@ -18,13 +17,10 @@ async fn main() -> Result<(), Error> {
     let deliver = Arc::new(Deliver::from_environment(&mut environment));
     environment.finish()?;
     deliver.warm().await;
-    // Raw, for `lambda_runtime` reads what it is to read itself value by value, with a path to each, should one not read.
-    let handle = |event: LambdaEvent<Box<RawValue>>| {
+    let handle = |event: LambdaEvent<SqsEvent>| {
         let deliver = Arc::clone(&deliver);
         async move {
-            let batch = SqsEvent::parse(event.payload.get())?;
-            drop(event.payload);
-            let handled = Box::pin(deliver.handle(batch, event.context.deadline()));
+            let handled = Box::pin(deliver.handle(event.payload, event.context.deadline()));
             let answer = in_request(event.context.request_id.as_str(), handled).await;
             metrics::flush();
             Ok::<BatchResponse, Error>(answer)

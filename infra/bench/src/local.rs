@@ -127,6 +127,7 @@ fn publish_for(host: &str, request: &str, length: Duration) -> Result<(u64, f64)
 }
 
 /// One publisher: a client as small as it can be, so that the figures are the system's.
+#[expect(clippy::disallowed_methods, reason = "a publisher's way to the local run of this machine")]
 async fn publish_one_by_one(host: &str, request: &str, until: Instant) -> Result<u64> {
     let lost = || Problem::io("a publisher's connection");
     let mut stream = TcpStream::connect(host).await.map_err(lost())?;

@@ -82,23 +82,30 @@ fn line(event: &Event<'_>, ids: Option<Ids>, json: bool) -> Vec<u8> {
     let mut fields = Fields { line, has_one: false, has_request: false };
     event.record(&mut fields);
     let invocation = ids.filter(|_| !fields.has_request).map(|ids| {
-        fields.add(REQUEST_ID, &*ids.request);
+        fields.text(REQUEST_ID, &ids.request);
         ids.invocation
     });
     let mut line = fields.line;
     line.push(b'}');
     if let Some(invocation) = invocation {
         line.extend_from_slice(br#","span":{"requestId":"#);
-        value(&mut line, &*invocation);
+        text(&mut line, &invocation);
         line.push(b'}');
     }
     line.extend_from_slice(b"}\n");
     line
 }
 
-fn value(line: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
-    // Neither a vector nor what is written to it here can fail.
-    let _ = serde_json::to_writer(line, value);
+fn text(line: &mut Vec<u8>, text: &str) {
+    // Nearly every text is an id or a word, in which JSON escapes nothing.
+    if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        // Neither a vector nor what is written to it here can fail.
+        let _ = serde_json::to_writer(line, text);
+        return;
+    }
+    line.push(b'"');
+    line.extend_from_slice(text.as_bytes());
+    line.push(b'"');
 }
 
 /// The members of an object, as they come.
@@ -109,45 +116,55 @@ struct Fields {
 }
 
 impl Fields {
-    fn add(&mut self, name: &str, given: &(impl Serialize + ?Sized)) {
-        if self.has_one {
-            self.line.push(b',');
-        }
+    /// A name is one of the sources, and has nothing in it to be escaped.
+    fn name(&mut self, name: &str) {
+        self.line.extend_from_slice(if self.has_one { b",\"" } else { b"\"" });
         self.has_one = true;
         self.has_request |= name == REQUEST_ID;
-        value(&mut self.line, name);
-        self.line.push(b':');
-        value(&mut self.line, given);
+        self.line.extend_from_slice(name.as_bytes());
+        self.line.extend_from_slice(b"\":");
+    }
+
+    fn text(&mut self, name: &str, given: &str) {
+        self.name(name);
+        text(&mut self.line, given);
+    }
+
+    fn number(&mut self, name: &str, number: &impl Serialize) {
+        self.name(name);
+        // As in `text`.
+        let _ = serde_json::to_writer(&mut self.line, number);
     }
 }
 
 impl Visit for Fields {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.add(field.name(), &value);
+        self.number(field.name(), &value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.add(field.name(), &value);
+        self.number(field.name(), &value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.add(field.name(), &value);
+        self.number(field.name(), &value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.add(field.name(), &value);
+        self.name(field.name());
+        self.line.extend_from_slice(if value { b"true" } else { b"false" });
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.add(field.name(), value);
+        self.text(field.name(), value);
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.add(field.name(), &value.to_string());
+        self.text(field.name(), &value.to_string());
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.add(field.name(), &format!("{value:?}"));
+        self.text(field.name(), &format!("{value:?}"));
     }
 }
 

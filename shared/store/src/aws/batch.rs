@@ -35,14 +35,6 @@ struct Attributes {
     trace: Option<String>,
 }
 
-impl SqsEvent {
-    /// # Errors
-    /// When it is no batch of messages.
-    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text)
-    }
-}
-
 impl Record {
     /// How often the message was taken from its queue, this time included.
     pub fn receives(&self) -> u32 {
