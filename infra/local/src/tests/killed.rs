@@ -95,7 +95,7 @@ async fn what_was_answered_for_survives_a_kill() {
         let mut kept = Vec::new();
         for number in 0.. {
             let name = format!("{writer}-{number}");
-            let caller = if writer % 2 == 0 { "LOCALWeb.1" } else { "somebody" };
+            let caller = if writer.is_multiple_of(2) { "LOCALWeb.1" } else { "somebody" };
             let put = json!({ "TableName": table, "Item": { "pk": { "S": name } } });
             let send = json!({ "QueueUrl": queue, "MessageBody": name });
             let Some(_) = call(&client, endpoint, caller, "DynamoDB_20120810.PutItem", &put).await else { break };
