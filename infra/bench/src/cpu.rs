@@ -19,7 +19,7 @@ use crate::receiver::Receiver;
 use crate::report::{Cell, Report, Table, percentile};
 use crate::sandbox::Sandbox;
 use crate::svg::Plot;
-use crate::world::{DEVELOPER, Subject, data, progress};
+use crate::world::{DEVELOPER, Subject, data, progress, workspace};
 
 /// One delivers, then the other, so that what else the machine does meets both.
 const ROUNDS: usize = 4;
@@ -297,7 +297,7 @@ async fn bare_loop(binary: &Path, order: &Order) -> Result<Cpu> {
 async fn bare_instructions(binary: &Path, order: &Order) -> Result<f64> {
     let mut counts = Vec::new();
     for batches in COUNTED {
-        let out = Counts::new(batches);
+        let out = Counts::new(binary, batches)?;
         let mut command = Command::new(VALGRIND);
         command.args(&out.arguments()[1..]).arg(binary);
         bare(command, &Order { batches, ..order.clone() }).await?;
@@ -327,7 +327,7 @@ async fn instructions(
 ) -> Result<f64> {
     let mut counts = Vec::new();
     for batches in COUNTED {
-        let out = Counts::new(batches);
+        let out = Counts::new(binary, batches)?;
         let mut sandbox = Sandbox::start(binary, environment, &out.arguments()).await?;
         deliver(&mut sandbox, messages, receiver, batches).await?;
         sandbox.end().await;
@@ -341,13 +341,15 @@ fn of_one(counts: &[f64]) -> f64 {
     (counts[1] - counts[0]) / ((COUNTED[1] - COUNTED[0]) * BATCH) as f64
 }
 
-/// Where callgrind writes what it counted.
+/// Where callgrind writes what it counted. It stays there: of binaries with symbols, `callgrind_annotate` makes a profile of it.
 pub(crate) struct Counts(PathBuf);
 
 impl Counts {
-    pub(crate) fn new(number: usize) -> Self {
-        let name = format!("tenday-bench-{}-{number}.callgrind", std::process::id());
-        Self(std::env::temp_dir().join(name))
+    pub(crate) fn new(binary: &Path, number: usize) -> Result<Self> {
+        let directory = workspace("target/bench");
+        std::fs::create_dir_all(&directory).map_err(Problem::io(directory.display().to_string()))?;
+        let name = binary.file_name().unwrap_or_default().to_string_lossy();
+        Ok(Self(directory.join(format!("{name}-{number}.callgrind"))))
     }
 
     /// The command that counts another one's instructions.
@@ -359,7 +361,6 @@ impl Counts {
     /// Of a process that has ended.
     pub(crate) fn read(self) -> Result<f64> {
         let text = std::fs::read_to_string(&self.0).map_err(Problem::io(self.0.display().to_string()))?;
-        let _ = std::fs::remove_file(&self.0);
         let sum = text.lines().rev().find_map(|line| line.strip_prefix("totals: ").or(line.strip_prefix("summary: ")));
         let sum = sum.and_then(|sum| sum.trim().parse::<f64>().ok());
         sum.ok_or_else(|| Problem::not_measured("callgrind wrote no totals"))

@@ -1,6 +1,6 @@
 //! The floor under a publication: a function that answers a request of an HTTP API with 202, after the calls of AWS that
-//! publishing needs, each signed and sent and nothing else. It finds them as JSON in `TENDAY_FLOOR_CALLS`: stages, one after
-//! another, each with calls that are made at once.
+//! publishing needs, each signed and sent and nothing else. It finds them as JSON in the file that `TENDAY_FLOOR_CALLS` names:
+//! stages, one after another, each with calls that are made at once.
 
 use futures::future::try_join_all;
 use lambda_http::{Error, Request, Response, run, service_fn};
@@ -9,7 +9,7 @@ use tenday_floor::{Call, call};
 #[tokio::main(flavor = "current_thread")]
 #[expect(clippy::disallowed_methods, reason = "what the SDK is measured against")]
 async fn main() -> Result<(), Error> {
-    let stages: Vec<Vec<Call>> = serde_json::from_str(&std::env::var("TENDAY_FLOOR_CALLS")?)?;
+    let stages: Vec<Vec<Call>> = serde_json::from_slice(&std::fs::read(std::env::var("TENDAY_FLOOR_CALLS")?)?)?;
     let client = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build()?;
     let (stages, client) = (&stages, &client);
     run(service_fn(async |_: Request| {
