@@ -16,6 +16,7 @@ use aws_types::region::Region;
 
 use crate::aws::environment::Environment;
 use crate::aws::http::http_client;
+use crate::aws::signer::{Signer, SigningScheme};
 
 /// What the clients are made from, and the clients: one of each service, for whoever asks. A client of one's own would
 /// have connections of its own, which what is read ahead at start does not open.
@@ -79,11 +80,21 @@ impl Aws {
     }
 
     pub(crate) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        self.dynamodb.get_or_init(|| aws_sdk_dynamodb::Client::new(&self.config)).clone()
+        let made = || {
+            let config = aws_sdk_dynamodb::config::Builder::from(&self.config);
+            aws_sdk_dynamodb::Client::from_conf(config.push_auth_scheme(self.signing("dynamodb")).build())
+        };
+        self.dynamodb.get_or_init(made).clone()
     }
 
     pub(crate) fn sqs(&self) -> aws_sdk_sqs::Client {
-        aws_sdk_sqs::Client::new(&self.config)
+        let config = aws_sdk_sqs::config::Builder::from(&self.config);
+        aws_sdk_sqs::Client::from_conf(config.push_auth_scheme(self.signing("sqs")).build())
+    }
+
+    /// For the services that each event asks something of.
+    fn signing(&self, service: &'static str) -> SigningScheme {
+        SigningScheme(Signer::new(self.config.region().map(Region::to_string).unwrap_or_default(), service))
     }
 
     pub(crate) fn scheduler(&self) -> aws_sdk_scheduler::Client {

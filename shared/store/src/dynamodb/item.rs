@@ -1,14 +1,14 @@
 //! Reading and writing the attributes of an item.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use flate2::Compression;
 use flate2::read::DeflateDecoder;
-use flate2::write::DeflateEncoder;
 use jiff::Timestamp;
+use libdeflater::{CompressionLvl, Compressor};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -71,10 +71,21 @@ pub(crate) fn long_json(value: &impl Serialize) -> Result<Attribute, StoreError>
     if text.len() <= LONG {
         return Ok(AttributeValue::S(text));
     }
-    let mut encoder = DeflateEncoder::new(Vec::with_capacity(text.len()), Compression::fast());
-    encoder.write_all(text.as_bytes()).map_err(|error| StoreError::corrupt("value", error))?;
-    let compressed = encoder.finish().map_err(|error| StoreError::corrupt("value", error))?;
-    Ok(if compressed.len() < text.len() { b(compressed) } else { AttributeValue::S(text) })
+    let mut compressed = vec![0; text.len()];
+    // It does not fit where it saves nothing.
+    let length = COMPRESSOR.with_borrow_mut(|compressor| compressor.deflate_compress(text.as_bytes(), &mut compressed));
+    Ok(match length {
+        Ok(length) => {
+            compressed.truncate(length);
+            b(compressed)
+        }
+        Err(_) => AttributeValue::S(text),
+    })
+}
+
+thread_local! {
+    /// A new one for each value would take longer to make than the value to compress.
+    static COMPRESSOR: RefCell<Compressor> = RefCell::new(Compressor::new(CompressionLvl::new(1).unwrap_or_default()));
 }
 
 /// Reads the attributes of one kind of item.
