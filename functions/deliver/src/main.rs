@@ -9,6 +9,10 @@ use tenday_store::{BatchResponse, Environment, SqsEvent};
 use tenday_telemetry::{in_request, metrics};
 use tower::util::MapResponseLayer;
 
+/// Every event passes here, with hundreds of allocations.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tenday_telemetry::start_log();

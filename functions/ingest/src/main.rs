@@ -5,6 +5,10 @@ use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use tenday_store::{BatchResponse, Environment, SqsEvent};
 use tenday_telemetry::in_request;
 
+/// Every event passes here, with hundreds of allocations.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tenday_telemetry::start_log();
