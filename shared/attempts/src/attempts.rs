@@ -338,7 +338,8 @@ impl Attempts {
         if let Some((_, key)) = kept.as_ref().filter(|(at, _)| now.duration_since(*at) < KEY_KEPT) {
             return Ok(Arc::clone(key));
         }
-        let key = self.signing_keys.signer(KeyPurpose::Webhooks, &self.keyring, now).await?;
+        // Rare, and large: an attempt is not made larger by it.
+        let key = Box::pin(self.signing_keys.signer(KeyPurpose::Webhooks, &self.keyring, now)).await?;
         let key = Arc::new(key.ok_or(AttemptFault::NoKey)?);
         *kept = Some((now, Arc::clone(&key)));
         Ok(key)

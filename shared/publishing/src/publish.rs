@@ -126,12 +126,13 @@ impl Publisher {
             let settings = settings.get(&update.developer_id).and_then(Option::as_ref);
             let refused = erased.contains(&update.developer_id).then(|| of_erased(&location));
             let origin = Origin { location, trace, now };
-            async move {
+            // Where it stays: waiting for all of them moves each.
+            Box::pin(async move {
                 match refused {
                     Some(error) => Err(error),
                     None => self.accept(update, key, settings, origin).await,
                 }
-            }
+            })
         }))
         .await;
         let mut results = self.send(accepted).await.into_iter();

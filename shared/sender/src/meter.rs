@@ -16,6 +16,9 @@ use tokio::net::TcpStream;
 
 use crate::connection::STREAM_WINDOW;
 
+/// What is read at once where less may come than there is room for.
+const LITTLE: usize = 512;
+
 /// What one HTTP/1.1 connection may send while nothing is asked of it: session tickets of TLS that come late.
 const IDLE_ONE: usize = 4 * 1024;
 
@@ -157,7 +160,9 @@ impl AsyncRead for Metered {
         if left >= buffer.remaining() {
             ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         } else {
-            let mut part = ReadBuf::new(buffer.initialize_unfilled_to(left));
+            // A little at a time, because all of it is made zero first: a kept connection is looked at before and after each
+            // request, and has nothing to say.
+            let mut part = ReadBuf::new(buffer.initialize_unfilled_to(left.min(LITTLE)));
             ready!(Pin::new(&mut self.stream).poll_read(context, &mut part))?;
             let read = part.filled().len();
             buffer.advance(read);

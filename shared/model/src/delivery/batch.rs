@@ -10,7 +10,7 @@
 //! A message that was taken before is a suspect: its last invocation may have died of it. Of a batch with suspects in it one
 //! is attempted, by itself, after everything else was put out of its reach: sent anew, and deleted.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -293,10 +293,10 @@ pub struct Batch<K> {
     messages: Vec<Message>,
     stages: Vec<Stage>,
     /// How webhooks fare by what this batch has recorded.
-    health: HashMap<WebhookKey, Health>,
+    health: BTreeMap<WebhookKey, Health>,
     /// The webhooks that this batch has disabled, or of which it has dropped events.
-    disabled: HashMap<WebhookKey, Disabled>,
-    dropped: HashSet<WebhookKey>,
+    disabled: BTreeMap<WebhookKey, Disabled>,
+    dropped: BTreeSet<WebhookKey>,
     /// Whether the suspects were set apart.
     isolated: bool,
     /// Whether what is apart has been put out of the reach of what comes next.
@@ -313,9 +313,9 @@ impl<K: Known> Batch<K> {
             known,
             stages: messages.iter().map(|_| Stage::Back).collect(),
             messages,
-            health: HashMap::new(),
-            disabled: HashMap::new(),
-            dropped: HashSet::new(),
+            health: BTreeMap::new(),
+            disabled: BTreeMap::new(),
+            dropped: BTreeSet::new(),
             isolated: false,
             cleared: true,
             came: false,
@@ -323,7 +323,7 @@ impl<K: Known> Batch<K> {
         };
         let mut order: Vec<Place> = (0..batch.messages.len()).map(Place).collect();
         order.sort_by_key(|place| std::cmp::Reverse(batch.messages[place.0].attempt));
-        let mut gone_on = HashSet::new();
+        let mut gone_on = BTreeSet::new();
         for place in order {
             let message = &batch.messages[place.0];
             let (developer, event) = (&message.developer, message.event);
@@ -834,7 +834,7 @@ impl<K: Known> Batch<K> {
     }
 
     fn delivered(&mut self, places: Vec<Place>, now: Timestamp) -> Record {
-        let mut newest: HashMap<WebhookKey, (EventId, Timestamp)> = HashMap::new();
+        let mut newest: BTreeMap<WebhookKey, (EventId, Timestamp)> = BTreeMap::new();
         let mut events = Vec::with_capacity(places.len());
         for place in places {
             let Some(made) = self.take(place) else { continue };

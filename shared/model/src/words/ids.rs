@@ -77,7 +77,8 @@ macro_rules! uuid_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($prefix, "{}"), self.0.hyphenated())
+                f.write_str($prefix)?;
+                f.write_str(self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
             }
         }
 
@@ -237,9 +238,10 @@ impl fmt::Display for EventId {
         bytes[16..].copy_from_slice(self.webhook.0.as_bytes());
         // Base 32 keeps the order of the bytes, is safe in a path, a header and a schedule's name (64 characters at
         // most), and holds no full stop, which Standard Webhooks forbids in a `webhook-id`.
-        let mut text = BASE32HEX_NOPAD.encode(&bytes);
-        text.make_ascii_lowercase();
-        write!(f, "EVT-{text}")
+        let mut text = *b"EVT-0000000000000000000000000000000000000000000000000000";
+        BASE32HEX_NOPAD.encode_mut(&bytes, &mut text[4..]);
+        text[4..].make_ascii_lowercase();
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 

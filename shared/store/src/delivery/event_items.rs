@@ -11,7 +11,8 @@ use crate::dynamodb::write::Write;
 use crate::error::StoreError;
 
 pub(crate) fn event_item(developer: &DeveloperId, event: &Event) -> Result<Item, StoreError> {
-    let mut item = keys::event(developer, event.id);
+    // As many as an event has that was delivered at its first attempt.
+    let mut item = keys::event_row(developer, event.id, 6);
     item.insert("status".into(), s(event.status().name()));
     item.insert("eventName".into(), s(&event.event_name));
     item.insert("attempts".into(), json(&event.attempts)?);

@@ -3,7 +3,7 @@
 //! One row is one event, under its webhook and in the order of publishing, so history is one query. Only a dropped
 //! event has the keys of the two indexes of dropped events, so a delivered one costs nothing there.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,39 +43,47 @@ pub struct Events {
 /// A developer's event.
 pub type Key = (DeveloperId, EventId);
 
-/// All that a batch of deliveries goes by.
+/// All that a batch of deliveries goes by, by developer.
 #[derive(Debug, Default)]
-pub struct Deliveries {
-    pub(crate) events: HashMap<Key, Event>,
-    /// Each with the life of it, to which its webhooks belong. Shared, so that attempts on other threads may hold one.
-    configurations: HashMap<DeveloperId, (Arc<Configuration>, u64)>,
-    /// What the operator has set, of the developers with a configuration.
-    controls: HashMap<DeveloperId, Control>,
-    webhooks: HashMap<(DeveloperId, WebhookId), StoredWebhook>,
-    pub(crate) health: HashMap<(DeveloperId, WebhookId), Health>,
-    erased: HashSet<DeveloperId>,
+pub struct Deliveries(BTreeMap<DeveloperId, OfDeveloper>);
+
+#[derive(Debug, Default)]
+pub(crate) struct OfDeveloper {
+    /// With the life of it, to which its webhooks belong. Shared, so that attempts on other threads may hold it.
+    configuration: Option<(Arc<Configuration>, u64)>,
+    /// What the operator has set, of a developer with a configuration.
+    control: Control,
+    webhooks: BTreeMap<WebhookId, StoredWebhook>,
+    pub(crate) health: BTreeMap<WebhookId, Health>,
+    pub(crate) events: BTreeMap<EventId, Event>,
+    is_erased: bool,
 }
 
 impl Deliveries {
     pub fn configuration(&self, developer: &DeveloperId) -> Option<&Arc<Configuration>> {
-        self.configurations.get(developer).map(|(configuration, _)| configuration)
+        self.living(developer).map(|(configuration, _)| configuration)
     }
 
     /// Whether a developer is being erased, or was: nothing may be attempted or recorded.
     pub fn is_erased(&self, developer: &DeveloperId) -> bool {
-        self.erased.contains(developer)
+        self.0.get(developer).is_some_and(|of| of.is_erased)
+    }
+
+    fn living(&self, developer: &DeveloperId) -> Option<&(Arc<Configuration>, u64)> {
+        self.0.get(developer)?.configuration.as_ref()
     }
 
     /// A webhook that is live: neither deleted, nor of a configuration that was.
     pub fn stored_webhook(&self, developer: &DeveloperId, webhook: WebhookId) -> Option<&StoredWebhook> {
-        let (_, generation) = self.configurations.get(developer)?;
-        self.webhooks.get(&(developer.clone(), webhook)).filter(|webhook| webhook.generation == *generation)
+        let of = self.0.get(developer)?;
+        let (_, generation) = of.configuration.as_ref()?;
+        of.webhooks.get(&webhook).filter(|webhook| webhook.generation == *generation)
     }
 }
 
 impl Known for Deliveries {
     fn event(&self, developer: &DeveloperId, event: EventId) -> Option<&Event> {
-        self.events.get(&(developer.clone(), event))
+        self.0.get(developer)?.events.get(&event)
     }
 
     fn webhook(&self, developer: &DeveloperId, webhook: WebhookId) -> Option<&Webhook> {
@@ -83,19 +91,19 @@ impl Known for Deliveries {
     }
 
     fn health(&self, developer: &DeveloperId, webhook: WebhookId) -> Option<&Health> {
-        self.health.get(&(developer.clone(), webhook))
+        self.0.get(developer)?.health.get(&webhook)
     }
 
     fn has_address(&self, developer: &DeveloperId) -> bool {
-        self.configurations.get(developer).is_some_and(|(configuration, _)| !configuration.allowlist.is_empty())
+        self.living(developer).is_some_and(|(configuration, _)| !configuration.allowlist.is_empty())
     }
 
     fn control(&self, developer: &DeveloperId) -> Control {
-        self.controls.get(developer).copied().unwrap_or_default()
+        self.0.get(developer).map(|of| of.control).unwrap_or_default()
     }
 
     fn delays(&self, developer: &DeveloperId, webhook: WebhookId) -> Vec<Duration> {
-        let Some((configuration, _)) = self.configurations.get(developer) else { return Vec::new() };
+        let Some((configuration, _)) = self.living(developer) else { return Vec::new() };
         let own = self.stored_webhook(developer, webhook).and_then(|stored| stored.webhook.retry_schedule.as_ref());
         effective_delays(own, configuration.retry_schedule.as_ref(), configuration.integration)
     }
@@ -113,19 +121,19 @@ impl Events {
     /// When DynamoDB fails or an item does not read.
     pub async fn load(&self, wanted: &[Key], now: Timestamp) -> Result<Deliveries, StoreError> {
         let mut keys: Vec<(Table, Item)> = Vec::new();
-        let mut seen = HashSet::new();
-        let mut events = HashSet::new();
+        let mut seen = BTreeSet::new();
+        let mut events = BTreeSet::new();
         for (developer, event) in wanted {
             // Copies of a message come in one batch too, and DynamoDB refuses a key that is given twice.
             if !events.insert((developer, *event)) {
                 continue;
             }
             keys.push((Table::Events, keys::event(developer, *event)));
-            if seen.insert((developer.clone(), Some(event.webhook))) {
+            if seen.insert((developer, Some(event.webhook))) {
                 keys.push((Table::Events, keys::health(developer, event.webhook)));
                 keys.push((Table::Settings, keys::key(keys::developer(developer), keys::webhook(event.webhook))));
             }
-            if seen.insert((developer.clone(), None)) {
+            if seen.insert((developer, None)) {
                 keys.push((Table::Settings, keys::key(keys::developer(developer), keys::CONFIGURATION.to_owned())));
             }
         }
@@ -140,7 +148,7 @@ impl Events {
             for (webhook, sort) in
                 [(Some(event.webhook), keys::webhook(event.webhook)), (None, keys::CONFIGURATION.to_owned())]
             {
-                if seen.remove(&(developer.clone(), webhook)) {
+                if seen.remove(&(developer, webhook)) {
                     missing.push((Table::Settings, keys::key(keys::developer(developer), sort)));
                 }
             }
@@ -350,18 +358,26 @@ fn put_unless_recorded(developer: &DeveloperId, event: &Event, before: u16) -> R
 }
 
 impl Deliveries {
+    pub(crate) fn into_all(self) -> impl Iterator<Item = OfDeveloper> {
+        self.0.into_values()
+    }
+
+    fn of(&mut self, developer: DeveloperId) -> &mut OfDeveloper {
+        self.0.entry(developer).or_default()
+    }
+
     pub(crate) fn add_event_or_health(&mut self, item: &Item) -> Result<(), StoreError> {
         let pk = keys::pk(item).unwrap_or_default();
         if let Some(developer) = pk.strip_suffix("#HEALTH") {
             let developer = developer.parse().map_err(|error| StoreError::corrupt("health", error))?;
             let webhook = keys::sk(item).unwrap_or_default().parse();
             let webhook = webhook.map_err(|error| StoreError::corrupt("health", error))?;
-            self.health.insert((developer, webhook), health_from(item)?);
+            self.of(developer).health.insert(webhook, health_from(item)?);
         } else {
             let event = event_from(item)?;
             let developer = pk.split('#').next().unwrap_or_default().parse();
             let developer = developer.map_err(|error| StoreError::corrupt("event", error))?;
-            self.events.insert((developer, event.id), event);
+            self.of(developer).events.insert(event.id, event);
         }
         Ok(())
     }
@@ -370,14 +386,15 @@ impl Deliveries {
         let developer = keys::pk(item).unwrap_or_default().parse::<DeveloperId>();
         let developer = developer.map_err(|error| StoreError::corrupt("setting", error))?;
         if keys::sk(item) == Some(keys::CONFIGURATION) && erased_at(item).is_some() {
-            self.erased.insert(developer);
+            self.of(developer).is_erased = true;
         } else if keys::sk(item) == Some(keys::CONFIGURATION) {
             let (configuration, generation) = configuration_from(item)?;
-            self.controls.insert(developer.clone(), control_from(item)?);
-            self.configurations.insert(developer, (Arc::new(configuration), generation));
+            let of = self.of(developer);
+            of.control = control_from(item)?;
+            of.configuration = Some((Arc::new(configuration), generation));
         } else {
             let webhook = webhook_from(item)?;
-            self.webhooks.insert((developer, webhook.webhook.id), webhook);
+            self.of(developer).webhooks.insert(webhook.webhook.id, webhook);
         }
         Ok(())
     }

@@ -57,7 +57,7 @@ impl Events {
         for item in found.iter().filter(|item| !is_expired(item, now)) {
             loaded.add_event_or_health(item)?;
         }
-        Ok(loaded.health.into_iter().map(|((_, webhook), health)| (webhook, health)).collect())
+        Ok(loaded.into_all().flat_map(|of| of.health).collect())
     }
 
     /// Which of an update's events are recorded.
@@ -78,7 +78,7 @@ impl Events {
         for (_, item) in found.iter().filter(|(_, item)| !is_expired(item, now)) {
             loaded.add_event_or_health(item)?;
         }
-        Ok(loaded.events.into_iter().map(|((_, id), event)| (id, event.as_of(now))).collect())
+        Ok(loaded.into_all().flat_map(|of| of.events).map(|(id, event)| (id, event.as_of(now))).collect())
     }
 
     /// One event.

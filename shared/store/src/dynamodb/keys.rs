@@ -21,7 +21,14 @@ pub(crate) fn key_of(item: &Item) -> Item {
 
 /// A whole primary key.
 pub(crate) fn key(pk: String, sk: String) -> Item {
-    Item::from([("pk".to_owned(), s(pk)), ("sk".to_owned(), s(sk))])
+    let mut item = Item::with_capacity(2);
+    put_key(&mut item, pk, sk);
+    item
+}
+
+fn put_key(item: &mut Item, pk: String, sk: String) {
+    item.insert("pk".to_owned(), s(pk));
+    item.insert("sk".to_owned(), s(sk));
 }
 
 pub(crate) fn pk(item: &Item) -> Option<&str> {
@@ -151,11 +158,18 @@ pub(crate) const KEYRING: &str = "KEYRING";
 
 /// A webhook's events, by the time their updates were published.
 pub(crate) fn webhook_events(developer: &DeveloperId, webhook: WebhookId) -> String {
-    format!("{developer}#{webhook}")
+    [developer.as_str(), "#", &webhook.to_string()].concat()
 }
 
 pub(crate) fn event(developer: &DeveloperId, event: EventId) -> Item {
     key(webhook_events(developer, event.webhook), event_sort(event.update))
+}
+
+/// A row under the key of an event, with room for so many attributes more.
+pub(crate) fn event_row(developer: &DeveloperId, event: EventId, room: usize) -> Item {
+    let mut item = Item::with_capacity(2 + room);
+    put_key(&mut item, webhook_events(developer, event.webhook), event_sort(event.update));
+    item
 }
 
 pub(crate) fn event_sort(update: UpdateId) -> String {

@@ -66,7 +66,8 @@ impl Updates {
         if let Some(content) = &message.content {
             return Ok(Some(Cow::Borrowed(content)));
         }
-        let update = self.get(&message.developer, message.event.update, now).await?;
+        // Rare, and large: an attempt is not made larger by it.
+        let update = Box::pin(self.get(&message.developer, message.event.update, now)).await?;
         Ok(update.map(|update| Cow::Owned(update.content)))
     }
 

@@ -257,13 +257,17 @@ impl Keyring {
     /// The data key of this number. One that is not known is looked for in the keyring as it is now, once.
     async fn key(&self, number: u32) -> Result<Option<Arc<LessSafeKey>>, StoreError> {
         let mut known = self.known.lock().await;
-        let opened = async {
+        if let Some(key) = known.opened.get(&number) {
+            return Ok(Some(Arc::clone(key)));
+        }
+        // Rare, and large: an attempt is not made larger by it.
+        let opened = Box::pin(async {
             if let Some(key) = self.opened(&mut known, number).await? {
                 return Ok(Some(key));
             }
             known.stored = Some(self.read().await?.ok_or_else(missing)?);
             self.opened(&mut known, number).await
-        };
+        });
         opened.await.inspect_err(|_| metrics::keyring_failure())
     }
 
