@@ -120,11 +120,11 @@ pub(crate) fn sent_bytes(body: &Value) -> usize {
     bodies.map(str::len).sum()
 }
 
-/// The request, asking DynamoDB for what it bills.
-pub(crate) fn asking_for_units(body: &Value) -> Option<Vec<u8>> {
-    let mut request = body.as_object()?.clone();
-    request.insert("ReturnConsumedCapacity".to_owned(), json!("TOTAL"));
-    serde_json::to_vec(&request).ok()
+/// Has a request ask DynamoDB for what it bills.
+pub(crate) fn ask_for_units(request: &mut Value) {
+    if let Some(members) = request.as_object_mut() {
+        members.insert("ReturnConsumedCapacity".to_owned(), json!("TOTAL"));
+    }
 }
 
 /// The read and the write units that DynamoDB reports with its answer to `operation`.

@@ -91,17 +91,17 @@ impl DynamoDb {
     /// What a function's request is answered with, without a second way over the network and a second server; that was
     /// half of the emulator's time. None for what is not asked often, and for what is refused: the server says how, for
     /// nothing was done yet.
-    pub(crate) fn direct(&self, operation: &str, body: &[u8]) -> Option<String> {
+    pub(crate) fn direct(&self, operation: &str, request: Value) -> Option<String> {
         let database = &self.database;
         match operation {
-            "GetItem" => asked(body, |request| database.get_item(request)),
-            "PutItem" => asked(body, |request| database.put_item(request)),
-            "UpdateItem" => asked(body, |request| database.update_item(request)),
-            "DeleteItem" => asked(body, |request| database.delete_item(request)),
-            "Query" => asked(body, |request| database.query(request)),
-            "BatchGetItem" => asked(body, |request| database.batch_get_item(request)),
-            "BatchWriteItem" => asked(body, |request| database.batch_write_item(request)),
-            "TransactWriteItems" => asked(body, |request| database.transact_write_items(request)),
+            "GetItem" => asked(request, |request| database.get_item(request)),
+            "PutItem" => asked(request, |request| database.put_item(request)),
+            "UpdateItem" => asked(request, |request| database.update_item(request)),
+            "DeleteItem" => asked(request, |request| database.delete_item(request)),
+            "Query" => asked(request, |request| database.query(request)),
+            "BatchGetItem" => asked(request, |request| database.batch_get_item(request)),
+            "BatchWriteItem" => asked(request, |request| database.batch_write_item(request)),
+            "TransactWriteItems" => asked(request, |request| database.transact_write_items(request)),
             _ => None,
         }
     }
@@ -223,12 +223,12 @@ impl DynamoDb {
     }
 }
 
-/// One request as it came, and its answer as it goes; None if it cannot be read, or is refused.
+/// One request as it was parsed, and its answer as it goes; None if it cannot be read, or is refused.
 fn asked<Q: DeserializeOwned, A: Serialize>(
-    body: &[u8],
+    request: Value,
     answer: impl FnOnce(Q) -> Result<A, DynoxideError>,
 ) -> Option<String> {
-    let answer = answer(serde_json::from_slice(body).ok()?).ok()?;
+    let answer = answer(serde_json::from_value(request).ok()?).ok()?;
     // An answer always can be: its members have names.
     serde_json::to_string(&answer).ok()
 }

@@ -141,14 +141,18 @@ impl Aws {
         match target.split_once('.') {
             Some(("DynamoDB_20120810", operation)) => {
                 count("dynamodb", operation);
-                let parsed = parsed.unwrap_or_default();
-                let asking = if self.units { calls::asking_for_units(&parsed) } else { None };
-                let counted = asking.is_some();
-                let request = asking.map_or(body, Bytes::from);
-                let direct = if function == EXTERNAL { None } else { self.dynamodb.direct(operation, &request) };
+                let mut request = parsed.unwrap_or_default();
+                let counted = self.units && request.is_object();
+                let body = if counted {
+                    calls::ask_for_units(&mut request);
+                    Bytes::from(request.to_string())
+                } else {
+                    body
+                };
+                let direct = if function == EXTERNAL { None } else { self.dynamodb.direct(operation, request) };
                 let answer = match direct {
                     Some(text) => with_request_id(serve::answer(StatusCode::OK, "application/x-amz-json-1.0", text)),
-                    None => self.dynamodb.forward(parts, request).await,
+                    None => self.dynamodb.forward(parts, body).await,
                 };
                 if counted {
                     // Cloned without a copy; in memory already, so it cannot fail.

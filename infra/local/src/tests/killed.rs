@@ -121,7 +121,7 @@ async fn what_was_answered_for_survives_a_kill() {
     let run = LocalRun::start(options(place.path())).await.unwrap();
     for (name, _) in &kept {
         let get = json!({ "TableName": table, "Key": { "pk": { "S": name } } });
-        let item = run.system.aws.dynamodb.direct("GetItem", get.to_string().as_bytes()).unwrap();
+        let item = run.system.aws.dynamodb.direct("GetItem", get).unwrap();
         assert!(item.contains(name.as_str()), "{name} is lost: {item}");
     }
     let messages = run.queues().values().map(|depth| depth.visible).sum::<usize>();
