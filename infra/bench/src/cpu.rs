@@ -349,7 +349,10 @@ impl Counts {
         let directory = workspace("target/bench");
         std::fs::create_dir_all(&directory).map_err(Problem::io(directory.display().to_string()))?;
         let name = binary.file_name().unwrap_or_default().to_string_lossy();
-        Ok(Self(directory.join(format!("{name}-{number}.callgrind"))))
+        let path = directory.join(format!("{name}-{number}.callgrind"));
+        // An earlier one would be taken for this one's.
+        let _ = std::fs::remove_file(&path);
+        Ok(Self(path))
     }
 
     /// The command that counts another one's instructions.

@@ -23,6 +23,8 @@ use crate::aws::signer::{Signer, SigningScheme};
 #[derive(Debug, Clone)]
 pub struct Aws {
     config: SdkConfig,
+    /// Whether the services that each event asks something of are asked with our signatures.
+    is_function: bool,
     dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
     kms: OnceLock<aws_sdk_kms::Client>,
 }
@@ -67,11 +69,11 @@ impl Aws {
         if let Some(endpoint_url) = endpoint_url {
             config = config.endpoint_url(endpoint_url);
         }
-        Self::from_config(config.build())
+        Self { is_function: true, ..Self::from_config(config.build()) }
     }
 
     pub(super) fn from_config(config: SdkConfig) -> Self {
-        Self { config, dynamodb: OnceLock::new(), kms: OnceLock::new() }
+        Self { config, is_function: false, dynamodb: OnceLock::new(), kms: OnceLock::new() }
     }
 
     #[cfg(feature = "operator")]
@@ -82,19 +84,25 @@ impl Aws {
     pub(crate) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         let made = || {
             let config = aws_sdk_dynamodb::config::Builder::from(&self.config);
-            aws_sdk_dynamodb::Client::from_conf(config.push_auth_scheme(self.signing("dynamodb")).build())
+            aws_sdk_dynamodb::Client::from_conf(match self.signing("dynamodb") {
+                Some(signing) => config.push_auth_scheme(signing).build(),
+                None => config.build(),
+            })
         };
         self.dynamodb.get_or_init(made).clone()
     }
 
     pub(crate) fn sqs(&self) -> aws_sdk_sqs::Client {
         let config = aws_sdk_sqs::config::Builder::from(&self.config);
-        aws_sdk_sqs::Client::from_conf(config.push_auth_scheme(self.signing("sqs")).build())
+        aws_sdk_sqs::Client::from_conf(match self.signing("sqs") {
+            Some(signing) => config.push_auth_scheme(signing).build(),
+            None => config.build(),
+        })
     }
 
-    /// For the services that each event asks something of.
-    fn signing(&self, service: &'static str) -> SigningScheme {
-        SigningScheme(Signer::new(self.config.region().map(Region::to_string).unwrap_or_default(), service))
+    fn signing(&self, service: &'static str) -> Option<SigningScheme> {
+        let region = self.config.region().filter(|_| self.is_function)?;
+        Some(SigningScheme(Signer::new(region.to_string(), service)))
     }
 
     pub(crate) fn scheduler(&self) -> aws_sdk_scheduler::Client {

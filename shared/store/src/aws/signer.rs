@@ -2,7 +2,8 @@
 //!
 //! The SDK's signer derives its key anew for each request and makes a list of all headers each time, which for a small
 //! request is more work than the rest of the call. The key is kept here, for the day that it is made for, and what is no
-//! plain POST of the JSON protocols is the SDK's work still.
+//! plain POST of the JSON protocols is the SDK's work still, as is all that an operator's machine asks, whose clock may be
+//! wrong: the SDK learns by how much.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -18,6 +19,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::retries::RequestAttempts;
 use aws_smithy_runtime_api::client::runtime_components::{GetIdentityResolver, RuntimeComponents};
 use aws_smithy_types::config_bag::ConfigBag;
+use hyper::http::HeaderValue;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use zeroize::Zeroizing;
@@ -74,7 +76,7 @@ impl Signer {
         let mut signed: Vec<(&str, &str)> = vec![("host", host), ("x-amz-date", &time)];
         signed.extend(token.map(|token| ("x-amz-security-token", token)));
         for (name, value) in request.headers() {
-            if name == "content-type" || name.starts_with("x-amz-") {
+            if matches!(name, "content-type" | "x-amzn-query-mode") || name.starts_with("x-amz-") {
                 // More than one in a row would have to become one.
                 if value.contains("  ") || signed.iter().any(|(known, _)| *known == name) {
                     return None;
@@ -127,7 +129,7 @@ impl Sign for Signer {
         config: &ConfigBag,
     ) -> Result<(), BoxError> {
         let now = components.time_source().unwrap_or_default().now();
-        // After an answer that the clocks are apart, which the SDK knows how to make up for.
+        // What is tried again may have been refused because the clocks are apart, which the SDK knows how to make up for.
         let is_first = config.load::<RequestAttempts>().is_none_or(|attempts| attempts.attempts() <= 1);
         let signed = identity.data::<Credentials>().filter(|_| is_first).zip(Timestamp::try_from(now).ok());
         let signed = signed.and_then(|(credentials, at)| self.headers(request, credentials, at));
@@ -137,11 +139,18 @@ impl Sign for Signer {
         let headers = request.headers_mut();
         headers.try_insert("x-amz-date", time)?;
         if let Some(token) = token {
-            headers.try_insert("x-amz-security-token", token)?;
+            headers.try_insert("x-amz-security-token", secret(token)?)?;
         }
-        headers.try_insert("authorization", authorization)?;
+        headers.try_insert("authorization", secret(authorization)?)?;
         Ok(())
     }
+}
+
+/// A value that nothing shows which shows a request.
+fn secret(value: String) -> Result<HeaderValue, BoxError> {
+    let mut value = HeaderValue::try_from(value)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// [`Signer`] as the SDK takes one, in place of its own.
@@ -228,8 +237,11 @@ mod tests {
     use aws_sigv4::sign::v4;
     use aws_smithy_types::body::SdkBody;
     use proptest::prelude::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
 
     use super::*;
+    use crate::aws::services::Aws;
 
     fn request(uri: &str, body: &str, headers: &[(&'static str, String)]) -> HttpRequest {
         let mut request = HttpRequest::new(SdkBody::from(body.to_owned()));
@@ -243,11 +255,15 @@ mod tests {
 
     /// What the SDK signs the same request with.
     fn sdks(request: &HttpRequest, credentials: &Credentials, at: Timestamp) -> String {
+        sdks_of(request, credentials, at, "eu-central-1", "dynamodb")
+    }
+
+    fn sdks_of(request: &HttpRequest, credentials: &Credentials, at: Timestamp, region: &str, service: &str) -> String {
         let identity = Identity::from(credentials.clone());
         let params = v4::SigningParams::builder()
             .identity(&identity)
-            .region("eu-central-1")
-            .name("dynamodb")
+            .region(region)
+            .name(service)
             .time(SystemTime::from(at))
             .settings(SigningSettings::default())
             .build()
@@ -300,6 +316,84 @@ mod tests {
         for (credentials, at) in [(&first, at), (&first, later), (&second, later), (&first, at)] {
             let signed = signer.headers(&request, credentials, at).unwrap();
             assert_eq!(signed.authorization, sdks(&request, credentials, at));
+        }
+    }
+
+    /// The requests of one connection, of which the first is answered that the service failed.
+    async fn requests(listener: TcpListener) -> Vec<String> {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut found = Vec::new();
+        for answer in ["500 Internal Server Error", "200 OK"] {
+            let mut text = String::new();
+            while !text.split_once("\r\n\r\n").is_some_and(|(head, body)| body.len() == length(head)) {
+                let mut piece = [0; 4096];
+                let read = stream.read(&mut piece).await.unwrap();
+                text.push_str(std::str::from_utf8(&piece[..read]).unwrap());
+            }
+            found.push(text);
+            // The next one comes over the same connection, or there is no next one.
+            let answer = format!(
+                "HTTP/1.1 {answer}\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 2\r\n\r\n{{}}"
+            );
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            if found.len() == 1 {
+                // What failed is tried over another one.
+                stream = listener.accept().await.unwrap().0;
+            }
+        }
+        found
+    }
+
+    fn length(head: &str) -> usize {
+        let lengths =
+            head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(str::to_owned));
+        lengths.unwrap().parse().unwrap()
+    }
+
+    /// Which headers a request's signature is of. Holds that it is the SDK's of the same headers.
+    fn signed(url: &str, text: &str, service: &str) -> Vec<String> {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let headers: Vec<(String, String)> = head
+            .lines()
+            .skip(1)
+            .map(|line| line.split_once(": ").unwrap())
+            .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+            .collect();
+        let value = |name: &str| headers.iter().find(|(known, _)| known == name).unwrap().1.clone();
+        let names =
+            value("authorization").split_once("SignedHeaders=").unwrap().1.split_once(',').unwrap().0.to_owned();
+        let names: Vec<String> = names.split(';').map(str::to_owned).collect();
+        let mut request = request(url, body, &[]);
+        for (name, value) in headers.iter().filter(|(name, _)| names.contains(name)) {
+            if !["host", "x-amz-date"].contains(&name.as_str()) {
+                request.headers_mut().try_insert(name.clone(), value.clone()).unwrap();
+            }
+        }
+        let format = jiff::fmt::strtime::parse("%Y%m%dT%H%M%SZ", value("x-amz-date")).unwrap();
+        let at = format.to_datetime().unwrap().to_zoned(TimeZone::UTC).unwrap().timestamp();
+        let credentials = Credentials::new("local", "local", None, None, "local");
+        assert_eq!(value("authorization"), sdks_of(&request, &credentials, at, "us-east-1", service));
+        names
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_is_signed_by_us_at_first_and_by_the_sdk_when_it_is_tried_again() {
+        for service in ["dynamodb", "sqs"] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            let aws = Aws::at(&url);
+            let call = async {
+                match service {
+                    "sqs" => drop(aws.sqs().send_message().queue_url(&url).message_body("a").send().await),
+                    _ => drop(aws.dynamodb().list_tables().send().await),
+                }
+            };
+            let (found, ()) = tokio::join!(requests(listener), call);
+            let [ours, sdks] = [0, 1].map(|number| signed(&url, &found[number], service));
+            assert!(!ours.iter().any(|name| name == "content-length"), "{service}: {ours:?}");
+            assert!(ours.iter().any(|name| name == "x-amz-target"), "{service}: {ours:?}");
+            assert_eq!(ours.iter().any(|name| name == "x-amzn-query-mode"), service == "sqs", "{ours:?}");
+            assert!(sdks.iter().any(|name| name == "content-length"), "{service}: {sdks:?}");
         }
     }
 

@@ -71,8 +71,8 @@ pub(crate) fn long_json(value: &impl Serialize) -> Result<Attribute, StoreError>
     if text.len() <= LONG {
         return Ok(AttributeValue::S(text));
     }
-    let mut compressed = vec![0; text.len()];
     // It does not fit where it saves nothing.
+    let mut compressed = vec![0; text.len() - 1];
     let length = COMPRESSOR.with_borrow_mut(|compressor| compressor.deflate_compress(text.as_bytes(), &mut compressed));
     Ok(match length {
         Ok(length) => {
