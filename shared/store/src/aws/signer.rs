@@ -325,7 +325,7 @@ mod tests {
         let mut found = Vec::new();
         for answer in ["500 Internal Server Error", "200 OK"] {
             let mut text = String::new();
-            while !text.split_once("\r\n\r\n").is_some_and(|(head, body)| body.len() == length(head)) {
+            while text.split_once("\r\n\r\n").is_none_or(|(head, body)| body.len() != length(head)) {
                 let mut piece = [0; 4096];
                 let read = stream.read(&mut piece).await.unwrap();
                 text.push_str(std::str::from_utf8(&piece[..read]).unwrap());
