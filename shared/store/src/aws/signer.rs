@@ -19,6 +19,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::retries::RequestAttempts;
 use aws_smithy_runtime_api::client::runtime_components::{GetIdentityResolver, RuntimeComponents};
 use aws_smithy_types::config_bag::ConfigBag;
+use data_encoding::HEXLOWER;
 use hyper::http::HeaderValue;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -62,7 +63,7 @@ impl Signer {
             day: day.to_owned(),
             key: signing_key(secret, day, &self.region, self.service),
         });
-        let signature = hex(sign(&known.key, text.as_bytes()).as_ref());
+        let signature = HEXLOWER.encode(sign(&known.key, text.as_bytes()).as_ref());
         *kept = Some(known);
         signature
     }
@@ -216,17 +217,7 @@ fn signing_key(secret: &str, day: &str, region: &str, service: &str) -> Key {
 }
 
 fn hash(bytes: &[u8]) -> String {
-    hex(digest(&SHA256, bytes).as_ref())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        text.push(DIGITS[usize::from(byte >> 4)].into());
-        text.push(DIGITS[usize::from(byte & 15)].into());
-    }
-    text
+    HEXLOWER.encode(digest(&SHA256, bytes).as_ref())
 }
 
 #[cfg(test)]

@@ -21,14 +21,15 @@ pub(crate) fn key_of(item: &Item) -> Item {
 
 /// A whole primary key.
 pub(crate) fn key(pk: String, sk: String) -> Item {
-    let mut item = Item::with_capacity(2);
-    put_key(&mut item, pk, sk);
-    item
+    key_with_room(pk, sk, 0)
 }
 
-fn put_key(item: &mut Item, pk: String, sk: String) {
+/// The same, with room for so many attributes more.
+fn key_with_room(pk: String, sk: String, room: usize) -> Item {
+    let mut item = Item::with_capacity(2 + room);
     item.insert("pk".to_owned(), s(pk));
     item.insert("sk".to_owned(), s(sk));
+    item
 }
 
 pub(crate) fn pk(item: &Item) -> Option<&str> {
@@ -162,14 +163,12 @@ pub(crate) fn webhook_events(developer: &DeveloperId, webhook: WebhookId) -> Str
 }
 
 pub(crate) fn event(developer: &DeveloperId, event: EventId) -> Item {
-    key(webhook_events(developer, event.webhook), event_sort(event.update))
+    event_row(developer, event, 0)
 }
 
 /// A row under the key of an event, with room for so many attributes more.
 pub(crate) fn event_row(developer: &DeveloperId, event: EventId, room: usize) -> Item {
-    let mut item = Item::with_capacity(2 + room);
-    put_key(&mut item, webhook_events(developer, event.webhook), event_sort(event.update));
-    item
+    key_with_room(webhook_events(developer, event.webhook), event_sort(event.update), room)
 }
 
 pub(crate) fn event_sort(update: UpdateId) -> String {

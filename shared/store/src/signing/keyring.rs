@@ -257,17 +257,14 @@ impl Keyring {
     /// The data key of this number. One that is not known is looked for in the keyring as it is now, once.
     async fn key(&self, number: u32) -> Result<Option<Arc<LessSafeKey>>, StoreError> {
         let mut known = self.known.lock().await;
-        if let Some(key) = known.opened.get(&number) {
-            return Ok(Some(Arc::clone(key)));
-        }
-        // Rare, and large: an attempt is not made larger by it.
-        let opened = Box::pin(async {
+        let opened = async {
             if let Some(key) = self.opened(&mut known, number).await? {
                 return Ok(Some(key));
             }
-            known.stored = Some(self.read().await?.ok_or_else(missing)?);
+            // Rare, and large: an attempt is not made larger by it.
+            known.stored = Some(Box::pin(self.read()).await?.ok_or_else(missing)?);
             self.opened(&mut known, number).await
-        });
+        };
         opened.await.inspect_err(|_| metrics::keyring_failure())
     }
 
@@ -278,7 +275,8 @@ impl Keyring {
         }
         let wrapped = known.stored.as_ref().and_then(|stored| stored.wrapped(&self.wrapping_key, number));
         let Some(wrapped) = wrapped else { return Ok(None) };
-        let key = self.unwrap(wrapped).await?;
+        // As rare, and as large.
+        let key = Box::pin(self.unwrap(wrapped)).await?;
         let key = UnboundKey::new(&AES_256_GCM, &key).map(LessSafeKey::new);
         let key = Arc::new(key.map_err(|_| StoreError::corrupt("keyring", "the data key is not 32 bytes"))?);
         known.opened.insert(number, Arc::clone(&key));
