@@ -107,6 +107,10 @@ class Api:
                 raise Failed("the local run does not come to rest")
             time.sleep(0.05)
 
+    def advance(self, seconds):
+        """Moves the local run's clock ahead."""
+        self.request("POST", "/_local/clock/advance", json.dumps({"seconds": seconds}).encode())
+
 
 class System(Api):
     """The process. `arguments` are more of the local run's own."""

@@ -90,7 +90,7 @@ class World:
             self.ids["requestId"], self.stale = deleted["requestId"], True
         elif name in ("testLinkEvent", "sendExample", "checkWebhook"):
             # Only so many a second may be asked for.
-            api.request("POST", "/_local/clock/advance", b'{"seconds": 1}')
+            api.advance(1)
 
     def fetched(self):
         """A webhook whose events are fetched, with one that waits."""

@@ -321,8 +321,7 @@ def run(system, receivers):
     arrives("an update while two secrets hold, with either")
 
     system.settle()
-    advance = json.dumps({"seconds": OVERLAP_SECONDS + 1}).encode()
-    system.request("POST", "/_local/clock/advance", advance)
+    system.advance(OVERLAP_SECONDS + 1)
     for receiver in receivers:
         secrets[receiver].pop()
     system.publish("transactions.updated", data=data)
