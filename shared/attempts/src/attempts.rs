@@ -211,7 +211,7 @@ impl Attempts {
         tracing::info!(
             request_id = &*request_id(),
             developer = target.developer.as_str(),
-            event_id = %target.event,
+            event_id = target.event.to_string(),
             attempt = target.before + 1,
             manual = target.manual,
             trace_id = trace.trace_id(),
@@ -281,8 +281,7 @@ impl Attempts {
     async fn headers(&self, target: &Target<'_>, trace: TraceContext) -> Result<HeaderMap, AttemptFault> {
         let mut headers = HeaderMap::new();
         self.add_own_headers(target, &mut headers).await?;
-        let trace =
-            HeaderValue::try_from(trace.to_string()).map_err(|error| AttemptFault::Compose(error.to_string()))?;
+        let trace = HeaderValue::try_from(trace.header()).map_err(|error| AttemptFault::Compose(error.to_string()))?;
         headers.insert(HeaderName::from_static("traceparent"), trace);
         Ok(headers)
     }

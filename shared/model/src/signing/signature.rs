@@ -98,7 +98,7 @@ impl fmt::Debug for Secret {
 ///
 /// `id` is the `webhook-id` header, `timestamp_seconds` the `webhook-timestamp` header: unix seconds of this attempt.
 pub fn standard_webhooks(secrets: &[&Secret], id: &str, timestamp_seconds: i64, body: &[u8]) -> String {
-    let signed_head = format!("{id}.{timestamp_seconds}.");
+    let signed_head = [id, ".", &timestamp_seconds.to_string(), "."].concat();
     let mut signatures = String::with_capacity(secrets.len() * 48);
     for secret in secrets {
         let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &secret.0));

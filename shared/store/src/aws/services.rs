@@ -17,13 +17,15 @@ use aws_types::region::Region;
 use crate::aws::environment::Environment;
 use crate::aws::http::http_client;
 use crate::aws::signer::{Signer, SigningScheme};
+use crate::aws::spared::{KeptEndpoint, NoUserAgent};
 
 /// What the clients are made from, and the clients: one of each service, for whoever asks. A client of one's own would
 /// have connections of its own, which what is read ahead at start does not open.
 #[derive(Debug, Clone)]
 pub struct Aws {
     config: SdkConfig,
-    /// Whether the services that each event asks something of are asked with our signatures.
+    /// Whether the services that each event asks something of are asked with our signatures, and without what
+    /// [`spared`](crate::aws::spared) spares.
     is_function: bool,
     dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
     kms: OnceLock<aws_sdk_kms::Client>,
@@ -82,22 +84,28 @@ impl Aws {
     }
 
     pub(crate) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        use aws_sdk_dynamodb::config::endpoint::{DefaultResolver, ResolveEndpoint};
+
         let made = || {
-            let config = aws_sdk_dynamodb::config::Builder::from(&self.config);
-            aws_sdk_dynamodb::Client::from_conf(match self.signing("dynamodb") {
-                Some(signing) => config.push_auth_scheme(signing).build(),
-                None => config.build(),
-            })
+            let mut config = aws_sdk_dynamodb::config::Builder::from(&self.config);
+            if let Some(signing) = self.signing("dynamodb") {
+                config = config.push_auth_scheme(signing).interceptor(NoUserAgent);
+                config.set_endpoint_resolver(Some(KeptEndpoint::of(DefaultResolver::new().into_shared_resolver())));
+            }
+            aws_sdk_dynamodb::Client::from_conf(config.build())
         };
         self.dynamodb.get_or_init(made).clone()
     }
 
     pub(crate) fn sqs(&self) -> aws_sdk_sqs::Client {
-        let config = aws_sdk_sqs::config::Builder::from(&self.config);
-        aws_sdk_sqs::Client::from_conf(match self.signing("sqs") {
-            Some(signing) => config.push_auth_scheme(signing).build(),
-            None => config.build(),
-        })
+        use aws_sdk_sqs::config::endpoint::{DefaultResolver, ResolveEndpoint};
+
+        let mut config = aws_sdk_sqs::config::Builder::from(&self.config);
+        if let Some(signing) = self.signing("sqs") {
+            config = config.push_auth_scheme(signing).interceptor(NoUserAgent);
+            config.set_endpoint_resolver(Some(KeptEndpoint::of(DefaultResolver::new().into_shared_resolver())));
+        }
+        aws_sdk_sqs::Client::from_conf(config.build())
     }
 
     fn signing(&self, service: &'static str) -> Option<SigningScheme> {

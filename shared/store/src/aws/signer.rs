@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_sent_is_signed_by_us_at_first_and_by_the_sdk_when_it_is_tried_again() {
+    async fn what_is_sent_names_no_agent_and_is_signed_by_us_at_first_and_by_the_sdk_when_it_is_tried_again() {
         for service in ["dynamodb", "sqs"] {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}", listener.local_addr().unwrap());
@@ -380,6 +380,7 @@ mod tests {
                 }
             };
             let (found, ()) = tokio::join!(requests(listener), call);
+            assert!(!found.iter().any(|text| text.to_lowercase().contains("user-agent")), "{service}: {found:?}");
             let [ours, sdks] = [0, 1].map(|number| signed(&url, &found[number], service));
             assert!(!ours.iter().any(|name| name == "content-length"), "{service}: {ours:?}");
             assert!(ours.iter().any(|name| name == "x-amz-target"), "{service}: {ours:?}");

@@ -324,7 +324,7 @@ fn open_with(key: &LessSafeKey, context: &str, sealed: &[u8]) -> Result<Zeroizin
 
 /// What a webhook's signing secrets are sealed in.
 pub(crate) fn secret_context(developer: &DeveloperId, webhook: WebhookId) -> String {
-    format!("{developer}/{webhook}")
+    [developer.as_str(), "/", &webhook.to_string()].concat()
 }
 
 /// What a webhook's own headers are sealed in.
