@@ -10,7 +10,7 @@
 //! | [`delivery`] | what does delivery decide, what is recorded, and what comes next? |
 //! | [`destination`] | where may a request go? |
 //! | [`signing`] | what proves where a request came from? |
-//! | `words` | ids, dates, numbers and refusals, which every room speaks of |
+//! | `words` | ids, dates, numbers, texts and refusals, which every room speaks of |
 
 pub mod delivery;
 pub mod destination;
@@ -19,4 +19,4 @@ pub mod settings;
 pub mod signing;
 mod words;
 
-pub use words::{dates, error, ids, terminal, whole};
+pub use words::{dates, error, ids, json_text, terminal, whole};

@@ -9,6 +9,7 @@ use std::fmt;
 use std::io::Write;
 
 use serde::Serialize;
+use tenday_model::json_text::write_text;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
@@ -89,23 +90,11 @@ fn line(event: &Event<'_>, ids: Option<Ids>, json: bool) -> Vec<u8> {
     line.push(b'}');
     if let Some(invocation) = invocation {
         line.extend_from_slice(br#","span":{"requestId":"#);
-        text(&mut line, &invocation);
+        write_text(&invocation, &mut line);
         line.push(b'}');
     }
     line.extend_from_slice(b"}\n");
     line
-}
-
-fn text(line: &mut Vec<u8>, text: &str) {
-    // Nearly every text is an id or a word, in which JSON escapes nothing.
-    if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
-        // Neither a vector nor what is written to it here can fail.
-        let _ = serde_json::to_writer(line, text);
-        return;
-    }
-    line.push(b'"');
-    line.extend_from_slice(text.as_bytes());
-    line.push(b'"');
 }
 
 /// The members of an object, as they come.
@@ -127,12 +116,12 @@ impl Fields {
 
     fn text(&mut self, name: &str, given: &str) {
         self.name(name);
-        text(&mut self.line, given);
+        write_text(given, &mut self.line);
     }
 
     fn number(&mut self, name: &str, number: &impl Serialize) {
         self.name(name);
-        // As in `text`.
+        // Neither a vector nor what is written to it here can fail.
         let _ = serde_json::to_writer(&mut self.line, number);
     }
 }
