@@ -225,7 +225,7 @@ async fn left_over(found: &Deployment, table: String, checks: &mut Checks) {
         None => return,
         Some(0) => "nothing of deleted configurations".to_owned(),
         Some(left) => {
-            format!("{left} webhooks of deleted configurations, which nothing reads; an erasure takes them along")
+            format!("{left} webhooks of deleted configurations; their developers' next deletion takes them along")
         }
     };
     checks.say("left over", Found::Ok, says);

@@ -42,6 +42,44 @@ async fn addresses_are_added_and_removed_in_one_call() {
     last.expect_error(409, "configuration_error.allowlist_in_use");
 }
 
+/// The rows of a developer's webhooks, dead or alive: what each publication reads.
+async fn webhook_rows(system: &System) -> Vec<Value> {
+    let query = json!({
+        "TableName": system.run.output("SettingsTableName"),
+        "KeyConditionExpression": "pk = :pk AND begins_with(sk, :sk)",
+        "ExpressionAttributeValues": { ":pk": { "S": "DEV-local-developer" }, ":sk": { "S": "S#WBK-" } },
+    });
+    system.dynamodb("Query", &query).await.expect(200)["Items"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn what_is_published_reads_nothing_of_configurations_that_were_deleted() {
+    let system = System::start().await;
+    let receiver = Receiver::start().await;
+    let developer = system.developer();
+    developer.subscribe(None, &receiver.url()).await;
+    for _ in 1..60 {
+        developer.post("/configuration/webhooks", json!({ "callbackURL": receiver.url() })).await.expect(201);
+    }
+    let before = webhook_rows(&system).await;
+    assert_eq!(before.len(), 60);
+    developer.delete("/configuration").await.expect(200);
+    assert_eq!(webhook_rows(&system).await, Vec::<Value>::new());
+
+    // An interrupted request leaves some, as every request of an earlier release did: they get nothing, and are removed with
+    // what is deleted next.
+    for row in &before[..2] {
+        let put = json!({ "TableName": system.run.output("SettingsTableName"), "Item": row });
+        system.dynamodb("PutItem", &put).await.expect(200);
+    }
+    developer.subscribe(None, &receiver.url()).await;
+    let published = system.platform_publish("DEV-local-developer").await;
+    assert_eq!(published["events"].as_array().unwrap().len(), 1, "{published:#}");
+    assert_eq!(webhook_rows(&system).await.len(), 3);
+    developer.delete("/configuration").await.expect(200);
+    assert_eq!(webhook_rows(&system).await, Vec::<Value>::new());
+}
+
 #[tokio::test]
 async fn a_deleted_configuration_comes_back_within_ten_days_without_webhooks_and_allowlist() {
     let system = System::start().await;

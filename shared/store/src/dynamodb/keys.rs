@@ -13,7 +13,6 @@ use tenday_model::settings::link::LinkId;
 use crate::dynamodb::item::{Attribute, Item, s};
 
 /// The key of a row.
-#[cfg(feature = "operator")]
 pub(crate) fn key_of(item: &Item) -> Item {
     let part = |name: &str| s(text(item.get(name)).unwrap_or_default());
     Item::from([("pk".to_owned(), part("pk")), ("sk".to_owned(), part("sk"))])

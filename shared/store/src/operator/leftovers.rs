@@ -1,4 +1,5 @@
-//! What is left of configurations that were deleted: their webhooks, which nothing reads any more and nothing restores.
+//! What is left of configurations that were deleted: webhooks that nothing restores. Their rows are removed by the request
+//! that deletes the configuration; one that is interrupted leaves them, as every request of an earlier release did.
 
 use std::collections::BTreeMap;
 

@@ -94,6 +94,11 @@ impl Audited {
         self.rows.all(query).await
     }
 
+    /// Removes rows that nobody can see any more, which is no change to write down; as [`Rows::delete_all`].
+    pub(super) async fn forget(&self, unseen: &[Item]) -> Result<(), StoreError> {
+        self.rows.delete_all(unseen).await
+    }
+
     /// Does these writes and writes down what they do, together or not at all; as [`Rows::transact`].
     pub(super) async fn change(
         &self,

@@ -20,6 +20,7 @@ use tenday_model::settings::webhook::{Disabled, DisabledReason};
 use crate::aws::tries::Tries;
 use crate::dynamodb::item::{Attribute, EXPIRES_AT, Item, Reader, b, into_item, is_expired, json, m, n, s};
 use crate::dynamodb::keys;
+use crate::dynamodb::query::Query;
 use crate::dynamodb::rows::Freshness;
 use crate::dynamodb::write::Write;
 use crate::error::StoreError;
@@ -121,7 +122,8 @@ impl Settings {
         Ok(if same { Changed::AllowlistInUse } else { Changed::Meanwhile })
     }
 
-    /// Deletes a configuration, and with it all of its webhooks and its allowlist. False when it was changed or
+    /// Deletes a configuration, and with it all of its webhooks and its allowlist, at once by ending its generation; the
+    /// webhooks' rows are removed then. False when it was changed or
     /// deleted since it was read.
     ///
     /// # Errors
@@ -141,7 +143,23 @@ impl Settings {
             .value(":version", n(settings.configuration.version));
         let put = Write::put(deletion_item(developer, request, CONFIGURATION, was, by.at));
         let entry = Entry::of(developer, Change::ConfigurationDeleted, settings.configuration.id).with(request);
-        Ok(self.rows.change(by, entry, CONTENDED, vec![delete, put]).await?.is_empty())
+        let deleted = self.rows.change(by, entry, CONTENDED, vec![delete, put]).await?.is_empty();
+        if deleted && let Err(error) = self.forget_webhooks(developer, settings.generation).await {
+            tracing::warn!(error = %error, "webhooks of a deleted configuration are left for its next deletion");
+        }
+        Ok(deleted)
+    }
+
+    /// Removes the webhooks of a configuration's life and of earlier ones, where some are left. They are gone already;
+    /// but each publication would go on reading them. At most a megabyte of them at once.
+    async fn forget_webhooks(&self, developer: &DeveloperId, generation: u64) -> Result<(), StoreError> {
+        let query = Query::of(keys::developer(developer)).beginning_with(keys::SETTINGS_PREFIX);
+        let mut left = self.rows.page(query.fresh(Freshness::Latest)).await?.items;
+        left.retain(|item| {
+            let of = Reader { kind: "setting", item }.optional_number::<u64>("generation");
+            keys::sk(item) != Some(keys::CONFIGURATION) && matches!(of, Ok(Some(of)) if of <= generation)
+        });
+        self.rows.forget(&left).await
     }
 
     /// Brings a deleted configuration back, without webhooks and allowlist, as LinkMoney's page has it
