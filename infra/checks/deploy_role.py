@@ -18,11 +18,9 @@ import re
 import sys
 
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
-from samtranslator.yaml_helper import yaml_parse
-
 from deployment import parse, texts
 from local_run import Failed
-from template import expand, listed
+from template import expand, listed, parse_yaml
 
 POLICIES = ("Stacks", "Parts", "Around", "Networks", "Fronts", "Shifts")
 LONGEST = 6_144
@@ -142,7 +140,7 @@ def main():
     documents = {name: parse(name, text) for name, text in texts().items() if name.endswith(".yaml")}
     role = documents.pop(FILE)
     # What SAM adds where a parameter asks for it.
-    source = yaml_parse(texts()["template.yaml"])
+    source = parse_yaml(texts()["template.yaml"])
     documents["template.yaml, with gradual releases"] = expand(source, GradualIsOn="true")
     try:
         if options.self_test:

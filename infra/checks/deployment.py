@@ -18,10 +18,8 @@ import sys
 import tomllib
 from pathlib import Path
 
-from samtranslator.yaml_helper import yaml_parse
-
 from describe import words_of
-from template import expand
+from template import expand, parse_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "infra/checks/golden"
@@ -40,9 +38,9 @@ def parse(name, text):
     """A file as it is deployed."""
     if name == "template.yaml":
         # A version's name ends in a digest of the function, which is told itself.
-        return json.loads(re.sub(r"Version[0-9a-f]{10}\b", "Version", json.dumps(expand(yaml_parse(text)))))
+        return json.loads(re.sub(r"Version[0-9a-f]{10}\b", "Version", json.dumps(expand(parse_yaml(text)))))
     if name.endswith(".yaml"):
-        return json.loads(json.dumps(yaml_parse(text)))
+        return json.loads(json.dumps(parse_yaml(text)))
     return json.loads(text) if name.endswith(".json") else tomllib.loads(text)
 
 

@@ -15,11 +15,9 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from samtranslator.yaml_helper import yaml_parse
-
 from rules import Rules, report
 from sources import metrics as emitted
-from template import BOUNDARY, FUNCTION, QUEUE, ROLE, STACK, TABLE, Template, expand
+from template import BOUNDARY, FUNCTION, QUEUE, ROLE, STACK, TABLE, Template, expand, parse_yaml
 
 ALARM = "AWS::CloudWatch::Alarm"
 # What the canary's alarms are about is what does not happen.
@@ -52,9 +50,9 @@ class Stacks:
 
 def read(path):
     root = Path(path).resolve().parent
-    source = yaml_parse(Path(path).read_text(encoding="utf-8"))
+    source = parse_yaml(Path(path).read_text(encoding="utf-8"))
     nested = {
-        name: yaml_parse((root / resource["Properties"]["TemplateURL"]).read_text(encoding="utf-8"))
+        name: parse_yaml((root / resource["Properties"]["TemplateURL"]).read_text(encoding="utf-8"))
         for name, resource in source["Resources"].items() if resource["Type"] == STACK
     }
     pages = {page.stem: page.read_text(encoding="utf-8") for page in (root / "docs/runbooks").glob("*.md")}

@@ -19,10 +19,8 @@ import re
 import sys
 from pathlib import Path
 
-from samtranslator.yaml_helper import yaml_parse
-
 from rules import report
-from template import FUNCTION, QUEUE, ROLE, Template, expand, listed
+from template import FUNCTION, QUEUE, ROLE, Template, expand, listed, parse_yaml
 
 WRITES_LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
 POLLS = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
@@ -186,7 +184,7 @@ def main():
     arguments.add_argument("--self-test", action="store_true")
     options = arguments.parse_args()
     with open(options.template, encoding="utf-8") as file:
-        source = yaml_parse(file.read())
+        source = parse_yaml(file.read())
     seen, runs = calls(options.calls)
     if not runs:
         sys.exit(f"there is nothing in {', '.join(options.calls)}: run the tests with TENDAY_CALLS_DIR first")

@@ -16,10 +16,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from samtranslator.yaml_helper import yaml_parse
-
 from rules import Rules, report
-from template import FUNCTION, RESTORED, Template, expand
+from template import FUNCTION, RESTORED, Template, expand, parse_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "infra/build"
@@ -347,7 +345,7 @@ def main():
     arguments.add_argument("template")
     arguments.add_argument("--self-test", action="store_true")
     options = arguments.parse_args()
-    source = yaml_parse(Path(options.template).read_text(encoding="utf-8"))
+    source = parse_yaml(Path(options.template).read_text(encoding="utf-8"))
     if options.self_test:
         planted, problems = RULES.self_test(source)
         done = f"{len(RULES)} rules, {planted} planted mistakes, all caught"

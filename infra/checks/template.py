@@ -22,13 +22,15 @@ import re
 import sys
 from collections import Counter
 
+import yaml
+
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 from samtranslator.model.preferences.deployment_preference_collection import (  # noqa: E402
     CODEDEPLOY_PREDEFINED_CONFIGURATIONS_LIST,
 )
 from samtranslator.translator.transform import transform  # noqa: E402
-from samtranslator.yaml_helper import yaml_parse  # noqa: E402
+from samtranslator.yaml_helper import intrinsics_multi_constructor  # noqa: E402
 
 from rules import Rules, report  # noqa: E402
 
@@ -64,8 +66,39 @@ class NoPolicies:
         return {}
 
 
+class Yaml(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """YAML with CloudFormation's tags, as SAM reads it, and eight times as fast where the parser in C is there."""
+
+
+Yaml.add_multi_constructor("!", intrinsics_multi_constructor)
+
+
+def parse_yaml(text):
+    return yaml.load(text, Yaml)
+
+
+# What SAM made of all that it reads, as JSON: a self-test changes mostly what SAM passes through.
+EXPANDED = {}
+
+
 def expand(source, **parameters):
     """The template that CloudFormation would see with these parameters: some, SAM reads itself."""
+    source = json.loads(json.dumps(source))
+    passed_through = {name: resource for name, resource in source["Resources"].items()
+                      if not str(resource.get("Type")).startswith("AWS::Serverless::")}
+    types = {name: resource.get("Type") for name, resource in passed_through.items()}
+    key = json.dumps([source | {"Resources": source["Resources"] | types}, parameters])
+    if key not in EXPANDED:
+        expanded = json.loads(json.dumps(transformed(source, parameters)))
+        if any(expanded["Resources"].get(name) != resource for name, resource in passed_through.items()):
+            return expanded
+        EXPANDED[key] = json.dumps(expanded)
+    expanded = json.loads(EXPANDED[key])
+    expanded["Resources"] |= passed_through
+    return expanded
+
+
+def transformed(source, parameters):
     source = copy.deepcopy(source)
     for resource in source["Resources"].values():
         if resource.get("Type") == "AWS::Serverless::Function":
@@ -728,7 +761,7 @@ def main():
     arguments.add_argument("--skips", action="store_true")
     options = arguments.parse_args()
     with open(options.template, encoding="utf-8") as file:
-        source = yaml_parse(file.read())
+        source = parse_yaml(file.read())
     if options.skips:
         skips = source.get("Metadata", {}).get("checkov", {}).get("skip", [])
         if unjustified := [skip["id"] for skip in skips if not skip.get("comment")]:
