@@ -20,6 +20,8 @@ CONFIGURATION, WEBHOOKS = "/configuration", "/configuration/webhooks"
 LINKS = {state: f"mk_{state:a<22}" for state in ("connected", "error", "deleted", "foreign")}
 # Fewer than the hundred that a configuration may have, so that making one is a success too.
 MOST_WEBHOOKS = 60
+# Of ten thousand updates, each makes an event for each webhook: several, but not as many as were made by then.
+WEBHOOKS_OF_AN_UPDATE = 2
 
 api = Api(os.environ["TENDAY_URL"])
 receiver = os.environ["TENDAY_RECEIVER"]
@@ -88,6 +90,11 @@ class World:
         elif name == "restoreWebhook":
             deleted = api.call("developer", "DELETE", f"{WEBHOOKS}/{self.ids['webhookId']}")
             self.ids["requestId"], self.stale = deleted["requestId"], True
+        elif name == "publishUpdates" and self.webhooks != WEBHOOKS_OF_AN_UPDATE:
+            self.renew()
+            for _ in range(1, WEBHOOKS_OF_AN_UPDATE):
+                api.call("developer", "POST", WEBHOOKS, {"callbackURL": receiver})
+            self.webhooks = WEBHOOKS_OF_AN_UPDATE
         elif name in ("testLinkEvent", "sendExample", "checkWebhook"):
             # Only so many a second may be asked for.
             api.advance(1)
