@@ -115,41 +115,33 @@ impl Work {
     }
 
     pub(crate) fn plus(self, other: Self) -> Self {
-        let mut sum = self;
-        sum.each(other, |mine, theirs| mine + theirs);
-        sum
+        self.each(&other, |mine, theirs| mine + theirs)
     }
 
     pub(crate) fn per(self, events: f64) -> Self {
-        let mut share = self;
-        share.each(self, |mine, _| mine / events);
-        share
+        self.each(&self, |mine, _| mine / events)
     }
 
     pub(crate) fn times(self, count: f64) -> Self {
-        let mut product = self;
-        product.each(self, |mine, _| mine * count);
-        product
+        self.each(&self, |mine, _| mine * count)
     }
 
-    fn each(&mut self, other: Self, combine: impl Fn(f64, f64) -> f64) {
-        for (mine, theirs) in [
-            (&mut self.api_requests, other.api_requests),
-            (&mut self.invocations, other.invocations),
-            (&mut self.busy_ms, other.busy_ms),
-            (&mut self.reads, other.reads),
-            (&mut self.read_units, other.read_units),
-            (&mut self.writes, other.writes),
-            (&mut self.write_units, other.write_units),
-            (&mut self.sends, other.sends),
-            (&mut self.receives, other.receives),
-            (&mut self.deletes, other.deletes),
-            (&mut self.queue_requests, other.queue_requests),
-            (&mut self.schedules, other.schedules),
-            (&mut self.kms, other.kms),
-            (&mut self.log_bytes, other.log_bytes),
-        ] {
-            *mine = combine(*mine, theirs);
+    fn each(&self, other: &Self, combine: impl Fn(f64, f64) -> f64) -> Self {
+        Self {
+            api_requests: combine(self.api_requests, other.api_requests),
+            invocations: combine(self.invocations, other.invocations),
+            busy_ms: combine(self.busy_ms, other.busy_ms),
+            reads: combine(self.reads, other.reads),
+            read_units: combine(self.read_units, other.read_units),
+            writes: combine(self.writes, other.writes),
+            write_units: combine(self.write_units, other.write_units),
+            sends: combine(self.sends, other.sends),
+            receives: combine(self.receives, other.receives),
+            deletes: combine(self.deletes, other.deletes),
+            queue_requests: combine(self.queue_requests, other.queue_requests),
+            schedules: combine(self.schedules, other.schedules),
+            kms: combine(self.kms, other.kms),
+            log_bytes: combine(self.log_bytes, other.log_bytes),
         }
     }
 }

@@ -99,6 +99,8 @@ struct Playing<'a> {
     retries_line: Line,
     /// Events of a large developer that their partition does not take yet; the last is the one who has a burst.
     held: Vec<Line>,
+    /// Whether there are any.
+    holding: bool,
     /// First messages that were, or are still to be, attempted in vain.
     owed: f64,
     alive: f64,
@@ -149,6 +151,7 @@ impl<'a> Playing<'a> {
             line: Line::default(),
             retries_line: Line::default(),
             held: vec![Line::default(); crowd.heads().len() + 1],
+            holding: false,
             owed: 0.0,
             alive: 0.0,
             peaks: VecDeque::new(),
@@ -284,17 +287,22 @@ impl<'a> Playing<'a> {
             waited.into_iter().for_each(|(since, some)| playing.line.push(since, some, true));
             apart += rate;
         };
-        for rank in 1..=self.crowd.heads().len() {
-            let extra = if rank == burst_rank { accepted * burst_share } else { 0.0 };
-            line(self, rank - 1, ordinary * self.crowd.share(rank) + extra);
+        let crowd = self.crowd;
+        let largest = ordinary * crowd.share(1);
+        // Nearly always nobody's events are too many, and none of them wait.
+        if largest.max(ordinary * burst_of) + accepted * burst_share > most || self.holding {
+            for (place, head) in crowd.heads().iter().enumerate() {
+                let extra = if place + 1 == burst_rank { accepted * burst_share } else { 0.0 };
+                line(self, place, ordinary * head.share + extra);
+            }
+            if burst_rank > HEADS {
+                let last = self.held.len() - 1;
+                line(self, last, ordinary * burst_of + accepted * burst_share);
+            }
+            self.holding = self.held.iter().any(|line| line.sum > 0.0);
         }
-        if burst_rank > HEADS {
-            let last = self.held.len() - 1;
-            line(self, last, ordinary * burst_of + accepted * burst_share);
-        }
-        let hottest = ordinary * self.crowd.share(1);
         let bursting = ordinary * burst_of + accepted * burst_share;
-        let (units, rank) = if bursting > hottest { (bursting, burst_rank) } else { (hottest, 1) };
+        let (units, rank) = if bursting > largest { (bursting, burst_rank) } else { (largest, 1) };
         let (units, key) = (units / webhooks, move || format!("events, webhook of developer {rank}"));
         self.day.asked.reach(Limit::PartitionWrites, units);
         self.day.asked.reach(Limit::PartitionReads, units);
@@ -408,8 +416,12 @@ impl<'a> Playing<'a> {
         if self.recent.len() > 60 {
             self.recent.pop_front();
         }
-        let sum = |place: usize| self.recent.iter().map(|second| second[place]).sum::<f64>() / 60.0;
-        [sum(0), sum(1)]
+        let mut sums = [0.0; 2];
+        for [came, tried] in &self.recent {
+            sums[0] += came;
+            sums[1] += tried;
+        }
+        [sums[0] / 60.0, sums[1] / 60.0]
     }
 
     /// What is asked of Lambda.

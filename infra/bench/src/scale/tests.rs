@@ -75,6 +75,7 @@ fn a_limit_that_is_exceeded_is_told_and_one_that_is_not_is_not() {
     let calm = played(&ordinary);
     assert!(calm.throttled.values().all(|count| *count == 0.0), "{:?}", calm.throttled);
     assert_eq!(calm.refused_for, 0.0);
+    let asked = played(&ordinary.unlimited()).asked;
     for (limit, value, service) in [
         (Limit::ApiStage, 5.0, "HTTP API"),
         (Limit::Concurrency, 2.0, "Lambda"),
@@ -86,7 +87,6 @@ fn a_limit_that_is_exceeded_is_told_and_one_that_is_not_is_not() {
         small.api_burst = small.api_burst.min(20.0);
         let day = played(&small);
         assert!(day.throttled.get(service).is_some_and(|count| *count > 0.0), "{limit:?}: {:?}", day.throttled);
-        let asked = played(&ordinary.unlimited()).asked;
         let first = verdict::reached(&small.limits, &[(ordinary.events, asked.clone())]);
         assert!(first[0].limit == limit && first[0].at < ordinary.events, "{limit:?}: {first:?}");
         let (_, turned) = verdict::raised(&small, &asked);
