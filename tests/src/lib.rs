@@ -18,6 +18,14 @@ use tenday_local::{LocalRun, Options};
 pub use measured::Measured;
 pub use receiver::{Received, Receiver};
 
+/// For a client that speaks to this machine, and never in TLS: it does not read the machine's certificates, which takes
+/// longer than many a test does.
+pub fn plain_client() -> reqwest::ClientBuilder {
+    #[expect(clippy::disallowed_methods, reason = "a caller of the API, not the sender")]
+    let client = reqwest::Client::builder();
+    client.no_proxy().tls_certs_only([])
+}
+
 /// A whole system on free ports, which nothing else uses.
 pub struct System {
     pub run: LocalRun,
@@ -33,8 +41,7 @@ impl System {
     pub async fn start_with(options: Options) -> Self {
         let run =
             LocalRun::start(options).await.unwrap_or_else(|error| panic!("the local run does not start: {error}"));
-        #[expect(clippy::disallowed_methods, reason = "a caller of the API, not the sender")]
-        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let http = plain_client().build().expect("a client");
         Self { run, http }
     }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use tenday_local::Options;
 use tenday_model::settings::audit::{AuditDays, Who};
 use tenday_store::{Author, Aws, Clients};
-use tests::{Receiver, System};
+use tests::{Receiver, System, plain_client};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -128,8 +128,8 @@ async fn a_stranger_who_floods_the_tokens_keeps_nobody_from_theirs() {
     let system = System::start_with(Options { parameters, ..Options::default() }).await;
     let form = "grant_type=client_credentials&client_id=CLI-local-developer&client_secret=local-developer-secret";
     system.request(Method::POST, "/auth/token", &[], Some(form)).await.expect(200);
-    #[expect(clippy::disallowed_methods, reason = "asks for a token from another address of this machine")]
-    let stranger = reqwest::Client::builder().no_proxy().local_address("127.0.0.2".parse().ok()).build().unwrap();
+    // From another address of this machine.
+    let stranger = plain_client().local_address("127.0.0.2".parse().ok()).build().unwrap();
     let reads = || system.calls_of("Auth", "dynamodb", "GetItem");
     let (before, began) = (reads(), system.run.now_ms());
     let mut let_through = 0;

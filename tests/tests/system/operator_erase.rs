@@ -16,7 +16,7 @@ use hyper_util::server::conn::auto::Builder;
 use serde_json::{Value, json};
 use tenday_model::settings::audit::{AuditDays, Who};
 use tenday_store::{Author, Aws, Client, Clients, secret_digest};
-use tests::{Receiver, System};
+use tests::{Receiver, System, plain_client};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
@@ -44,8 +44,7 @@ impl Cut {
             reached: Arc::clone(&reached),
         };
         let (local, aws) = (system.run.base_url().to_owned(), system.run.endpoint_url().to_owned());
-        #[expect(clippy::disallowed_methods, reason = "a way through, not the sender")]
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let http = plain_client().build().unwrap();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let state = (local.clone(), aws.clone(), url.clone(), http.clone());

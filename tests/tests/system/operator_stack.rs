@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use serde_json::{Value, json};
-use tests::System;
+use tests::{System, plain_client};
 use tokio::net::TcpListener;
 
 /// What the child process of a test is told.
@@ -50,8 +50,7 @@ impl Aws {
         let signed_for: Arc<Mutex<Vec<String>>> = Arc::default();
         let seen = Arc::clone(&signed_for);
         let local = system.run.endpoint_url().to_owned();
-        #[expect(clippy::disallowed_methods, reason = "a way through, not the sender")]
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let http = plain_client().build().unwrap();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let state = (local.clone(), http.clone(), Arc::clone(&answers), Arc::clone(&seen));

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use serde_json::{Value, json};
-use tests::{Answer, System};
+use tests::{Answer, System, plain_client};
 
 const DEVELOPER: &str = "DEV-local-developer";
 
@@ -261,8 +261,7 @@ async fn each_session_is_a_client_of_its_own_and_its_code_is_kept_nowhere() {
 #[tokio::test]
 async fn the_local_run_leads_its_developer_in_as_often_as_asked() {
     let system = System::start().await;
-    #[expect(clippy::disallowed_methods, reason = "a browser, not the sender")]
-    let browser = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let browser = plain_client().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     for _ in 0..2 {
         let led = browser.get(format!("{}/_local/dashboard", system.run.base_url())).send().await.unwrap();
         let place = led.headers()["location"].to_str().unwrap().to_owned();
