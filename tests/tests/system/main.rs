@@ -50,3 +50,4 @@ mod settings;
 mod tenants;
 mod trace;
 mod types;
+mod untested;
