@@ -8,6 +8,7 @@ the commands themselves exist is commands.py's to say, and that a release instal
 Runs in the environment of requirements-sam.txt, with bash.
 """
 
+import ast
 import http.server
 import json
 import os
@@ -29,14 +30,14 @@ READS = ("describe-", "get", "head-", "list-", "wait")
 ACCOUNT, REGION = "111122223333", "eu-central-1"
 BUCKET = f"tenday-artefacts-{ACCOUNT}-{REGION}"
 FAKE = f"#!{sys.executable} -ISE\n" + r"""
-import json, sys
-# Called seven hundred times: pathlib would be half of what starting it takes.
+import sys
+# Started seven hundred times: pathlib and json would be more than half of what that takes. So literals of Python are kept.
 place = __file__.removesuffix("aws")
 with open(place + "account") as kept:
-    account = json.load(kept)
+    account = eval(kept.read(), {})
 arguments = sys.argv[1:]
 with open(place + "calls", "a") as calls:
-    print(json.dumps(arguments), file=calls)
+    print(arguments, file=calls)
 service, operation = arguments[:2]
 
 def option(name, otherwise=""):
@@ -48,7 +49,7 @@ def fail(text):
 
 def save():
     with open(place + "account", "w") as kept:
-        json.dump(account, kept)
+        print(account, file=kept)
 
 if operation in account.get("fails", []):
     fail("planted")
@@ -90,6 +91,7 @@ elif operation == "get-bucket-location":
 elif operation == "create-bucket":
     account["buckets"][option("--bucket")] = {"account": account["id"], "region": account["region"]}
 elif operation == "create-stack":
+    import json
     given = {each["ParameterKey"]: each["ParameterValue"] for each in json.loads(option("--parameters"))}
     account["stacks"][option("--stack-name")] = {"status": ["CREATE_IN_PROGRESS", account.get("ends", "CREATE_COMPLETE")],
         "parameters": given, "outputs": {"ApiUrl": "https://api", "SettingsTableName": "settings", "Release": "1.2.0"}}
@@ -123,15 +125,15 @@ class Account:
 
     def run(self, *arguments, answer="", script="infra/stack.sh", environment=None):
         """(status, what it printed, the calls it made)."""
-        Path(self.place, "account").write_text(json.dumps(self.state), encoding="utf-8")
+        Path(self.place, "account").write_text(repr(self.state), encoding="utf-8")
         calls = Path(self.place, "calls")
         calls.unlink(missing_ok=True)
         variables = {"PATH": f"{self.place}:{os.environ['PATH']}", "AWS_REGION": self.state["region"],
                      "TENDAY_POLL_SECONDS": "0"} | (environment or {})
         done = subprocess.run(["bash", script, *arguments], cwd=ROOT, input=answer, text=True, capture_output=True,
                               env=variables)
-        self.state = json.loads(Path(self.place, "account").read_text(encoding="utf-8"))
-        made = [json.loads(line) for line in calls.read_text(encoding="utf-8").splitlines()] if calls.exists() else []
+        self.state = ast.literal_eval(Path(self.place, "account").read_text(encoding="utf-8"))
+        made = [ast.literal_eval(line) for line in calls.read_text(encoding="utf-8").splitlines()] if calls.exists() else []
         return done.returncode, done.stdout + done.stderr, made
 
     def close(self):
