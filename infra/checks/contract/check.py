@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from local_run import LOCAL, ROOT, Failed, System  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
-LIMIT_SECONDS = 900
+# It waits for whoever else uses the machine: the tests, in .ci/run.
+LIMIT_SECONDS = 1800
 # Five of six requests publish. By themselves they are sent to a developer who has not yet deleted hundreds of webhooks, which each
 # would read.
 PARTS = [["--include-operation-id", "publishUpdates"], ["--exclude-operation-id", "publishUpdates"]]
