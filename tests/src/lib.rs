@@ -18,8 +18,7 @@ use tenday_local::{LocalRun, Options};
 pub use measured::Measured;
 pub use receiver::{Received, Receiver};
 
-/// For a client that speaks to this machine, and never in TLS: it does not read the machine's certificates, which takes
-/// longer than many a test does.
+/// For a client that speaks to this machine, and never in TLS: it does not read and parse all of the machine's certificates.
 pub fn plain_client() -> reqwest::ClientBuilder {
     #[expect(clippy::disallowed_methods, reason = "a caller of the API, not the sender")]
     let client = reqwest::Client::builder();
