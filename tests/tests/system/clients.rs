@@ -147,8 +147,9 @@ async fn a_stranger_who_floods_the_tokens_keeps_nobody_from_theirs() {
             other => panic!("a guess is a {other}"),
         }
     }
-    // A burst, and what the bucket took in meanwhile; on the slowest machine most are still refused.
-    let most = 2 + (system.run.now_ms() - began) / 1_000 + 1;
+    // A burst, and what the bucket took in meanwhile, twice if a busy machine started a second sandbox, which has its own; on
+    // the slowest machine most are still refused.
+    let most = 2 * (2 + (system.run.now_ms() - began) / 1_000 + 1);
     assert!((2..=most.min(150)).contains(&let_through), "{let_through} guesses of 200, not {most}");
     // A few are the sandbox's own, of keys.
     let read = i64::try_from(reads() - before).unwrap();
