@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{DeleteRequest, KeysAndAttributes, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::{KeysAndAttributes, PutRequest, WriteRequest};
 
 use crate::aws::services::Aws;
 use crate::aws::tries::Tries;
 use crate::dynamodb::item::Item;
-use crate::dynamodb::keys;
 use crate::dynamodb::rows::{Freshness, Rows};
 use crate::error::StoreError;
 
@@ -96,20 +95,6 @@ impl Rows {
             let put = PutRequest::builder().set_item(Some(item)).build();
             let put = put.map_err(|error| StoreError::corrupt("batch", error))?;
             writes.push(WriteRequest::builder().put_request(put).build());
-        }
-        self.write_all(writes).await
-    }
-
-    /// Deletes rows by their keys, 25 in a call; one that is gone already is no fault.
-    ///
-    /// # Errors
-    /// When DynamoDB fails.
-    pub(crate) async fn delete_all(&self, items: &[Item]) -> Result<(), StoreError> {
-        let mut writes = Vec::with_capacity(items.len());
-        for item in items {
-            let delete = DeleteRequest::builder().set_key(Some(keys::key_of(item))).build();
-            let delete = delete.map_err(|error| StoreError::corrupt("batch", error))?;
-            writes.push(WriteRequest::builder().delete_request(delete).build());
         }
         self.write_all(writes).await
     }

@@ -1,9 +1,11 @@
 //! Reading a whole table, which no function ever does.
 
+use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
 use std::collections::HashMap;
 use tenday_model::ids::DeveloperId;
 
 use crate::dynamodb::item::{Attribute, Item, s};
+use crate::dynamodb::keys;
 use crate::dynamodb::query::Page;
 use crate::dynamodb::rows::Rows;
 use crate::error::StoreError;
@@ -56,5 +58,19 @@ impl Rows {
             .await
             .map_err(StoreError::aws("dynamodb:Scan"))?;
         Ok(Page { items: found.items.unwrap_or_default(), next: found.last_evaluated_key })
+    }
+
+    /// Deletes rows by their keys, 25 in a call; one that is gone already is no fault.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub(crate) async fn delete_all(&self, items: &[Item]) -> Result<(), StoreError> {
+        let mut writes = Vec::with_capacity(items.len());
+        for item in items {
+            let delete = DeleteRequest::builder().set_key(Some(keys::key_of(item))).build();
+            let delete = delete.map_err(|error| StoreError::corrupt("batch", error))?;
+            writes.push(WriteRequest::builder().delete_request(delete).build());
+        }
+        self.write_all(writes).await
     }
 }

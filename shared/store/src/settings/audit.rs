@@ -16,6 +16,7 @@ use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, is_expired, json, n, s};
 use crate::dynamodb::keys;
 use crate::dynamodb::query::{Page, Query};
 use crate::dynamodb::rows::{Freshness, Rows};
+use crate::dynamodb::transaction::TRANSACTION;
 use crate::dynamodb::write::Write;
 use crate::error::StoreError;
 
@@ -94,9 +95,14 @@ impl Audited {
         self.rows.all(query).await
     }
 
-    /// Removes rows that nobody can see any more, which is no change to write down; as [`Rows::delete_all`].
-    pub(super) async fn forget(&self, unseen: &[Item]) -> Result<(), StoreError> {
-        self.rows.delete_all(unseen).await
+    /// Removes rows that nobody can see any more, which is no change to write down.
+    pub(super) async fn forget(&self, what: &'static str, unseen: &[Item]) -> Result<(), StoreError> {
+        let deletions: Vec<Write> = unseen.iter().map(|item| Write::delete(keys::key_of(item))).collect();
+        // By transactions, which whoever changes settings makes anyway: a batch would be one more right, and more code.
+        for some in deletions.chunks(TRANSACTION) {
+            self.rows.transact(what, some).await?;
+        }
+        Ok(())
     }
 
     /// Does these writes and writes down what they do, together or not at all; as [`Rows::transact`].

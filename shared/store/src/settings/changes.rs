@@ -159,7 +159,7 @@ impl Settings {
             let of = Reader { kind: "setting", item }.optional_number::<u64>("generation");
             keys::sk(item) != Some(keys::CONFIGURATION) && matches!(of, Ok(Some(of)) if of <= generation)
         });
-        self.rows.forget(&left).await
+        self.rows.forget(CONTENDED, &left).await
     }
 
     /// Brings a deleted configuration back, without webhooks and allowlist, as LinkMoney's page has it
