@@ -23,8 +23,7 @@ from local_run import LOCAL, ROOT, Failed, System  # noqa: E402
 HERE = Path(__file__).resolve().parent
 # It waits for whoever else uses the machine: the tests, in .ci/run.
 LIMIT_SECONDS = 1800
-# Five of six requests publish. By themselves they are sent to a developer who has not yet deleted hundreds of webhooks, which each
-# would read.
+# Five of six requests publish: they are a part of their own, beside all others.
 PARTS = [["--include-operation-id", "publishUpdates"], ["--exclude-operation-id", "publishUpdates"]]
 
 

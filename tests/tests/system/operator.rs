@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use tenday_model::ids::{EventId, UpdateId, WebhookId};
 use tests::{Receiver, System};
 
+use crate::settings::webhook_rows;
+
 const DEVELOPER: &str = "DEV-local-developer";
 const OTHER: &str = "DEV-local-other";
 
@@ -317,15 +319,10 @@ async fn each_question_about_two_developers_and_ten_thousand_events_is_one_comma
     }
 
     // What the deletion of a configuration leaves if it is interrupted is found, and it is a warning to nobody.
-    let table = system.run.output("SettingsTableName").unwrap();
-    let query = json!({
-        "TableName": table,
-        "KeyConditionExpression": "pk = :pk AND begins_with(sk, :sk)",
-        "ExpressionAttributeValues": { ":pk": { "S": DEVELOPER }, ":sk": { "S": "S#WBK-" } },
-    });
-    let rows = system.dynamodb("Query", &query).await.expect(200);
+    let rows = webhook_rows(&system).await;
     developer.delete("/configuration").await.expect(200);
-    system.dynamodb("PutItem", &json!({ "TableName": table, "Item": rows["Items"][0] })).await.expect(200);
+    let put = json!({ "TableName": system.run.output("SettingsTableName"), "Item": rows[0] });
+    system.dynamodb("PutItem", &put).await.expect(200);
     let said = operator(&system, &["doctor", "--scan"]).await.unwrap();
     assert!(said.contains("left over: 1 webhooks of deleted configurations"), "{said}");
     assert_policy_fits(&system, "doctor", "operator-doctor").await;

@@ -43,7 +43,7 @@ async fn addresses_are_added_and_removed_in_one_call() {
 }
 
 /// The rows of a developer's webhooks, dead or alive: what each publication reads.
-async fn webhook_rows(system: &System) -> Vec<Value> {
+pub(crate) async fn webhook_rows(system: &System) -> Vec<Value> {
     let query = json!({
         "TableName": system.run.output("SettingsTableName"),
         "KeyConditionExpression": "pk = :pk AND begins_with(sk, :sk)",

@@ -17,11 +17,6 @@ fn targets() -> Vec<Value> {
     all.filter(|target| ["lib", "bin"].iter().any(|kind| target["kind"][0] == *kind)).cloned().collect()
 }
 
-/// Where a target begins.
-fn file(target: &Value) -> PathBuf {
-    Path::new(target["src_path"].as_str().unwrap()).canonicalize().unwrap()
-}
-
 /// A program's file; all files of a library.
 fn sources(target: &Value) -> Vec<PathBuf> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -34,7 +29,7 @@ fn sources(target: &Value) -> Vec<PathBuf> {
             }
         }
     }
-    let file = file(target);
+    let file = PathBuf::from(target["src_path"].as_str().unwrap());
     if target["kind"][0] == "bin" {
         return vec![file];
     }

@@ -2,7 +2,8 @@
 //! environment.
 //!
 //! [`services`] makes the clients, [`http`] connects them, [`spared`] is what they need not do anew for each request and
-//! [`signer`] signs it, on an operator's machine `operator`; [`tries`] paces what is tried again. [`batch`] is what Lambda hands over from a queue.
+//! [`signer`] signs what they ask, on an operator's machine `operator`; [`tries`] paces what is tried again. [`batch`] is
+//! what Lambda hands over from a queue.
 
 pub(crate) mod batch;
 pub(crate) mod clock;

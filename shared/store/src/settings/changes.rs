@@ -123,8 +123,7 @@ impl Settings {
     }
 
     /// Deletes a configuration, and with it all of its webhooks and its allowlist, at once by ending its generation; the
-    /// webhooks' rows are removed then. False when it was changed or
-    /// deleted since it was read.
+    /// webhooks' rows are removed then. False when it was changed or deleted since it was read.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -145,7 +144,11 @@ impl Settings {
         let entry = Entry::of(developer, Change::ConfigurationDeleted, settings.configuration.id).with(request);
         let deleted = self.rows.change(by, entry, CONTENDED, vec![delete, put]).await?.is_empty();
         if deleted && let Err(error) = self.forget_webhooks(developer, settings.generation).await {
-            tracing::warn!(error = %error, "webhooks of a deleted configuration are left for its next deletion");
+            tracing::warn!(
+                developer = developer.as_str(),
+                error = %error,
+                "rows of deleted webhooks are left: the developer's next deletion of a configuration removes them"
+            );
         }
         Ok(deleted)
     }
