@@ -182,7 +182,7 @@ pub(crate) fn view() -> Operation {
         "url": "https://example.com/link-money/data-update-callback",
         "headers": [
             { "name": "authorization", "value": null },
-            { "name": "traceparent", "value": null },
+            { "name": "traceparent", "value": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" },
             { "name": "content-type", "value": "application/json" },
             { "name": "webhook-signature", "value": "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=" },
             { "name": "webhook-timestamp", "value": "1612520102" },

@@ -206,7 +206,7 @@ pub(crate) fn payload(settings: &DeveloperSettings, id: EventId, content: &Messa
         date_format: configuration.date_format,
         idempotency_key: content.idempotency_key.as_deref(),
     };
-    let body = render_content(configuration.integration, &parsed, &context).ok()?;
+    let (_, body) = render_content(configuration.integration, &parsed, &context).ok()?;
     // Byte for byte: read as a value, it would lose the order of its members and digits of its numbers.
     RawValue::from_string(String::from_utf8(body).ok()?).ok()
 }

@@ -98,7 +98,7 @@ async fn show(found: &Deployment, limit: usize, as_json: bool, output: &mut impl
         for letter in &seen {
             let sent = letter.sent_at.map(moment).unwrap_or_default();
             writeln!(output, "  {}  {sent}  taken {} times", letter.id, letter.receives)?;
-            let body: String = letter.body.chars().take(SHOWN).collect();
+            let body: String = letter.text().chars().take(SHOWN).collect();
             writeln!(output, "    {}", clean(&body))?;
         }
     }
@@ -110,7 +110,8 @@ async fn show(found: &Deployment, limit: usize, as_json: bool, output: &mut impl
 
 fn view(letter: &Letter) -> Value {
     // Ours are JSON; the platform's may be anything.
-    let body = serde_json::from_str(&letter.body).unwrap_or_else(|_| json!(letter.body));
+    let text = letter.text();
+    let body = serde_json::from_str(&text).unwrap_or_else(|_| json!(text));
     json!({
         "messageId": letter.id,
         "sentAt": letter.sent_at.map(moment),

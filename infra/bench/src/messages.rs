@@ -4,6 +4,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tenday_model::ids::{EventId, UpdateId, WebhookId};
+use tenday_model::json_text::exchange_quotes;
 
 use crate::problem::{Problem, Result};
 use crate::world::{DEVELOPER, EVENT_NAME};
@@ -44,7 +45,8 @@ impl Messages {
                     "attempt": 1,
                     "content": content,
                 });
-                record(self.made, &body.to_string())
+                // As the store writes a message (tenday_store, delivery/message.rs).
+                record(self.made, &exchange_quotes(body.to_string()))
             })
             .collect();
         Bytes::from(json!({ "Records": records }).to_string())

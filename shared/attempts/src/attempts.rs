@@ -20,7 +20,7 @@ use tenday_model::signing::request::{CannotCompose, Composed, Composition, compo
 use tenday_model::signing::signature::{EcSigningKey, Secret};
 use tenday_sender::{OutboundRequest, Sender, SenderFault, SenderSettings};
 use tenday_store::{
-    Aws, Clock, Environment, KeyPurpose, Keyring, MessageContent, SigningKeys, StoreError, StoredWebhook, random,
+    Aws, Clock, Environment, KeyPurpose, Keyring, MessageContent, OpenedSecrets, SigningKeys, StoreError, StoredWebhook,
 };
 use tenday_telemetry::{metrics, request_id};
 use tokio::sync::Mutex;
@@ -31,9 +31,13 @@ use crate::local_faults::LocalFaults;
 /// How long a sandbox goes on with a signing key before it looks for a newer one.
 const KEY_KEPT: SignedDuration = SignedDuration::from_mins(5);
 
+/// As many as most requests have, once they are sent.
+const USUAL_HEADERS: usize = 12;
+
 /// Makes attempts.
 pub struct Attempts {
     keyring: Keyring,
+    secrets: OpenedSecrets,
     signing_keys: SigningKeys,
     key: Mutex<Option<(Timestamp, Arc<EcSigningKey>)>>,
     lanes: Lanes,
@@ -153,6 +157,7 @@ impl Attempts {
         settings.timeout = environment.seconds("ATTEMPT_TIMEOUT_SECONDS");
         Self {
             keyring: Keyring::new(aws, settings_table.clone(), environment.text("KEYRING_KEY")),
+            secrets: OpenedSecrets::default(),
             signing_keys: SigningKeys::new(aws, settings_table),
             key: Mutex::default(),
             lanes: Lanes::new(settings),
@@ -204,7 +209,7 @@ impl Attempts {
     /// Only for faults of ours: whatever the receiver does is an outcome.
     pub async fn make(&self, target: &Target<'_>) -> Result<Made, AttemptFault> {
         let now = self.clock.now();
-        let trace = trace_of(target.content)?;
+        let trace = trace_of(target);
         let Sent { outcome, milliseconds, answer, event_name, bytes } = self.send(target, trace, now).await?;
         metrics::attempt(outcome.class());
         // The one line of an attempt. No body, address or header: each may hold what is nobody else's business.
@@ -273,13 +278,13 @@ impl Attempts {
     /// When it cannot be made, and for faults of ours.
     pub async fn request(&self, target: &Target<'_>, now: Timestamp) -> Result<Request, AttemptFault> {
         let content = content_of(target.content)?;
-        let headers = self.headers(target, trace_of(target.content)?).await?;
+        let headers = self.headers(target, trace_of(target)).await?;
         Request::of(headers, &self.parts(target, content, now).await?)
     }
 
     /// The headers of a request that nothing is composed for: the developer's own, and the trace's.
     async fn headers(&self, target: &Target<'_>, trace: TraceContext) -> Result<HeaderMap, AttemptFault> {
-        let mut headers = HeaderMap::new();
+        let mut headers = HeaderMap::with_capacity(USUAL_HEADERS);
         self.add_own_headers(target, &mut headers).await?;
         let trace = HeaderValue::try_from(trace.header()).map_err(|error| AttemptFault::Compose(error.to_string()))?;
         headers.insert(HeaderName::from_static("traceparent"), trace);
@@ -326,7 +331,8 @@ impl Attempts {
         let old = stored.old_secrets.iter().filter(|old| old.until > now).map(|old| &old.secret);
         let mut secrets = Vec::with_capacity(1);
         for sealed in std::iter::once(&stored.secret).chain(old) {
-            secrets.push(self.keyring.open_webhook_secret(target.developer, target.event.webhook, sealed).await?);
+            let secret = self.secrets.of(&self.keyring, target.developer, target.event.webhook, sealed);
+            secrets.push(secret.await?);
         }
         Ok(secrets)
     }
@@ -402,11 +408,9 @@ impl Outbound {
 }
 
 /// The span of one attempt, below the trace of whoever published the update.
-fn trace_of(content: &MessageContent) -> Result<TraceContext, AttemptFault> {
-    Ok(match content.trace {
-        Some(trace) => trace.child(random()?),
-        None => TraceContext::new(random()?),
-    })
+pub(crate) fn trace_of(target: &Target<'_>) -> TraceContext {
+    let trace = target.content.trace.unwrap_or_else(|| TraceContext::of_update(target.event.update));
+    trace.attempt(target.event, target.before + 1)
 }
 
 pub(crate) fn content_of(content: &MessageContent) -> Result<Content, AttemptFault> {

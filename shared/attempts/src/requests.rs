@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tenday_model::signing::request::{BY_KEY, BY_SECRET, Composed};
 
-use crate::attempts::{AttemptFault, Attempts, Target, content_of};
+use crate::attempts::{AttemptFault, Attempts, Target, content_of, trace_of};
 
 /// What an attempt sent. A header without a value has one that is not shown, or not known any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +24,7 @@ impl Attempts {
         let content = content_of(target.content)?;
         let Composed { event_name, headers, body } = self.parts(target, content, at).await?.compose()?;
         let own = target.webhook.webhook.header_names.iter().map(|name| (name.to_lowercase(), None));
-        // Each attempt is a span of its own, and none is kept.
-        let trace = [("traceparent".to_owned(), None)];
+        let trace = [("traceparent".to_owned(), Some(trace_of(target).header()))];
         let replaced = target.webhook.secret_since.is_some_and(|since| since > at);
         let composed = headers.into_iter().map(|(name, value)| {
             let unknown = BY_KEY.contains(&name) || (replaced && BY_SECRET.contains(&name));

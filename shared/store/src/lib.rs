@@ -39,10 +39,9 @@ pub use delivery::events::{Deliveries, Events, Key};
 pub use delivery::held::HeldPage;
 pub use delivery::history::EventPage;
 pub use delivery::jobs::Jobs;
+pub use delivery::message::{DeliveryMessage, JobMessage, Message, MessageContent, ReleaseMessage, SweepMessage};
 pub use delivery::pulled::{Visible, VisibleEvent};
-pub use delivery::queue::{
-    DeliveryMessage, JobMessage, Message, MessageContent, Outgoing, Queue, ReleaseMessage, SweepMessage,
-};
+pub use delivery::queue::{Outgoing, Queue};
 pub use delivery::rates::Rates;
 pub use delivery::schedules::Schedules;
 pub use error::StoreError;
@@ -70,5 +69,6 @@ pub use settings::developer::{DeveloperSettings, OldSecret, Settings, StoredWebh
 pub use settings::links::{LinkWrite, Links, MadeWebhook, Rebound, Registered};
 pub use settings::sessions::{Session, Sessions};
 pub use signing::keyring::{Keyring, Sealed};
+pub use signing::opened::OpenedSecrets;
 pub use signing::revocations::{REVOKED_FOR, Revocations};
 pub use signing::signing_keys::{KeyPurpose, PublicKey, SigningKeys};

@@ -82,6 +82,15 @@ struct Expressed<'a> {
     body: Object<'a>,
 }
 
+impl Expressed<'_> {
+    fn written(self, context: &RenderContext<'_>) -> Vec<u8> {
+        // Room for most of them: to grow is to be copied.
+        let mut bytes = Vec::with_capacity(2048);
+        Node::Object(self.body).write(context, &mut bytes);
+        bytes
+    }
+}
+
 /// Why a renderer cannot; [`Inexpressible`] without what the caller knows.
 enum Cannot {
     Event,
@@ -122,10 +131,7 @@ pub fn render(
     update: &UpdateData,
     context: &RenderContext<'_>,
 ) -> Result<Vec<u8>, Inexpressible> {
-    let expressed = express(integration, update)?;
-    let mut bytes = Vec::with_capacity(1024);
-    Node::Object(expressed.body).write(context, &mut bytes);
-    Ok(bytes)
+    Ok(express(integration, update)?.written(context))
 }
 
 /// A type's own name for an update: what subscriptions name, and what `lastEvent` lists show.
@@ -133,17 +139,20 @@ pub fn event_name(integration: Integration, update: &UpdateData) -> Result<&'sta
     express(integration, update).map(|expressed| expressed.name)
 }
 
-/// [`render`] for whatever was published. A raw payload comes out as it went in.
+/// [`content_event_name`] and [`render`] for whatever was published. A raw payload comes out as it went in.
 pub fn render_content(
     integration: Integration,
     content: &Content,
     context: &RenderContext<'_>,
-) -> Result<Vec<u8>, Inexpressible> {
-    match content {
-        Content::Data(update) => render(integration, update, context),
-        Content::Raw(raw) => raw_names(integration, raw).map(|_| raw.payload.get().as_bytes().to_vec()),
-        Content::Notice(notice) => Ok(notice.render(context)),
-    }
+) -> Result<(&'static str, Vec<u8>), Inexpressible> {
+    Ok(match content {
+        Content::Data(update) => {
+            let expressed = express(integration, update)?;
+            (expressed.name, expressed.written(context))
+        }
+        Content::Raw(raw) => (raw_event_name(integration, raw)?, raw.payload.get().as_bytes().to_vec()),
+        Content::Notice(notice) => (notice.kind.name(), notice.render(context)),
+    })
 }
 
 /// [`event_name`] for whatever was published. Where a type has several names for one of the vocabulary's, a raw

@@ -3,6 +3,9 @@
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
+
+use crate::ids::{EventId, UpdateId};
 
 /// A trace, and the span in it that whatever comes next is a child of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,10 +61,20 @@ impl TraceContext {
         valid.then(|| Self { trace, span: span.unwrap_or_else(|| nonzero(random)), sampled })
     }
 
-    /// The next span of the same trace.
+    /// The trace of what was published in none: the update's id is as good a trace's.
+    pub fn of_update(update: UpdateId) -> Self {
+        Self { trace: update.uuid().into_bytes(), span: nonzero(tail(update.uuid())), sampled: false }
+    }
+
+    /// The span of an attempt of this event, the `number`-th, from 1. Each has its own, made of what nearly all of both ids' last
+    /// eight bytes is, random; and whoever looks at the attempt later finds the same.
     #[must_use]
-    pub fn child(self, random: [u8; 8]) -> Self {
-        Self { span: nonzero(random), ..self }
+    pub fn attempt(self, event: EventId, number: usize) -> Self {
+        let (update, webhook) = (tail(event.update.uuid()), tail(event.webhook.uuid()));
+        // Turned, so that their versions' fixed bits do not meet.
+        let both = u64::from_be_bytes(update).rotate_left(32) ^ u64::from_be_bytes(webhook);
+        let span = both.wrapping_add(u64::try_from(number).unwrap_or(u64::MAX));
+        Self { span: nonzero(span.to_be_bytes()), ..self }
     }
 
     /// What the `traceparent` header says.
@@ -93,6 +106,11 @@ impl<'de> Deserialize<'de> for TraceContext {
     }
 }
 
+fn tail(id: Uuid) -> [u8; 8] {
+    let (_, tail) = id.as_u64_pair();
+    tail.to_be_bytes()
+}
+
 fn nonzero(mut span: [u8; 8]) -> [u8; 8] {
     span[7] |= u8::from(span == [0; 8]);
     span
@@ -105,9 +123,13 @@ fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use jiff::Timestamp;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ids::WebhookId;
 
     /// The standard's own example.
     const EXAMPLE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -119,8 +141,6 @@ mod tests {
         assert_eq!(context.span_id(), "b7ad6b7169203331");
         assert_eq!(context.header(), EXAMPLE);
         assert_eq!(serde_json::from_str::<TraceContext>(&serde_json::to_string(&context).unwrap()).unwrap(), context);
-        let child = context.child([0; 8]);
-        assert_eq!(child.header(), "00-0af7651916cd43dd8448eb211c80319c-0000000000000001-01");
     }
 
     #[test]
@@ -170,10 +190,45 @@ mod tests {
         }
     }
 
+    fn event(update: u128, webhook: u128) -> EventId {
+        EventId {
+            update: UpdateId::from_uuid(Uuid::from_u128(update)),
+            webhook: WebhookId::from_uuid(Uuid::from_u128(webhook)),
+        }
+    }
+
+    #[test]
+    fn each_attempt_of_each_event_in_a_trace_is_a_span_of_its_own_and_stays_it() {
+        let trace = TraceContext::parse(EXAMPLE).unwrap();
+        let ids = |number: u8| (0..10_u8).map(move |byte| number.wrapping_mul(31).wrapping_add(byte.wrapping_mul(53)));
+        let random = |number: u8| ids(number).collect::<Vec<u8>>().try_into().unwrap();
+        let mut spans = BTreeSet::from([trace.span_id()]);
+        for (update, webhook) in (0..8).flat_map(|update| (0..8).map(move |webhook| (update, webhook))) {
+            let event = EventId {
+                update: UpdateId::new(Timestamp::UNIX_EPOCH, random(update)),
+                webhook: WebhookId::new(Timestamp::UNIX_EPOCH, random(100 + webhook)),
+            };
+            for number in 1..=12 {
+                let attempt = trace.attempt(event, number);
+                assert_eq!(attempt, trace.attempt(event, number));
+                assert_eq!((attempt.trace_id(), attempt.sampled), (trace.trace_id(), trace.sampled));
+                assert!(spans.insert(attempt.span_id()), "{update} {webhook} {number}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_published_in_no_trace_is_one_of_its_own_to_all_of_its_receivers() {
+        let update = UpdateId::from_uuid(Uuid::from_u128(0x01a2_0297_51d2_7701_8203_0405_0607_0809));
+        assert_eq!(TraceContext::of_update(update).trace_id(), "01a2029751d277018203040506070809");
+        let nothing = TraceContext::of_update(UpdateId::from_uuid(Uuid::nil())).attempt(event(0, 0), 0);
+        assert_eq!(nothing.span_id(), "0000000000000001", "all zeros would be no span");
+    }
+
     proptest! {
         #[test]
-        fn whatever_is_made_can_be_read(random: [u8; 24], span: [u8; 8]) {
-            let made = TraceContext::new(random).child(span);
+        fn whatever_is_made_can_be_read(random: [u8; 24], update: u128, webhook: u128, number: usize) {
+            let made = TraceContext::new(random).attempt(event(update, webhook), number);
             prop_assert_eq!(TraceContext::parse(&made.header()), Some(made));
         }
 

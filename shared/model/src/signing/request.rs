@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::dates::DateFormat;
 use crate::ids::EventId;
-use crate::publishing::render::{Inexpressible, RenderContext, content_event_name, is_moneykit, render_content};
+use crate::publishing::render::{Inexpressible, RenderContext, is_moneykit, render_content};
 use crate::publishing::update::Content;
 use crate::settings::integration::Integration;
 use crate::signing::own;
@@ -65,8 +65,7 @@ pub fn compose(parts: &Composition<'_>) -> Result<Composed, CannotCompose> {
         date_format: parts.date_format,
         idempotency_key: parts.idempotency_key,
     };
-    let event_name = content_event_name(parts.integration, parts.content)?;
-    let body = render_content(parts.integration, parts.content, &context)?;
+    let (event_name, body) = render_content(parts.integration, parts.content, &context)?;
     let id = parts.event.to_string();
     let seconds = parts.now.as_second();
     let secrets: Vec<&Secret> = parts.secrets.iter().collect();

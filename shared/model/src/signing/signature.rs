@@ -7,6 +7,7 @@
 //! tokens for the same body differ, and both verify.
 
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use aws_lc_rs::{digest, hmac};
@@ -20,10 +21,24 @@ use zeroize::Zeroizing;
 /// The generator of the operating system, which an [`EcSigningKey`] is given. Only the system's edge makes one.
 pub use aws_lc_rs::rand::SystemRandom;
 
-/// The secret of one webhook, which Tenday and its receiver share. Its bytes are wiped when it is dropped, and it
-/// never shows itself in a log.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Zeroizing<Vec<u8>>);
+/// The secret of one webhook, which Tenday and its receiver share. Its bytes are wiped when its last copy is dropped, and
+/// it never shows itself in a log.
+#[derive(Clone)]
+pub struct Secret(Arc<Shared>);
+
+struct Shared {
+    bytes: Zeroizing<Vec<u8>>,
+    /// Made of the bytes once: that takes as long as signing 128 bytes does.
+    key: hmac::Key,
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.bytes == other.0.bytes
+    }
+}
+
+impl Eq for Secret {}
 
 /// Why a text is not a signing secret. It does not repeat the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -36,21 +51,27 @@ impl Secret {
 
     /// A new secret from 32 bytes that the caller drew from a secure generator.
     pub fn from_random(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes.to_vec()))
+        Self::of(Zeroizing::new(bytes.to_vec()))
+    }
+
+    fn of(bytes: Zeroizing<Vec<u8>>) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
+        Self(Arc::new(Shared { bytes, key }))
     }
 
     /// Reads what [`Secret::reveal`] wrote, or a secret that was made elsewhere (24 to 64 bytes).
     pub fn parse(text: &str) -> Result<Self, InvalidSecret> {
         let encoded = text.strip_prefix(Self::PREFIX).ok_or(InvalidSecret)?;
         let bytes = Zeroizing::new(STANDARD.decode(encoded).map_err(|_| InvalidSecret)?);
-        if (24..=64).contains(&bytes.len()) { Ok(Self(bytes)) } else { Err(InvalidSecret) }
+        if (24..=64).contains(&bytes.len()) { Ok(Self::of(bytes)) } else { Err(InvalidSecret) }
     }
 
     /// The secret as its owner is shown it: `whsec_` and base64.
     pub fn reveal(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::with_capacity(Self::PREFIX.len() + self.0.len().div_ceil(3) * 4));
+        let bytes = self.0.bytes.as_slice();
+        let mut text = Zeroizing::new(String::with_capacity(Self::PREFIX.len() + bytes.len().div_ceil(3) * 4));
         text.push_str(Self::PREFIX);
-        STANDARD.encode_string(self.0.as_slice(), &mut text);
+        STANDARD.encode_string(bytes, &mut text);
         text
     }
 }
@@ -101,7 +122,7 @@ pub fn standard_webhooks(secrets: &[&Secret], id: &str, timestamp_seconds: i64, 
     let signed_head = [id, ".", &timestamp_seconds.to_string(), "."].concat();
     let mut signatures = String::with_capacity(secrets.len() * 48);
     for secret in secrets {
-        let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &secret.0));
+        let mut context = hmac::Context::with_key(&secret.0.key);
         context.update(signed_head.as_bytes());
         context.update(body);
         if !signatures.is_empty() {

@@ -116,8 +116,9 @@ fn a_raw_payload_passes_byte_for_byte_to_its_own_type_only() {
     let payload = r#"{ "webhook_type" : "TRANSACTIONS", "z":1.10, "a":"é", "webhook_code":"SYNC_UPDATES_AVAILABLE"}"#;
     let content = raw_content("transactions.updated", &format!(r#"{{"type":"plaid","payload":{payload}}}"#));
     let context = &context(Plaid, "2026-11-21T18:16:00Z");
-    assert_eq!(render_content(Plaid, &content, context).unwrap(), payload.as_bytes());
-    assert_eq!(content_event_name(Plaid, &content), Ok("TRANSACTIONS.SYNC_UPDATES_AVAILABLE"));
+    let name = "TRANSACTIONS.SYNC_UPDATES_AVAILABLE";
+    assert_eq!(render_content(Plaid, &content, context).unwrap(), (name, payload.as_bytes().to_vec()));
+    assert_eq!(content_event_name(Plaid, &content), Ok(name));
     for other in Integration::ALL.into_iter().filter(|other| *other != Plaid) {
         let refused = Inexpressible::RawType { integration: other, raw: Plaid };
         assert_eq!(render_content(other, &content, context), Err(refused.clone()));

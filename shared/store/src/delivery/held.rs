@@ -6,7 +6,8 @@ use tenday_model::ids::DeveloperId;
 
 use crate::delivery::event_items::{HELD, WAITING_FOR, end_waiting, event_from, event_id};
 use crate::delivery::events::Events;
-use crate::delivery::queue::{DeliveryMessage, Outgoing};
+use crate::delivery::message::DeliveryMessage;
+use crate::delivery::queue::Outgoing;
 use crate::dynamodb::batch::Table;
 use crate::dynamodb::item::{Item, is_expired, s};
 use crate::dynamodb::keys::{self, VISIBLE_AT, WAITING_INDEX, WAITING_OF};

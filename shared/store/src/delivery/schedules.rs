@@ -13,7 +13,7 @@ use tenday_telemetry::metrics;
 
 use crate::aws::services::Aws;
 use crate::delivery::bus::{Bus, BusNotice, SOON};
-use crate::delivery::queue::{DeliveryMessage, SweepMessage};
+use crate::delivery::message::{DeliveryMessage, SweepMessage};
 use crate::error::StoreError;
 
 /// The schedules of one deployment.

@@ -22,7 +22,7 @@ use tenday_model::settings::link::LinkId;
 use crate::aws::random::random;
 use crate::aws::services::Aws;
 use crate::delivery::event_items::{event_from, event_item, health_from, health_item};
-use crate::delivery::queue::MessageContent;
+use crate::delivery::message::MessageContent;
 use crate::delivery::schedules::name_of;
 use crate::dynamodb::item::{Item, Reader, is_expired, n, s};
 use crate::dynamodb::keys;

@@ -1,10 +1,12 @@
 //! Queues as an operator looks at them: how much is in one, and what is in a dead-letter queue.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, MessageSystemAttributeName, QueueAttributeName};
 use jiff::Timestamp;
 
+use crate::delivery::message::plain;
 use crate::delivery::queue::Queue;
 use crate::error::StoreError;
 
@@ -36,6 +38,13 @@ pub struct Letter {
     /// The developer, for what our own code sent.
     pub group: Option<String>,
     receipt: String,
+}
+
+impl Letter {
+    /// What it says: of a message of ours, plain JSON.
+    pub fn text(&self) -> Cow<'_, str> {
+        plain(&self.body)
+    }
 }
 
 /// As many as SQS gives at once.

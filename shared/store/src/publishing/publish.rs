@@ -13,7 +13,8 @@ use tenday_model::settings::webhook::Webhook;
 
 use crate::aws::random::random;
 use crate::delivery::events::Events;
-use crate::delivery::queue::{DeliveryMessage, MessageContent, Outgoing, Queue};
+use crate::delivery::message::{DeliveryMessage, MessageContent};
+use crate::delivery::queue::{Outgoing, Queue};
 use crate::error::StoreError;
 use crate::publishing::updates::{StoredUpdate, Updates};
 use crate::settings::developer::DeveloperSettings;

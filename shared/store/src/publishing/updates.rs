@@ -7,7 +7,7 @@ use tenday_model::ids::{DeveloperId, UpdateId, WebhookId};
 use uuid::Uuid;
 
 use crate::aws::services::Aws;
-use crate::delivery::queue::{DeliveryMessage, MessageContent};
+use crate::delivery::message::{DeliveryMessage, MessageContent};
 use crate::dynamodb::item::{EXPIRES_AT, Item, Reader, b, is_expired, long_json, n};
 use crate::dynamodb::keys;
 use crate::dynamodb::query::Query;

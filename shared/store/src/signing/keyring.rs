@@ -29,7 +29,7 @@ use crate::error::StoreError;
 
 /// A secret as it is stored: a nonce, then what AES-256-GCM made of the secret; before both, the number of the data key,
 /// if that is not the first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sealed(Vec<u8>);
 
 impl Sealed {
