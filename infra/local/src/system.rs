@@ -31,7 +31,7 @@ use crate::{
     lambda::{
         compile,
         faults::AttemptFaults,
-        mapping::{self, CONCURRENCY_CAP, Poller},
+        mapping::{self, CONCURRENCY_CAP, Poller, Windows},
         pool::{Pool, Running, Sandboxes},
         sandbox::Program,
         throttle::Throttles,
@@ -60,6 +60,7 @@ pub(crate) struct System {
     pub(crate) pools: BTreeMap<String, Arc<Pool>>,
     /// Batches that are gathered or worked on, and requests that are served.
     busy: Arc<AtomicUsize>,
+    windows: Arc<Windows>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     _place: Place,
 }
@@ -113,6 +114,7 @@ impl System {
             faults,
             pools,
             busy: Arc::default(),
+            windows: Arc::default(),
             tasks: Mutex::default(),
             _place: place,
         });
@@ -147,6 +149,7 @@ impl System {
                 log: self.log.clone(),
                 ledger: Arc::clone(&self.aws.ledger),
                 busy: Arc::clone(&self.busy),
+                windows: Arc::clone(&self.windows),
             };
             self.keep(poller.run());
         }
@@ -216,36 +219,59 @@ impl System {
             .collect()
     }
 
-    /// Nothing runs, and nothing waits that a mapping would take at once.
-    fn is_idle(&self) -> bool {
+    /// Whether anything runs, or waits to be taken by a mapping at once.
+    fn rest(&self) -> Rest {
         let mapped = |name: &str| {
             let suffix = format!(":{name}");
             self.template.mappings.iter().any(|mapping| mapping.enabled && mapping.queue_arn.ends_with(&suffix))
         };
-        self.busy.load(Ordering::SeqCst) == 0
-            && self.sandboxes.running() == 0
-            && self.aws.scheduler.due() == 0
-            && self.queues().iter().all(|(name, depth)| depth.visible == 0 || !mapped(name))
+        // Each open window is a batch under way: looked at first, lest one that closes meanwhile is taken for open.
+        let windows = self.windows.open();
+        let busy = self.busy.load(Ordering::SeqCst);
+        let others = busy > windows
+            || self.sandboxes.running() > 0
+            || self.aws.scheduler.due() > 0
+            || self.queues().iter().any(|(name, depth)| depth.visible > 0 && mapped(name));
+        match (others, busy) {
+            (true, _) => Rest::Busy,
+            (false, 0) => Rest::Idle,
+            (false, _) => Rest::Gathering,
+        }
     }
 
-    /// Waits until nothing happens any more; false if something still does after `limit`.
+    /// Waits until nothing happens any more; false if something still does after `limit`. A batching window that nothing can
+    /// come into any more is ended: to wait for its end would be all that is done.
     pub(crate) async fn wait_idle(&self, limit: Duration) -> bool {
         let began = Instant::now();
-        let mut quiet = 0;
-        // Several times in a row: a message on its way from one hand to the next is for a moment in neither.
-        while quiet < 4 {
-            if self.is_idle() {
-                // However slow the machine is, that is no reason to call it busy.
-                quiet += 1;
-            } else if began.elapsed() > limit {
+        let (mut last, mut times) = (Rest::Busy, 0);
+        loop {
+            let rest = self.rest();
+            times = if rest == last { times + 1 } else { 1 };
+            last = rest;
+            // Several times in a row: a message on its way from one hand to the next is for a moment in neither.
+            if times >= 4 {
+                match rest {
+                    Rest::Idle => return true,
+                    Rest::Gathering => self.windows.end(),
+                    Rest::Busy => {}
+                }
+            }
+            // However slow the machine is, that is no reason to call an idle one busy.
+            if rest != Rest::Idle && began.elapsed() > limit {
                 return false;
-            } else {
-                quiet = 0;
             }
             tokio::time::sleep(Duration::from_millis(3)).await;
         }
-        true
     }
+}
+
+/// How much goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    Busy,
+    /// Nothing but that batches wait for more messages, of which there are none.
+    Gathering,
+    Idle,
 }
 
 async fn listen(port: u16) -> Result<TcpListener, StartError> {

@@ -9,13 +9,16 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::{
     aws::calls::{Count, Ledger, MAPPINGS, sqs_requests},
@@ -52,6 +55,25 @@ pub(crate) struct Poller {
     pub(crate) ledger: Arc<Ledger>,
     /// Batches that are gathered or worked on, of all mappings.
     pub(crate) busy: Arc<AtomicUsize>,
+    pub(crate) windows: Arc<Windows>,
+}
+
+/// The batching windows that are open, of all mappings.
+#[derive(Debug, Default)]
+pub(crate) struct Windows {
+    open: Arc<AtomicUsize>,
+    over: Notify,
+}
+
+impl Windows {
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    /// Ends them all: for whoever knows that nothing will come.
+    pub(crate) fn end(&self) {
+        self.over.notify_waiters();
+    }
 }
 
 impl Poller {
@@ -88,16 +110,20 @@ impl Poller {
         }
     }
 
-    /// Waits for more until the batch is full or the window, which began with the first message, is over.
+    /// Waits for more until the batch is full or the window, which began with the first message, is over or ended.
     async fn gather(&self, mut batch: Vec<Received>) -> Vec<Received> {
         let until =
             self.clock.now_ms().saturating_add(i64::try_from(self.mapping.window.as_millis()).unwrap_or(i64::MAX));
+        let _open = Running::new(&self.windows.open);
         while batch.len() < self.mapping.batch_size {
             let Ok(left @ 1..) = u64::try_from(until.saturating_sub(self.clock.now_ms())) else { break };
             let room = self.mapping.batch_size - batch.len();
-            match self.sqs.receive(&self.mapping.queue_arn, room, Duration::from_millis(left)).await {
-                Ok(more) => batch.extend(more),
-                Err(_) => break,
+            tokio::select! {
+                more = self.sqs.receive(&self.mapping.queue_arn, room, Duration::from_millis(left)) => match more {
+                    Ok(more) => batch.extend(more),
+                    Err(_) => break,
+                },
+                () = self.windows.over.notified() => break,
             }
         }
         batch
