@@ -6,6 +6,9 @@
 mod measured;
 mod receiver;
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -23,6 +26,24 @@ pub fn plain_client() -> reqwest::ClientBuilder {
     #[expect(clippy::disallowed_methods, reason = "a caller of the API, not the sender")]
     let client = reqwest::Client::builder();
     client.no_proxy().tls_certs_only([])
+}
+
+/// A program of the workspace, built once for all tests of a process, with the features that the tests have: cargo looks at
+/// the whole workspace whenever it is asked to run one.
+pub fn built(program: &str) -> PathBuf {
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap();
+    let build = || {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--workspace", "--locked", "--bin", program, "--message-format=json"]);
+        cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).stderr(Stdio::inherit());
+        let lines = String::from_utf8(cargo.output().unwrap().stdout).unwrap();
+        let messages = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let programs = messages.filter(|message| message["target"]["name"] == program);
+        let path = programs.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back();
+        path.unwrap_or_else(|| panic!("{program} is not built"))
+    };
+    built.entry(program.to_owned()).or_insert_with(build).clone()
 }
 
 /// A whole system on free ports, which nothing else uses.

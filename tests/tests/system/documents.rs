@@ -6,6 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tests::built;
+
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// What is built, installed or kept beside the sources.
 const NOT_OURS: &[&str] = &["target", "node_modules"];
@@ -147,14 +149,21 @@ fn problem_of(words: &[&str], sources: &str) -> Option<String> {
         words.remove(0);
     }
     match words.as_slice() {
-        [program @ ("tenday" | "tenday-local"), rest @ ..] if !rest.is_empty() => {
-            refused(&[&["run", "--bin", program, "--"], rest].concat())
-        }
+        [program @ ("tenday" | "tenday-local"), rest @ ..] if !rest.is_empty() => refused(&built(program), rest),
         // Each has to be installed, and asks for more than the workspace.
         ["cargo", "lambda" | "fuzz" | "deny" | "install" | "+nightly", ..] => None,
-        ["cargo", rest @ ..] => named_targets(rest).or_else(|| refused(rest)),
+        // Through cargo, each would have it look at the whole workspace.
+        ["cargo", alias @ ("local" | "bench-tenday"), rest @ ..] => refused(&built(&meant_by(alias)), rest),
+        ["cargo", rest @ ..] => named_targets(rest).or_else(|| refused(Path::new(env!("CARGO")), rest)),
         _ => None,
     }
+}
+
+/// The program that an alias of cargo's runs.
+fn meant_by(alias: &str) -> String {
+    let aliases = fs::read_to_string(Path::new(ROOT).join(".cargo/config.toml")).unwrap();
+    let meaning = aliases.lines().find_map(|line| line.strip_prefix(&format!("{alias} = \"run --bin "))).unwrap();
+    meaning.strip_suffix(" --\"").unwrap().to_owned()
 }
 
 /// A program or a test that `--bin` or `--test` names, and that is not there.
@@ -176,15 +185,16 @@ fn named_targets(words: &[&str]) -> Option<String> {
     words.windows(2).find(|pair| missing(pair)).map(|pair| format!("there is no {}", pair.join(" ")))
 }
 
-/// What cargo, or the program behind it, says of the command line if it is asked for help at its end: whoever does not
-/// understand what comes before says that first. Nothing is run.
-fn refused(words: &[&str]) -> Option<String> {
+/// What cargo or another program says of its arguments if it is asked for help at their end: whoever does not understand what
+/// comes before says that first. Nothing is run.
+fn refused(program: &Path, words: &[&str]) -> Option<String> {
     // A made-up id for an id that the document leaves out. An event's looks otherwise than all others.
     let event = "EVT-06dafskv3hu3t2idbdn7v04h080pl9vijse7ofka9ldmsvs0i410";
     let words = words.iter().map(|word| word.replace("EVT-…", event));
     let words = words.map(|word| word.replace("-…", "-01a2004e-6267-7204-b19f-06bf867f094d"));
-    let mut cargo = Command::new(env!("CARGO"));
-    let answer = cargo.args(words).arg("--help").env("MANPAGER", "cat").env("PAGER", "cat").current_dir(ROOT).output();
+    let mut command = Command::new(program);
+    let answer =
+        command.args(words).arg("--help").env("MANPAGER", "cat").env("PAGER", "cat").current_dir(ROOT).output();
     let answer = answer.unwrap();
     (!answer.status.success()).then(|| String::from_utf8_lossy(&answer.stderr).into_owned())
 }

@@ -1,33 +1,14 @@
 //! A developer's desk: the program, a home of its own, and what was signed in there.
 
-use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tests::System;
+use tests::{System, built};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
-use tokio::sync::OnceCell;
-
-/// The program, built once for all tests: with the features that the tests have.
-pub(super) async fn program() -> &'static Path {
-    static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
-    let built = PROGRAM.get_or_init(|| async {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--workspace", "--locked", "--bin", "tenday", "--message-format=json"]);
-        cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).stderr(Stdio::inherit());
-        let answer = cargo.output().await.unwrap();
-        let lines = String::from_utf8(answer.stdout).unwrap();
-        let messages = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let programs = messages.filter(|message| message["target"]["name"] == "tenday");
-        let program = programs.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back();
-        program.expect("tenday is built")
-    });
-    built.await
-}
 
 pub(super) struct Desk {
     pub(super) home: Arc<TempDir>,
@@ -45,7 +26,6 @@ pub(super) struct Ran {
 impl Desk {
     /// Nobody is signed in.
     pub(super) async fn new(system: &System) -> Self {
-        program().await;
         let environment = vec![("TENDAY_URL".to_owned(), system.run.base_url().to_owned())];
         Self { home: Arc::new(tempfile::tempdir().unwrap()), environment }
     }
@@ -76,7 +56,7 @@ impl Desk {
     }
 
     pub(super) async fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(program().await);
+        let mut command = Command::new(built("tenday"));
         command.args(line.split_whitespace()).env("TENDAY_CONFIG_DIR", self.home.path());
         for name in ["TENDAY_PROFILE", "TENDAY_CLIENT_ID", "TENDAY_CLIENT_SECRET"] {
             command.env_remove(name);

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use tests::{Receiver, System};
+use tests::{Receiver, System, built};
 
-use super::desk::program;
 use crate::readme::{Shell, main_path};
 
 #[tokio::test]
@@ -15,7 +14,7 @@ async fn the_main_path_by_the_command_alone_does_what_it_says() {
     let [begin, see, lose, dropped, fetch] = blocks.as_slice() else { panic!("the page has other blocks by now") };
     let home = tempfile::tempdir().unwrap();
     let mut shell = Shell::start();
-    let folder = program().await.parent().unwrap().display().to_string();
+    let folder = built("tenday").parent().unwrap().display().to_string();
     shell.run(&format!("export PATH={folder}:$PATH TENDAY_CONFIG_DIR={}", home.path().display())).await;
 
     let printed = shell.run(begin).await;
