@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use http::Method;
 use serde_json::{Value, json};
+use tenday_local::Options;
 use tests::{Caller, Receiver, System};
 
 const LINK: &str = "mk_eqkWN34UEoa2NxyALG8pcV";
@@ -86,16 +87,18 @@ async fn everything(developer: &Caller<'_>, ids: &BTreeMap<&str, String>) -> Vec
 
 #[tokio::test]
 async fn no_route_shows_or_changes_another_developers_things() {
-    let system = System::start().await;
+    let parameters = [("AttemptTimeoutSeconds".to_owned(), "15".to_owned())].into();
+    let system = System::start_with(Options { parameters, ..Options::default() }).await;
     let receiver = Receiver::start().await;
     let (developer, other, platform) = (system.developer(), system.other(), system.platform());
     let webhook = developer.subscribe(None, &receiver.url()).await["id"].as_str().unwrap().to_owned();
     let path = format!("/configuration/webhooks/{webhook}");
 
-    // Events that are dropped, and more of them than fit in the 20 seconds after which a job takes over.
+    // Events that are dropped, and more of them than begin before it is time for a job: of 20 seconds, 17 are kept for the last
+    // attempt and what comes after it.
     developer.patch(&path, json!({ "status": "disabled", "rateLimit": 1 })).await.expect(200);
     let update = |n: usize| json!({ "developerId": "DEV-local-developer", "eventName": "transactions.updated", "data": { "linkId": n.to_string() } });
-    let updates: Vec<_> = (0..24).map(update).collect();
+    let updates: Vec<_> = (0..7).map(update).collect();
     let published = platform.post("/updates", json!({ "updates": updates })).await.expect(202);
     system.settle().await;
     developer.patch(&path, json!({ "status": "active" })).await.expect(200);
