@@ -38,7 +38,7 @@ from datetime import UTC, datetime, timedelta
 from local_run import DEVELOPER as LOCAL_DEVELOPER, LOCAL_CLIENTS, ROOT, Api, Failed, System, check, checks
 
 DEVELOPER = "DEV-smoke"
-# Of what is on the queues (shared/store/src/delivery/queue.rs).
+# Of what is on the queues (shared/store/src/delivery/message.rs).
 MESSAGE_VERSION = 1
 # Until a delivery shows in the history; a sandbox may have to start on the way.
 ARRIVAL_SECONDS = 60
