@@ -53,9 +53,9 @@ pub(crate) struct RequestView {
 #[schema(as = SentHeader)]
 pub(crate) struct HeaderView {
     pub(crate) name: String,
-    /// Null where it is not shown or not known any more: values of the webhook's own headers are write-only, the trace's
-    /// span and a JWT (`plaid-verification`, `moneykit-signature`) are new in each request and not kept, and what a secret
-    /// signed that was replaced since is not signed again.
+    /// Null where it is not shown or not known any more: values of the webhook's own headers are write-only, a JWT
+    /// (`plaid-verification`, `moneykit-signature`) is new in each request and not kept, and what a secret signed that was
+    /// replaced since is not signed again.
     #[schema(required)]
     pub(crate) value: Option<String>,
 }

@@ -10495,9 +10495,9 @@ export interface components {
         SentHeader: {
             name: string;
             /**
-             * @description Null where it is not shown or not known any more: values of the webhook's own headers are write-only, the trace's
-             *     span and a JWT (`plaid-verification`, `moneykit-signature`) are new in each request and not kept, and what a secret
-             *     signed that was replaced since is not signed again.
+             * @description Null where it is not shown or not known any more: values of the webhook's own headers are write-only, a JWT
+             *     (`plaid-verification`, `moneykit-signature`) is new in each request and not kept, and what a secret signed that was
+             *     replaced since is not signed again.
              */
             value: string | null;
         };
