@@ -1,5 +1,6 @@
 //! Dead letters: what our own code failed to handle, or the platform wrote wrongly.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use serde_json::{Value, json};
@@ -21,6 +22,8 @@ const PAGE: usize = 500;
 /// A queue of dead letters, and where they came from.
 struct Dead {
     name: &'static str,
+    /// Whether our own code wrote what is in it. What the platform wrote is shown byte for byte: it may be wrong by just that.
+    is_ours: bool,
     letters: Queue,
     source: Queue,
 }
@@ -35,7 +38,8 @@ fn queues(found: &Deployment, only: Option<DeadLetterQueue>) -> Result<Vec<Dead>
     ] {
         let is_there = found.stack.resources.contains_key(letters) || queue != DeadLetterQueue::Ingest;
         if only.is_none_or(|only| only == queue) && is_there {
-            queues.push(Dead { name, letters: found.queue(letters)?, source: found.queue(source)? });
+            let (letters, source) = (found.queue(letters)?, found.queue(source)?);
+            queues.push(Dead { name, is_ours: queue != DeadLetterQueue::Ingest, letters, source });
         }
     }
     Ok(queues)
@@ -56,7 +60,7 @@ pub(crate) async fn run(
             let found = place.find("operator-dead-letters-replay").await?;
             found.same_version()?;
             let mut sent = serde_json::Map::new();
-            for Dead { name, letters, source } in queues(&found, queue)? {
+            for Dead { name, letters, source, .. } in queues(&found, queue)? {
                 let mut moved = 0_usize;
                 // What is sent back and fails again must not be sent back for ever: no more than there are now.
                 let most = usize::try_from(letters.depth().await?.all()).unwrap_or(usize::MAX).min(limit);
@@ -85,12 +89,13 @@ pub(crate) async fn run(
 
 async fn show(found: &Deployment, limit: usize, as_json: bool, output: &mut impl Write) -> Result<(), AdminError> {
     let mut shown = serde_json::Map::new();
-    for Dead { name, letters, .. } in queues(found, None)? {
+    for Dead { name, is_ours, letters, .. } in queues(found, None)? {
+        let text = |letter| text(letter, is_ours);
         let seen = letters.look(limit, HIDDEN_WHILE_SHOWN).await?;
         letters.give_back(&seen).await?;
         let depth = letters.depth().await?;
         if as_json {
-            let seen: Vec<Value> = seen.iter().map(view).collect();
+            let seen: Vec<Value> = seen.iter().map(|letter| view(letter, &text(letter))).collect();
             shown.insert(name.to_owned(), json!({ "about": depth.all(), "letters": seen }));
             continue;
         }
@@ -98,7 +103,7 @@ async fn show(found: &Deployment, limit: usize, as_json: bool, output: &mut impl
         for letter in &seen {
             let sent = letter.sent_at.map(moment).unwrap_or_default();
             writeln!(output, "  {}  {sent}  taken {} times", letter.id, letter.receives)?;
-            let body: String = letter.text().chars().take(SHOWN).collect();
+            let body: String = text(letter).chars().take(SHOWN).collect();
             writeln!(output, "    {}", clean(&body))?;
         }
     }
@@ -108,10 +113,13 @@ async fn show(found: &Deployment, limit: usize, as_json: bool, output: &mut impl
     Ok(())
 }
 
-fn view(letter: &Letter) -> Value {
+fn text(letter: &Letter, is_ours: bool) -> Cow<'_, str> {
+    if is_ours { letter.text() } else { Cow::Borrowed(&letter.body) }
+}
+
+fn view(letter: &Letter, text: &str) -> Value {
     // Ours are JSON; the platform's may be anything.
-    let text = letter.text();
-    let body = serde_json::from_str(&text).unwrap_or_else(|_| json!(text));
+    let body = serde_json::from_str(text).unwrap_or_else(|_| json!(text));
     json!({
         "messageId": letter.id,
         "sentAt": letter.sent_at.map(moment),

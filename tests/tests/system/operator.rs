@@ -390,6 +390,12 @@ async fn dead_letters_are_shown_and_sent_back() {
         let ingest: Vec<_> = unused.iter().filter(|(_, queue)| queue.starts_with("Ingest")).collect();
         assert!(ingest.is_empty() && missing.is_empty(), "{command}: {unused:#?} {missing:#?}");
     }
+
+    // What is wrong with it is seen: Python's way to write a dictionary is no JSON, and not made any.
+    let wrong = "{'developerId': 'DEV-local-developer'}";
+    sqs("SendMessage", json!({ "QueueUrl": dead, "MessageBody": wrong })).await;
+    let shown = operator_json(&system, &["dead-letters", "show"]).await;
+    assert_eq!(shown["ingest"]["letters"][0]["body"], wrong, "{shown:#}");
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ pub struct Letter {
 }
 
 impl Letter {
-    /// What it says: of a message of ours, plain JSON.
+    /// What a message of ours says, as plain JSON.
     pub fn text(&self) -> Cow<'_, str> {
         plain(&self.body)
     }
