@@ -7,8 +7,8 @@ mod measured;
 mod receiver;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::Value;
 use tenday_local::seed::{DEVELOPER, OTHER, PLATFORM, SeededClient};
-use tenday_local::{LocalRun, Options};
+use tenday_local::{LocalRun, Options, cargo_in};
 
 pub use measured::Measured;
 pub use receiver::{Received, Receiver};
@@ -34,9 +34,9 @@ pub fn built(program: &str) -> PathBuf {
     static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
     let mut built = BUILT.lock().unwrap();
     let build = || {
-        let mut cargo = Command::new(env!("CARGO"));
+        let mut cargo = cargo_in(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")));
         cargo.args(["build", "--workspace", "--locked", "--bin", program, "--message-format=json"]);
-        cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).stderr(Stdio::inherit());
+        cargo.stderr(Stdio::inherit());
         let lines = String::from_utf8(cargo.output().unwrap().stdout).unwrap();
         let messages = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let programs = messages.filter(|message| message["target"]["name"] == program);

@@ -225,10 +225,9 @@ impl System {
             let suffix = format!(":{name}");
             self.template.mappings.iter().any(|mapping| mapping.enabled && mapping.queue_arn.ends_with(&suffix))
         };
-        // Each open window is a batch under way: looked at first, lest one that closes meanwhile is taken for open.
-        let windows = self.windows.open();
         let busy = self.busy.load(Ordering::SeqCst);
-        let others = busy > windows
+        // Each open window is a batch under way.
+        let others = busy > self.windows.open()
             || self.sandboxes.running() > 0
             || self.aws.scheduler.due() > 0
             || self.queues().iter().any(|(name, depth)| depth.visible > 0 && mapped(name));
@@ -242,6 +241,15 @@ impl System {
     /// Waits until nothing happens any more; false if something still does after `limit`. A batching window that nothing can
     /// come into any more is ended: to wait for its end would be all that is done.
     pub(crate) async fn wait_idle(&self, limit: Duration) -> bool {
+        self.rests_within(limit, true).await
+    }
+
+    /// Whether nothing happens: looks long enough to see that nothing is between two hands, and changes nothing.
+    pub(crate) async fn is_idle(&self) -> bool {
+        self.rests_within(Duration::from_millis(50), false).await
+    }
+
+    async fn rests_within(&self, limit: Duration, end_windows: bool) -> bool {
         let began = Instant::now();
         let (mut last, mut times) = (Rest::Busy, 0);
         loop {
@@ -252,8 +260,8 @@ impl System {
             if times >= 4 {
                 match rest {
                     Rest::Idle => return true,
-                    Rest::Gathering => self.windows.end(),
-                    Rest::Busy => {}
+                    Rest::Gathering if end_windows => self.windows.end(),
+                    Rest::Gathering | Rest::Busy => {}
                 }
             }
             // However slow the machine is, that is no reason to call an idle one busy.

@@ -13,7 +13,7 @@ use desk::Desk;
 #[tokio::test]
 async fn a_sign_in_is_kept_for_its_owner_alone() {
     let system = System::start().await;
-    let desk = Desk::new(&system).await;
+    let desk = Desk::new(&system);
     let out = desk.run("status").await;
     assert_eq!(out.code, 4, "{out:?}");
     assert!(out.err.contains("profile default is not signed in: tenday login"), "{out:?}");
@@ -53,7 +53,7 @@ async fn a_sign_in_is_kept_for_its_owner_alone() {
 #[tokio::test]
 async fn a_link_to_the_dashboard_signs_in_and_a_platform_opens_one() {
     let system = System::start().await;
-    let desk = Desk::new(&system).await.of_platform().await;
+    let desk = Desk::new(&system).of_platform().await;
     let opened = desk.json("open --developer DEV-acme --read-only --expires-in 600").await;
     let link = opened["url"].as_str().unwrap();
     let out = desk.with(&[("TENDAY_URL", "")]).give("login --profile acme --link --secret-stdin", link).await;
@@ -69,7 +69,7 @@ async fn a_link_to_the_dashboard_signs_in_and_a_platform_opens_one() {
 #[tokio::test]
 async fn an_error_says_what_the_api_said_and_how_it_ended() {
     let system = System::start().await;
-    let desk = Desk::new(&system).await.of_developer().await;
+    let desk = Desk::new(&system).of_developer().await;
     let none = desk.run("config get").await;
     assert_eq!(none.code, 5);
     for part in ["(configuration_error.not_found)", "to do: make a configuration first", "/docs#", "request_id: "] {

@@ -63,7 +63,7 @@ impl TraceContext {
 
     /// The trace of what was published in none: the update's id is as good a trace's.
     pub fn of_update(update: UpdateId) -> Self {
-        Self { trace: update.uuid().into_bytes(), span: nonzero(tail(update.uuid())), sampled: false }
+        Self { trace: update.uuid().into_bytes(), span: nonzero(tail(update.uuid()).to_be_bytes()), sampled: false }
     }
 
     /// The span of an attempt of this event, the `number`-th, from 1. Each has its own, made of what nearly all of both ids' last
@@ -71,8 +71,8 @@ impl TraceContext {
     #[must_use]
     pub fn attempt(self, event: EventId, number: usize) -> Self {
         let (update, webhook) = (tail(event.update.uuid()), tail(event.webhook.uuid()));
-        // Turned, so that their versions' fixed bits do not meet.
-        let both = u64::from_be_bytes(update).rotate_left(32) ^ u64::from_be_bytes(webhook);
+        // Turned, so that their variants' fixed bits do not meet.
+        let both = update.rotate_left(32) ^ webhook;
         let span = both.wrapping_add(u64::try_from(number).unwrap_or(u64::MAX));
         Self { span: nonzero(span.to_be_bytes()), ..self }
     }
@@ -106,9 +106,9 @@ impl<'de> Deserialize<'de> for TraceContext {
     }
 }
 
-fn tail(id: Uuid) -> [u8; 8] {
-    let (_, tail) = id.as_u64_pair();
-    tail.to_be_bytes()
+/// The last eight bytes of an id.
+fn tail(id: Uuid) -> u64 {
+    id.as_u64_pair().1
 }
 
 fn nonzero(mut span: [u8; 8]) -> [u8; 8] {

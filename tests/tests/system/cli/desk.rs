@@ -25,7 +25,7 @@ pub(super) struct Ran {
 
 impl Desk {
     /// Nobody is signed in.
-    pub(super) async fn new(system: &System) -> Self {
+    pub(super) fn new(system: &System) -> Self {
         let environment = vec![("TENDAY_URL".to_owned(), system.run.base_url().to_owned())];
         Self { home: Arc::new(tempfile::tempdir().unwrap()), environment }
     }
@@ -55,7 +55,7 @@ impl Desk {
         self.with(&[("TENDAY_CLIENT_ID", id), ("TENDAY_CLIENT_SECRET", secret)])
     }
 
-    pub(super) async fn command(&self, line: &str) -> Command {
+    pub(super) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(built("tenday"));
         command.args(line.split_whitespace()).env("TENDAY_CONFIG_DIR", self.home.path());
         for name in ["TENDAY_PROFILE", "TENDAY_CLIENT_ID", "TENDAY_CLIENT_SECRET"] {
@@ -73,7 +73,7 @@ impl Desk {
 
     /// Runs a command that is given something by standard input.
     pub(super) async fn give(&self, line: &str, stdin: &str) -> Ran {
-        let mut child = self.command(line).await.spawn().unwrap();
+        let mut child = self.command(line).spawn().unwrap();
         let mut pipe = child.stdin.take().unwrap();
         // One that does not read it has ended already.
         let _ = pipe.write_all(stdin.as_bytes()).await;
@@ -97,7 +97,7 @@ impl Desk {
 
     /// Starts a `listen`.
     pub(super) async fn listen(&self, arguments: &str) -> Listening {
-        let mut command = self.command(&format!("listen --json {arguments}")).await;
+        let mut command = self.command(&format!("listen --json {arguments}"));
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut listening = Listening { child, lines, began: Value::Null };

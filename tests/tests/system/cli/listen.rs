@@ -27,7 +27,7 @@ async fn webhooks(desk: &Desk) -> Vec<String> {
 #[tokio::test]
 async fn events_come_to_the_local_server_as_a_receiver_would_get_them() {
     let system = System::start().await;
-    let desk = Desk::new(&system).await.of_developer().await;
+    let desk = Desk::new(&system).of_developer().await;
     plaid(&desk).await;
     let server = Receiver::start().await;
     let mut listening = desk.listen(&format!("--forward-to {}", server.url())).await;
@@ -68,7 +68,7 @@ async fn events_come_to_the_local_server_as_a_receiver_would_get_them() {
 #[tokio::test]
 async fn what_the_local_server_does_not_take_comes_again() {
     let system = System::start().await;
-    let desk = Desk::new(&system).await.of_developer().await;
+    let desk = Desk::new(&system).of_developer().await;
     plaid(&desk).await;
     let server = Receiver::start().await;
     server.answer_next([500, 302]);
@@ -100,7 +100,7 @@ async fn what_the_local_server_does_not_take_comes_again() {
 #[tokio::test]
 async fn a_killed_listen_loses_nothing() {
     let system = System::start().await;
-    let desk = Desk::new(&system).await.of_developer().await;
+    let desk = Desk::new(&system).of_developer().await;
     plaid(&desk).await;
     let server = Receiver::start().await;
     let forward = format!("--forward-to {}", server.url());
@@ -131,7 +131,7 @@ async fn a_killed_listen_loses_nothing() {
 #[tokio::test]
 async fn two_listens_leave_each_others_webhooks_alone() {
     let system = System::start().await;
-    let desk = Desk::new(&system).await.of_developer().await;
+    let desk = Desk::new(&system).of_developer().await;
     plaid(&desk).await;
     let own = desk.json("webhooks create --pull").await;
     let own = own["webhook"]["id"].as_str().unwrap().to_owned();
@@ -155,7 +155,7 @@ async fn two_listens_leave_each_others_webhooks_alone() {
 #[tokio::test]
 async fn what_a_listen_for_other_events_left_is_handed_over_first_and_then_deleted() {
     let system = System::start().await;
-    let desk = Desk::new(&system).await.of_developer().await;
+    let desk = Desk::new(&system).of_developer().await;
     plaid(&desk).await;
     let server = Receiver::start().await;
     let left = desk.listen(&format!("--forward-to {} --events TRANSACTIONS", server.url())).await;
@@ -176,7 +176,7 @@ async fn what_a_listen_for_other_events_left_is_handed_over_first_and_then_delet
 #[tokio::test]
 async fn events_that_were_not_taken_come_back_with_the_deleted_webhook() {
     let system = System::start().await;
-    let desk = Desk::new(&system).await.of_developer().await;
+    let desk = Desk::new(&system).of_developer().await;
     plaid(&desk).await;
     let server = Receiver::start().await;
     server.down().await;
@@ -201,7 +201,7 @@ async fn events_that_were_not_taken_come_back_with_the_deleted_webhook() {
 #[tokio::test]
 async fn an_expired_token_is_renewed() {
     let system = System::start().await;
-    let desk = Desk::new(&system).await.of_developer().await;
+    let desk = Desk::new(&system).of_developer().await;
     plaid(&desk).await;
     let server = Receiver::start().await;
     let mut listening = desk.listen(&format!("--forward-to {}", server.url())).await;
@@ -249,7 +249,7 @@ impl Way {
 #[tokio::test]
 async fn a_listen_outlives_the_way_to_the_api() {
     let system = System::start().await;
-    let desk = Desk::new(&system).await.of_developer().await;
+    let desk = Desk::new(&system).of_developer().await;
     plaid(&desk).await;
     let server = Receiver::start().await;
     let way = Way::open(&system, None).await;

@@ -22,7 +22,7 @@ fn shape(value: &Value) -> Value {
 #[tokio::test]
 async fn json_has_one_shape_for_each_command() {
     let system = System::start().await;
-    let desk = Desk::new(&system).await.of_developer().await;
+    let desk = Desk::new(&system).of_developer().await;
     let platform = desk.environment("CLI-local-platform", "local-platform-secret");
     let receiver = Receiver::start().await;
     let mut shapes = Map::new();
